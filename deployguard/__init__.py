@@ -1,0 +1,3 @@
+"""Migration-safety deploys for SQLAlchemy + Alembic applications."""
+
+__version__ = "0.1.0"

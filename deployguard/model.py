@@ -1,0 +1,323 @@
+"""The nouns: what the rooms hand to each other, frozen and free of I/O."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import IntEnum, StrEnum
+from typing import TypeAlias
+
+from deployguard.operations import Operation
+
+Json: TypeAlias = "str | int | float | bool | None | list[Json] | dict[str, Json]"
+
+
+class Risk(IntEnum):
+    """How dangerous a migration is; the ladder of the policy."""
+
+    LOW = 1
+    MEDIUM = 2
+    HIGH = 3
+    CRITICAL = 4
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+class Evidence(IntEnum):
+    """What a verdict rests on, weakest first."""
+
+    SOURCE = 1  # only the text of the revision file
+    RECORDED_WITHOUT_ENV = 2  # recorded, but the project's env.py or command did not run
+    RECORDED = 3  # recorded through the project's own command and env.py
+    REHEARSED = 4  # run for real on a scratch database
+
+    def __str__(self) -> str:
+        return self.name.lower().replace("_", " ")
+
+
+class Opaque(StrEnum):
+    """Why what a revision does could not be read completely."""
+
+    FAILED = "failed"
+    DATA_DEPENDENT = "data-dependent"
+    UNSEEN_WRITES = "unseen-writes"
+    APPLICATION_HELPER = "application-helper"
+    GUARDED = "guarded"
+    EXTERNAL_INPUT = "external-input"
+    PROCEDURAL = "procedural"
+    UNPARSED = "unparsed"
+    EMPTY = "empty"
+    NON_ATOMIC = "non-atomic"
+
+
+class Body(StrEnum):
+    """What the source shows of an ``upgrade`` or ``downgrade`` function."""
+
+    PRESENT = "present"
+    EMPTY = "empty"  # pass, a docstring, …
+    RAISES = "raises"  # its only effect is to raise
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One SQL statement as it reaches the driver, with the line of the revision file that caused it."""
+
+    sql: str
+    line: int  # 1-based; 0 when no line of the revision file was on the stack
+    operations: tuple[Operation, ...]
+    in_transaction: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Opacity:
+    """One reason why a script is not completely known."""
+
+    code: Opaque
+    line: int
+    detail: str
+    writes: bool = False  # the source writes data, so the floor is higher
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """One direction of a revision: what it was seen to do, and what could not be seen."""
+
+    body: Body
+    line: int = 0  # of the `def`
+    statements: tuple[Statement, ...] = ()
+    opacities: tuple[Opacity, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One pending Alembic revision, read."""
+
+    id: str
+    parents: tuple[str, ...]
+    path: str  # relative to the project's folder, with forward slashes
+    message: str
+    digest: str  # sha256 of the file, hexadecimal
+    up: Script
+    down: Script
+    evidence: Evidence
+    depends_on: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TableFact:
+    """What the live database says of one table; sizes in bytes."""
+
+    table: str  # schema.name; the default schema is left out
+    rows: int  # an estimate unless `exact`
+    bytes: int
+    exact: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of the target database without changing it."""
+
+    dialect: str  # SQLAlchemy's name: "postgresql", "sqlite", "mysql"
+    server_version: tuple[int, ...] = ()  # () is unknown
+    tables: tuple[TableFact, ...] | None = None  # None: no database was asked
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A lock that a statement takes on a relation that existed before the migration."""
+
+    relation: str
+    mode: str  # PostgreSQL's name, for example "ACCESS EXCLUSIVE"; on SQLite "EXCLUSIVE" (the whole file)
+    blocks: str  # "reads and writes", "writes" or "schema changes"
+    work: str = ""  # "rewrite", "scan", "index build" or "" (brief)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One danger, where it is, and what to do instead."""
+
+    rule: str
+    risk: Risk
+    revision: str
+    path: str
+    line: int
+    message: str
+    why: str
+    instead: str
+
+
+class Way(StrEnum):
+    """How the schema change of one revision can be undone."""
+
+    LOSSLESS = "downgrade"  # the downgrade loses nothing that existed before
+    LOSSY = "downgrade-loses-data"  # it runs, but drops or overwrites data
+    RESTORE = "restore-only"  # no downgrade, or it cannot bring the data back
+    NOTHING = "nothing-to-undo"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """Whether and how a revision can be undone."""
+
+    way: Way
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The judgement on one revision."""
+
+    revision: Revision
+    risk: Risk
+    findings: tuple[Finding, ...]
+    locks: tuple[Lock, ...]
+    undo: Undo
+    expand_only: bool  # the application of before works on the schema of after
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """The four questions of the operators' checklist; each a short sentence, first word yes, no or unknown."""
+
+    drops: str
+    bulk_data: str
+    blocks: str
+    way_back: str
+
+
+class ApprovalMode(StrEnum):
+    AUTOMATIC = "automatic"
+    REVIEW = "review"
+    APPROVAL = "approval"
+
+
+class BackupMode(StrEnum):
+    OPTIONAL = "optional"
+    RECOMMENDED = "recommended"
+    REQUIRED = "required"
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """What the policy demands for one level."""
+
+    approval: ApprovalMode
+    backup: BackupMode
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What would be deployed: the verdicts in order, what the policy demands, and the digest an approval names."""
+
+    environment: str
+    target: str  # the database, without password
+    dialect: str
+    current: tuple[str, ...]  # revisions the database is at; () is an empty database
+    heads: tuple[str, ...]  # revisions after the migration
+    verdicts: tuple[Verdict, ...]
+    risk: Risk | None  # None: nothing pending
+    requirement: Requirement
+    answers: Answers
+    digest: str  # sha256, hexadecimal
+    notes: tuple[str, ...] = ()  # what limits this verdict, for people
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    plan_digest: str
+    by: str
+    reason: str
+    at: datetime
+    expires: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    reasons: tuple[str, ...]
+    needs_approval: bool = False  # an approval of the plan's digest would change the answer
+
+
+Decision: TypeAlias = Allowed | Denied
+
+
+@dataclass(frozen=True, slots=True)
+class BackupRecord:
+    """One sealed backup: the manifest that lies beside its files.
+
+    ``files`` maps a file name in ``folder`` to (bytes, sha256). ``counts`` are exact rows per table inside the
+    backup's own snapshot. ``seconds`` is how long taking it took.
+    """
+
+    id: str
+    store: str  # "sqlite" or "postgresql"
+    environment: str
+    database: str  # name only, never a URL with a password
+    created: datetime
+    folder: str  # relative to the backup directory
+    files: Mapping[str, tuple[int, str]]
+    revision: tuple[str, ...]
+    counts: Mapping[str, int]
+    seconds: float
+    reason: str  # "pre-deploy", "emergency" or "manual"
+    deploy: str | None = None
+    git_commit: str | None = None
+    tools: Mapping[str, str] = field(default_factory=dict)
+    format: int = 1
+
+    @property
+    def size(self) -> int:
+        """All files together, in bytes."""
+        return sum(size for size, _ in self.files.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What reading a backup back has shown."""
+
+    ok: bool
+    evidence: tuple[str, ...]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a restore did: the live database was replaced, the former one is kept under ``kept_as``."""
+
+    database: str
+    kept_as: str
+    counts: Mapping[str, int]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What the application runs: compose service → image, or what the configured command printed."""
+
+    images: Mapping[str, str]  # service → image id ("sha256:…") or version text
+    references: Mapping[str, str] = field(
+        default_factory=dict
+    )  # service → the name it was started by
+
+
+@dataclass(frozen=True, slots=True)
+class HealthSample:
+    at: datetime
+    ok: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The outcome of polling: healthy, or why not."""
+
+    ok: bool
+    detail: str
+    samples: tuple[HealthSample, ...] = ()
