@@ -1,0 +1,38 @@
+"""deployguard.toml → frozen Config, strict: an unknown key is an error naming the nearest key."""
+
+from deployguard.config.load import FILE_NAME, find, load, parse, resolve_url
+from deployguard.config.schema import (
+    Argv,
+    BackupConfig,
+    Config,
+    DatabaseConfig,
+    Environment,
+    HealthConfig,
+    MigrateConfig,
+    Policy,
+    Project,
+    ReadConfig,
+    TargetConfig,
+)
+from deployguard.config.url import DatabaseUrl, parse_url
+
+__all__ = [
+    "FILE_NAME",
+    "Argv",
+    "BackupConfig",
+    "Config",
+    "DatabaseConfig",
+    "DatabaseUrl",
+    "Environment",
+    "HealthConfig",
+    "MigrateConfig",
+    "Policy",
+    "Project",
+    "ReadConfig",
+    "TargetConfig",
+    "find",
+    "load",
+    "parse",
+    "parse_url",
+    "resolve_url",
+]

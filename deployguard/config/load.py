@@ -1,0 +1,212 @@
+"""deployguard.toml → Config, strictly: an unknown key is an error that names the nearest key."""
+
+import difflib
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from deployguard.config.schema import (
+    BackupConfig,
+    Config,
+    DatabaseConfig,
+    Environment,
+    HealthConfig,
+    MigrateConfig,
+    Policy,
+    Project,
+    ReadConfig,
+    TargetConfig,
+)
+from deployguard.config.url import DatabaseUrl, parse_url
+from deployguard.errors import UsageError
+from deployguard.model import ApprovalMode, BackupMode, Requirement, Risk
+
+FILE_NAME = "deployguard.toml"
+_T = TypeVar("_T")
+_Table = Mapping[str, object]
+_SECTIONS = ("read", "migrate", "target", "backup", "health", "policy")
+_LEVELS = MappingProxyType({str(risk): risk for risk in Risk})
+
+
+def find(start: Path) -> Path:
+    """The nearest deployguard.toml in ``start`` or a folder above it. Raises UsageError when there is none."""
+    for folder in (start, *start.parents):
+        if (folder / FILE_NAME).is_file():
+            return folder / FILE_NAME
+    raise UsageError(
+        f"No {FILE_NAME} in {start} or any folder above it.", next_commands=("deployguard init",)
+    )
+
+
+def load(path: Path | None, cwd: Path) -> Config:
+    """Read the configuration at ``path``, or the nearest one above ``cwd``. Raises UsageError."""
+    path = find(cwd.resolve()) if path is None else (cwd / path).resolve()
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"Cannot read {path}: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path.name} is not valid TOML: {error}.") from error
+    return parse(document, path)
+
+
+def parse(document: _Table, path: Path) -> Config:
+    """Turn a parsed document into a Config; ``path`` anchors relative paths and names the file in errors."""
+    _known(document, ("project", "environments", *_SECTIONS), path.name)
+    project = _build(Project, _table(document, "project", path.name), "[project]")
+    if not project.name.replace("-", "").replace("_", "").isalnum() or not project.name.isascii():
+        raise UsageError(f"[project] name {project.name!r}: use letters, digits, - and _ only.")
+    named = _table(document, "environments", path.name)
+    if not named:
+        raise UsageError(f"{path.name} has no [environments.NAME] table.")
+    shared = {section: _table(document, section, path.name) for section in _SECTIONS}
+    environments = {
+        name: _environment(name, _table(named, name, "[environments]"), shared) for name in named
+    }
+    config = Config(path, project, MappingProxyType(environments))
+    if project.default_environment:
+        config.environment(project.default_environment)
+    return config
+
+
+def resolve_url(environment: Environment, environ: Mapping[str, str]) -> DatabaseUrl:
+    """The database URL of an environment. Raises UsageError when the variable is not set or no URL."""
+    variable = environment.database.url_env
+    if not variable:
+        return parse_url(
+            environment.database.url, f"[environments.{environment.name}] database_url"
+        )
+    if not environ.get(variable):
+        raise UsageError(
+            f"The environment variable {variable}, which holds the database URL of "
+            f"{environment.name!r}, is not set.",
+            next_commands=(f"export {variable}=…",),
+        )
+    return parse_url(environ[variable], f"The environment variable {variable}")
+
+
+def _environment(name: str, table: _Table, shared: Mapping[str, _Table]) -> Environment:
+    where = f"[environments.{name}]"
+    _known(table, ("database_url", "database_url_env", *_SECTIONS), where)
+
+    def section(kind: Callable[..., _T], key: str) -> _T:
+        merged = _merge(shared[key], _table(table, key, where))
+        return _build(kind, merged, f"[{key}] for {name!r}")
+
+    return Environment(
+        name=name,
+        database=_database(table, where),
+        read=section(ReadConfig, "read"),
+        migrate=section(MigrateConfig, "migrate"),
+        target=section(TargetConfig, "target"),
+        backup=section(BackupConfig, "backup"),
+        health=section(HealthConfig, "health"),
+        policy=_policy(
+            _merge(shared["policy"], _table(table, "policy", where)), f"[policy] for {name!r}"
+        ),
+    )
+
+
+def _database(table: _Table, where: str) -> DatabaseConfig:
+    url = _convert(table.get("database_url", ""), str, f"{where} database_url")
+    variable = _convert(table.get("database_url_env", ""), str, f"{where} database_url_env")
+    if not isinstance(url, str) or not isinstance(variable, str) or bool(url) == bool(variable):
+        raise UsageError(f"{where} needs exactly one of database_url and database_url_env.")
+    if url and parse_url(url, f"{where} database_url").secrets():
+        raise UsageError(
+            f"{where} database_url holds a password. Put the URL into an environment variable and "
+            'name that: database_url_env = "DATABASE_URL".'
+        )
+    return DatabaseConfig(url, variable)
+
+
+def _policy(table: _Table, where: str) -> Policy:
+    _known(table, ("fail_on", "approval_hours", *_LEVELS), where)
+    policy = Policy()
+    ladder = dict(policy.ladder)
+    for name, risk in _LEVELS.items():
+        given = _table(table, name, where)
+        _known(given, ("approval", "backup"), f"{where} {name}")
+        approval = _convert(
+            given.get("approval", ladder[risk].approval), ApprovalMode, f"{where} {name}.approval"
+        )
+        backup = _convert(
+            given.get("backup", ladder[risk].backup), BackupMode, f"{where} {name}.backup"
+        )
+        ladder[risk] = Requirement(ApprovalMode(str(approval)), BackupMode(str(backup)))
+    always = Requirement(ApprovalMode.APPROVAL, BackupMode.REQUIRED)
+    if ladder[Risk.HIGH] != always or ladder[Risk.CRITICAL] != always:
+        raise UsageError(
+            f"{where}: high and critical always need an approval and a verified backup; "
+            "only low and medium can be configured."
+        )
+    fail_on = table.get("fail_on", str(policy.fail_on))
+    if fail_on not in _LEVELS:
+        raise UsageError(f"{where} fail_on is {fail_on!r}; use one of: {', '.join(_LEVELS)}.")
+    hours = _convert(
+        table.get("approval_hours", policy.approval_hours), int, f"{where} approval_hours"
+    )
+    return Policy(_LEVELS[str(fail_on)], int(str(hours)), MappingProxyType(ladder))
+
+
+def _build(kind: Callable[..., _T], table: _Table, where: str) -> _T:
+    hints = get_type_hints(kind)
+    _known(table, tuple(hints), where)
+    values = {key: _convert(value, hints[key], f"{where} {key}") for key, value in table.items()}
+    for spec in fields(kind):  # type: ignore[arg-type]  # every caller passes a dataclass
+        if spec.default is MISSING and spec.default_factory is MISSING and spec.name not in values:
+            raise UsageError(f"{where} needs {spec.name}.")
+    return kind(**values)
+
+
+def _convert(value: object, hint: object, where: str) -> object:
+    if get_origin(hint) is Literal:
+        if value in get_args(hint):
+            return value
+        raise UsageError(f"{where} is {value!r}; use one of: {', '.join(get_args(hint))}.")
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        if isinstance(value, str) and value in tuple(hint):
+            return hint(value)
+        raise UsageError(f"{where} is {value!r}; use one of: {', '.join(hint)}.")
+    if get_origin(hint) is tuple:
+        if not isinstance(value, list):
+            raise UsageError(f"{where} must be a list, not {value!r}.")
+        return tuple(
+            _convert(item, get_args(hint)[0], f"{where}[{i}]") for i, item in enumerate(value)
+        )
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if not isinstance(hint, type) or type(value) is not hint:
+        wanted = getattr(hint, "__name__", str(hint))
+        raise UsageError(f"{where} must be of type {wanted}, not {value!r}.")
+    if isinstance(value, int | float) and value < 0:
+        raise UsageError(f"{where} must not be negative.")
+    return value
+
+
+def _known(table: _Table, allowed: tuple[str, ...], where: str) -> None:
+    for key in table:
+        if key not in allowed:
+            near = difflib.get_close_matches(key, allowed, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(allowed)}."
+            raise UsageError(f"Unknown key {key!r} in {where}{hint}")
+
+
+def _table(document: _Table, key: str, where: str) -> _Table:
+    value = document.get(key, {})
+    if not isinstance(value, dict):
+        raise UsageError(f"{key!r} in {where} must be a table.")
+    return value
+
+
+def _merge(base: _Table, over: _Table) -> _Table:
+    merged = dict(base)
+    for key, value in over.items():
+        former = merged.get(key)
+        both = isinstance(value, dict) and isinstance(former, dict)
+        merged[key] = {**former, **value} if both else value  # type: ignore[dict-item]
+    return merged

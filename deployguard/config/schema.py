@@ -1,0 +1,165 @@
+"""The shape of deployguard.toml: one frozen dataclass a table, defaults included."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from deployguard.errors import UsageError
+from deployguard.model import ApprovalMode, BackupMode, Requirement, Risk
+
+Argv: TypeAlias = tuple[str, ...]
+Where: TypeAlias = Literal["auto", "local", "compose"]
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """``[project]``: which Alembic project this is. Paths are relative to the configuration file."""
+
+    name: str
+    alembic_ini: str = "alembic.ini"
+    section: str = "alembic"
+    dialect: str = "postgresql"
+    version_table: str = "alembic_version"
+    default_environment: str = ""
+    state: str = ".deployguard"
+
+
+@dataclass(frozen=True, slots=True)
+class ReadConfig:
+    """``[read]``: how the pending revisions are read. ``timeout`` in seconds."""
+
+    python: Argv = ()
+    where: Where = "auto"
+    pass_environment: tuple[str, ...] = ()
+    timeout: int = 60
+
+
+@dataclass(frozen=True, slots=True)
+class MigrateConfig:
+    """``[migrate]``: where and how the migration runs. Times in seconds; 0 is none."""
+
+    runner: Literal["local", "compose"] = "local"
+    command: Argv = ("alembic", "upgrade", "head")
+    downgrade_command: Argv = ("alembic", "downgrade", "{revision}")
+    service: str = "migration"
+    profile: str = "migration"
+    lock_timeout: int = 5
+    statement_timeout: int = 0
+    timeout: int = 3600
+    retries: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class TargetConfig:
+    """``[target]``: the running application. ``timeout`` in seconds."""
+
+    kind: Literal["none", "compose", "commands"] = "none"
+    compose_files: tuple[str, ...] = ("docker-compose.prod.yml",)
+    project_name: str = ""
+    services: tuple[str, ...] = ()
+    prepare: Literal["none", "build", "pull"] = "none"
+    update: tuple[Argv, ...] = ()
+    rollback: tuple[Argv, ...] = ()
+    version: Argv = ()
+    timeout: int = 300
+
+
+@dataclass(frozen=True, slots=True)
+class BackupConfig:
+    """``[backup]``: where backups go. Times in seconds."""
+
+    directory: str = ".deployguard/backups"
+    timeout: int = 600
+    tries: int = 3
+    pause: int = 300
+    pg_bin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HealthConfig:
+    """``[health]``: when the application counts as healthy. Times in seconds."""
+
+    urls: tuple[str, ...] = ()
+    expect_status: int = 200
+    successes: int = 3
+    interval: float = 1.0
+    deadline: float = 60.0
+    timeout: float = 5.0
+    verify_sql: tuple[str, ...] = ()
+
+
+def _ladder() -> Mapping[Risk, Requirement]:
+    return {
+        Risk.LOW: Requirement(ApprovalMode.AUTOMATIC, BackupMode.OPTIONAL),
+        Risk.MEDIUM: Requirement(ApprovalMode.REVIEW, BackupMode.RECOMMENDED),
+        Risk.HIGH: Requirement(ApprovalMode.APPROVAL, BackupMode.REQUIRED),
+        Risk.CRITICAL: Requirement(ApprovalMode.APPROVAL, BackupMode.REQUIRED),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """``[policy]``: what each level demands. High and critical always need approval and a verified backup."""
+
+    fail_on: Risk = Risk.HIGH
+    approval_hours: int = 24
+    ladder: Mapping[Risk, Requirement] = field(default_factory=_ladder)
+
+    def requirement(self, risk: Risk | None) -> Requirement:
+        """What a plan of this level demands; None is a plan with nothing pending."""
+        return self.ladder[risk or Risk.LOW]
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseConfig:
+    """Where the database's URL comes from: an environment variable, or a URL that holds no password."""
+
+    url: str = ""
+    url_env: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """One environment with every table resolved."""
+
+    name: str
+    database: DatabaseConfig
+    read: ReadConfig = field(default_factory=ReadConfig)
+    migrate: MigrateConfig = field(default_factory=MigrateConfig)
+    target: TargetConfig = field(default_factory=TargetConfig)
+    backup: BackupConfig = field(default_factory=BackupConfig)
+    health: HealthConfig = field(default_factory=HealthConfig)
+    policy: Policy = field(default_factory=Policy)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """One deployguard.toml. ``directory`` is the folder that all relative paths count from."""
+
+    path: Path
+    project: Project
+    environments: Mapping[str, Environment]
+
+    @property
+    def directory(self) -> Path:
+        return self.path.parent
+
+    @property
+    def state_directory(self) -> Path:
+        return self.directory / self.project.state
+
+    def environment(self, name: str | None = None) -> Environment:
+        """The named environment, else the default one, else the only one. Raises UsageError."""
+        wanted = name or self.project.default_environment
+        if not wanted and len(self.environments) == 1:
+            return next(iter(self.environments.values()))
+        if wanted in self.environments:
+            return self.environments[wanted]
+        known = ", ".join(sorted(self.environments))
+        if wanted:
+            raise UsageError(f"{self.path.name} has no environment {wanted!r}; it has: {known}.")
+        raise UsageError(
+            f"Which environment? {self.path.name} has: {known}.",
+            next_commands=(f"deployguard check --env {min(self.environments)}",),
+        )
