@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from deployguard.operations import Operation
 
-Json: TypeAlias = "str | int | float | bool | None | list[Json] | dict[str, Json]"
+Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
 
 
 class Risk(IntEnum):
