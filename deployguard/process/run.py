@@ -1,0 +1,296 @@
+"""Run one program to its end: streamed and redacted lines, a deadline, and no orphans."""
+
+import codecs
+import os
+import selectors
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final
+
+from deployguard.errors import EnvironmentUnreachable
+
+GRACE: Final = 5.0  # seconds between SIGTERM and SIGKILL
+STRAGGLERS: Final = 1.0  # seconds that a pipe may stay open after the program itself has ended
+HIDDEN: Final = "***"
+
+HOW_TO_GET: Final[Mapping[str, str]] = {
+    "docker": "Install Docker Engine with the Compose plugin: https://docs.docker.com/engine/install/",
+    "pg_dump": "Install PostgreSQL's client programs, or name their folder in [backup] pg_bin.",
+    "pg_restore": "Install PostgreSQL's client programs, or name their folder in [backup] pg_bin.",
+    "psql": "Install PostgreSQL's client programs, or name their folder in [backup] pg_bin.",
+    "git": "Install git, or leave out --since.",
+    "alembic": "Install Alembic in the project's environment, or give the command's full path in"
+    " [migrate] command.",
+}
+
+
+class Redactor:
+    """Replaces each secret in a text with ``***``; longer secrets first, empty ones ignored."""
+
+    __slots__ = ("_secrets",)
+
+    def __init__(self, secrets: Sequence[str] = ()) -> None:
+        self._secrets = tuple(sorted({s for s in secrets if s}, key=len, reverse=True))
+
+    def __call__(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, HIDDEN)
+        return text
+
+    def __repr__(self) -> str:
+        return f"Redactor({len(self._secrets)} secrets)"
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """How a program ended. ``stdout`` and ``stderr`` are redacted text; ``seconds`` is wall time.
+
+    ``code`` is the exit status, or minus the number of the signal that ended it.
+    """
+
+    code: int
+    stdout: str
+    stderr: str
+    seconds: float
+    timed_out: bool = False
+
+    @property
+    def ok(self) -> bool:
+        return self.code == 0 and not self.timed_out
+
+    def why(self) -> str:
+        """Why it failed, in one line: the last line it wrote, or how it ended."""
+        if self.timed_out:
+            return f"it ran longer than {self.seconds:.0f} seconds and was stopped"
+        lines = (self.stderr.strip() or self.stdout.strip()).splitlines()
+        said = f": {lines[-1].strip()}" if lines else ""
+        if self.code < 0:
+            return f"it was ended by signal {-self.code}{said}"
+        return f"exit code {self.code}{said}"
+
+
+class _Lines:
+    """Collects one stream: decodes, cuts into lines, redacts, hands on, keeps."""
+
+    def __init__(self, redact: Redactor, on_line: Callable[[str], None] | None) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        self._redact, self._on_line = redact, on_line
+        self._rest = ""
+        self._kept: list[str] = []
+
+    def feed(self, data: bytes, *, final: bool = False) -> None:
+        self._rest += self._decoder.decode(data, final)
+        *lines, self._rest = self._rest.split("\n")
+        for line in lines:
+            self._hand_on(line, "\n")
+        if final and self._rest:
+            self._hand_on(self._rest, "")
+
+    def _hand_on(self, line: str, end: str) -> None:
+        clean = self._redact(line)
+        self._kept.append(clean + end)
+        if self._on_line is not None:
+            self._on_line(clean.rstrip("\r"))
+
+    def text(self) -> str:
+        return "".join(self._kept)
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    timeout: float | None = None,
+    on_line: Callable[[str], None] | None = None,
+    input: bytes | None = None,  # noqa: A002 - the name that subprocess gave it
+    redact: Redactor | None = None,
+    stdout_path: Path | None = None,
+) -> Completed:
+    """Run ``argv`` to its end, in a process group of its own.
+
+    ``env`` is the whole environment (None: ours). ``timeout`` is in seconds. ``on_line`` gets each redacted line of
+    stdout and stderr as it comes, without its newline, in the calling thread. With ``stdout_path`` standard output
+    goes untouched to that file (0600, replaced if it exists) and ``Completed.stdout`` is empty.
+
+    At the timeout, at KeyboardInterrupt and at any error of ``on_line`` the whole group is stopped (SIGTERM, then
+    SIGKILL). Raises EnvironmentUnreachable when the program cannot be started.
+    """
+    started = time.monotonic()
+    deadline = None if timeout is None else started + timeout
+    redactor = redact or Redactor()
+    process = _start(argv, env, cwd, wants_input=input is not None, stdout_path=stdout_path)
+    streams = {
+        stream: _Lines(redactor, on_line) for stream in (process.stdout, process.stderr) if stream
+    }
+    try:
+        timed_out = not _pump(process, streams, input or b"", deadline)
+        if timed_out:
+            _end_group(process)
+        for lines in streams.values():
+            lines.feed(b"", final=True)
+    except BaseException:
+        _end_group(process)
+        raise
+    finally:
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe is not None:
+                with suppress(OSError):
+                    pipe.close()
+    return Completed(
+        code=process.wait(),
+        stdout=streams[process.stdout].text() if process.stdout else "",
+        stderr=streams[process.stderr].text() if process.stderr else "",
+        seconds=time.monotonic() - started,
+        timed_out=timed_out,
+    )
+
+
+def _start(
+    argv: Sequence[str],
+    env: Mapping[str, str] | None,
+    cwd: Path | None,
+    *,
+    wants_input: bool,
+    stdout_path: Path | None,
+) -> subprocess.Popen[bytes]:
+    target: int = subprocess.PIPE
+    if stdout_path is not None:
+        target = os.open(stdout_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.fchmod(target, 0o600)  # an existing file keeps its mode otherwise
+    try:
+        return subprocess.Popen(
+            list(argv),
+            env=None if env is None else dict(env),
+            cwd=cwd,
+            stdin=subprocess.PIPE if wants_input else subprocess.DEVNULL,
+            stdout=target,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            start_new_session=True,
+        )
+    except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
+        raise _cannot_start(argv, cwd, error) from error
+    finally:
+        if stdout_path is not None:
+            os.close(target)
+
+
+def _cannot_start(argv: Sequence[str], cwd: Path | None, error: OSError) -> EnvironmentUnreachable:
+    if cwd is not None and not cwd.is_dir():
+        return EnvironmentUnreachable(f"The folder {cwd} does not exist, so {argv[0]} cannot run.")
+    if isinstance(error, PermissionError):
+        return EnvironmentUnreachable(f"The program {argv[0]} may not be run: {error.strerror}.")
+    return missing_program(argv[0])
+
+
+def _pump(
+    process: subprocess.Popen[bytes],
+    streams: Mapping[IO[bytes], _Lines],
+    data: bytes,
+    deadline: float | None,
+) -> bool:
+    """Move bytes until the program has ended; False when the deadline came first."""
+    left = memoryview(data)
+    ended: float | None = None
+    with selectors.DefaultSelector() as selector:
+        for stream in streams:
+            selector.register(stream, selectors.EVENT_READ)
+        if process.stdin is not None:
+            os.set_blocking(process.stdin.fileno(), False)
+            selector.register(process.stdin, selectors.EVENT_WRITE)
+        while selector.get_map():
+            now = time.monotonic()
+            if deadline is not None and now >= deadline:
+                return False
+            if process.poll() is not None:
+                ended = ended or now
+                if now - ended > STRAGGLERS:
+                    break  # something that it started holds the pipe; that is not ours to wait for
+            wait = 0.2 if deadline is None else min(0.2, deadline - now)
+            for key, _ in selector.select(wait):
+                if key.fileobj is process.stdin:
+                    left = _write(process.stdin, left, selector)
+                else:
+                    _read(key.fd, streams, selector)
+    return _wait(process, deadline)
+
+
+def _write(stdin: IO[bytes], left: memoryview, selector: selectors.BaseSelector) -> memoryview:
+    try:
+        left = left[os.write(stdin.fileno(), left[:65536]) :]
+    except BrokenPipeError:
+        left = left[
+            :0
+        ]  # it ended, or closed its input, without reading all of it: its own business
+    if not left:
+        selector.unregister(stdin)
+        stdin.close()
+    return left
+
+
+def _read(fd: int, streams: Mapping[IO[bytes], _Lines], selector: selectors.BaseSelector) -> None:
+    stream = next(s for s in streams if s.fileno() == fd)
+    data = os.read(fd, 65536)
+    if data:
+        streams[stream].feed(data)
+    else:
+        selector.unregister(stream)
+
+
+def _wait(process: subprocess.Popen[bytes], deadline: float | None) -> bool:
+    left = None if deadline is None else max(0.0, deadline - time.monotonic())
+    try:
+        process.wait(left)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    """SIGTERM the whole group, then SIGKILL what is left; the group outlives its leader."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(GRACE)
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def which(program: str, *, path: str | None = None) -> str | None:
+    """The full path of ``program`` on ``path`` (None: PATH), or None."""
+    return shutil.which(program, path=path)
+
+
+def require(program: str, *, path: str | None = None) -> str:
+    """The full path of ``program``; raises EnvironmentUnreachable that says how to get it."""
+    found = which(program, path=path)
+    if found is None:
+        raise missing_program(program)
+    return found
+
+
+def missing_program(program: str) -> EnvironmentUnreachable:
+    """The error for a program that is not there, with how to get it where that is known."""
+    name = Path(program).name
+    hint = HOW_TO_GET.get(name, f"Install {name}, or correct its name in deployguard.toml.")
+    return EnvironmentUnreachable(f"The program {program} was not found. {hint}")
+
+
+def program_version(
+    argv: Sequence[str], *, env: Mapping[str, str] | None = None, timeout: float = 20
+) -> str | None:
+    """The first line that ``argv`` (for example ``["pg_dump", "--version"]``) prints; None when it does not run."""
+    try:
+        done = run(argv, env=env, timeout=timeout)
+    except EnvironmentUnreachable:
+        return None
+    lines = (done.stdout.strip() or done.stderr.strip()).splitlines()
+    return lines[0].strip() if done.ok and lines else None
