@@ -1,0 +1,1 @@
+"""Bookings: rooms, guests and who is in which room when."""
