@@ -1,0 +1,215 @@
+"""Looks at a project's folder for what `init` can know by itself: alembic.ini, Compose file, names, variables."""
+
+import configparser
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from deployguard.errors import UsageError
+
+COMPOSE_NAMES = (
+    "docker-compose.prod.yml",
+    "docker-compose.prod.yaml",
+    "compose.prod.yaml",
+    "compose.prod.yml",
+    "compose.yaml",
+    "compose.yml",
+    "docker-compose.yml",
+    "docker-compose.yaml",
+)
+_SKIPPED = frozenset({"node_modules", "site-packages", "venv", "env", "build", "dist"})
+_VARIABLE = re.compile(
+    r"\b([A-Z][A-Z0-9_]*(?:DATABASE|DB|POSTGRES|SQL)[A-Z0-9_]*_(?:URL|URI|DSN))\b"
+)
+_PLAIN_VARIABLE = re.compile(r"\b((?:DATABASE|DB|POSTGRES|SQLALCHEMY_DATABASE)_(?:URL|URI|DSN))\b")
+_SQLITE = re.compile(r"""sqlite(?:\+\w+)?:///[^\s"'#?{}]+\.\w+""")
+_VERSION_TABLE = re.compile(r"""\bversion_table\s*=\s*["'](\w+)["']""")
+_KEY = re.compile(r"^(?P<indent> *)(?P<key>[\w.-]+|\"[^\"]+\"|'[^']+'):(?P<rest>.*)$")
+
+_DIALECT_SIGNS = (
+    ("postgresql", r"postgres|psycopg|asyncpg|pg8000"),
+    ("mysql", r"mysql|mariadb"),
+    ("sqlite", r"sqlite"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectFacts:
+    """What a project's files show; the defaults are what is assumed when they show nothing."""
+
+    name: str
+    alembic_ini: str = "alembic.ini"
+    section: str = "alembic"
+    version_table: str = "alembic_version"
+    dialect: str = "postgresql"
+    url_env: str = "DATABASE_URL"
+    sqlite_url: str = ""  # a SQLite URL that the project itself names
+    compose_file: str = ""
+    services: tuple[
+        str, ...
+    ] = ()  # Compose services that are built from the project and start by themselves
+    migration_service: str = ""
+    migration_profile: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ComposeService:
+    """What a cautious look at a Compose file shows of one service."""
+
+    name: str
+    built: bool = False
+    profiles: tuple[str, ...] = ()
+
+
+def discover(directory: Path) -> ProjectFacts:
+    """Look at the project in ``directory``. Raises UsageError when no alembic.ini is in it or just below."""
+    ini = _alembic_ini(directory)
+    section, script_location = _alembic_section(ini)
+    texts = [_text(path) for path in _sources(directory, ini, script_location)]
+    together = "\n".join(texts)
+    compose = next((name for name in COMPOSE_NAMES if (directory / name).is_file()), "")
+    services = compose_services(_text(directory / compose)) if compose else ()
+    migration = next((s for s in services if _migrates(s)), None)
+    sqlite = _SQLITE.search(together)
+    variable = _PLAIN_VARIABLE.search(together) or _VARIABLE.search(together)
+    table = _VERSION_TABLE.search(together)
+    needs = _text(directory / "pyproject.toml") + _text(directory / "requirements.txt")
+    return ProjectFacts(
+        name=_project_name(directory),
+        alembic_ini=ini.relative_to(directory).as_posix(),
+        section=section,
+        version_table=table[1] if table else "alembic_version",
+        dialect=_dialect(together + needs),
+        url_env=variable[1] if variable else "DATABASE_URL",
+        sqlite_url=sqlite[0] if sqlite else "",
+        compose_file=compose,
+        services=tuple(s.name for s in services if s.built and not s.profiles and s != migration),
+        migration_service=migration.name if migration else "",
+        migration_profile=migration.profiles[0] if migration and migration.profiles else "",
+    )
+
+
+def compose_services(text: str) -> tuple[ComposeService, ...]:
+    """The services of a Compose file, by indentation; what is not written plainly is not seen.
+
+    A YAML library would read more (anchors, flow mappings), but this only fills in a draft that a person reads.
+    """
+    found: list[ComposeService] = []
+    inside, depth, current = False, 0, ""
+    lines = [line.rstrip() for line in text.splitlines()]
+    for number, line in enumerate(lines):
+        match = _KEY.match(line)
+        if match is None:
+            continue
+        indent, key = len(match["indent"]), match["key"].strip("\"'")
+        if indent == 0:
+            inside, depth = key == "services", 0
+        elif inside and (depth == 0 or indent <= depth):
+            depth, current = indent, key
+            found.append(ComposeService(current))
+        elif inside and found and key == "build":
+            found[-1] = ComposeService(current, built=True, profiles=found[-1].profiles)
+        elif inside and found and key == "profiles":
+            profiles = _list_after(match["rest"], lines[number + 1 :])
+            found[-1] = ComposeService(current, found[-1].built, profiles)
+    return tuple(found)
+
+
+def _list_after(rest: str, following: list[str]) -> tuple[str, ...]:
+    """The items of ``key: [a, b]`` or of ``key:`` with one ``- item`` a line."""
+    inline = rest.partition("#")[0].strip()
+    if inline.startswith("["):
+        items = inline.strip("[]").split(",")
+        return tuple(item.strip().strip("\"'") for item in items if item.strip())
+    items = []
+    for line in following:
+        if not line.strip().startswith("- "):
+            break
+        items.append(line.strip()[2:].split("#")[0].strip().strip("\"'"))
+    return tuple(items)
+
+
+def _migrates(service: ComposeService) -> bool:
+    names = (service.name, *service.profiles)
+    return any("migrat" in name.lower() or name.lower() == "alembic" for name in names)
+
+
+def _dialect(text: str) -> str:
+    """The dialect of production: the strictest one that the project mentions, since SQLite is for development."""
+    for dialect, signs in _DIALECT_SIGNS:
+        if re.search(signs, text, re.IGNORECASE):
+            return dialect
+    return "postgresql"
+
+
+def _alembic_ini(directory: Path) -> Path:
+    if (directory / "alembic.ini").is_file():
+        return directory / "alembic.ini"
+    below = sorted(
+        path
+        for pattern in ("*/alembic.ini", "*/*/alembic.ini")
+        for path in directory.glob(pattern)
+        if not _skipped(path.relative_to(directory))
+    )
+    if len(below) == 1:
+        return below[0]
+    if below:
+        names = ", ".join(path.relative_to(directory).as_posix() for path in below)
+        raise UsageError(
+            f"There are several alembic.ini files: {names}. Run init in the project's own folder."
+        )
+    raise UsageError(
+        f"No alembic.ini in {directory}. Run init in the folder of an Alembic project.",
+        next_commands=("alembic init migrations",),
+    )
+
+
+def _alembic_section(ini: Path) -> tuple[str, Path | None]:
+    """The section that names a script_location, and that folder."""
+    parser = configparser.ConfigParser({"here": str(ini.parent)})
+    try:
+        parser.read_string(_text(ini))
+        sections = [s for s in parser.sections() if parser.has_option(s, "script_location")]
+        section = "alembic" if "alembic" in sections or not sections else sections[0]
+        location = parser.get(section, "script_location", fallback="")
+    except configparser.Error as error:
+        raise UsageError(f"{ini.name} cannot be read: {error}") from error
+    return section, (ini.parent / location if location and ":" not in location else None)
+
+
+def _sources(directory: Path, ini: Path, scripts: Path | None) -> Iterator[Path]:
+    """The files that usually say where the database is, the likeliest first."""
+    yield ini
+    if scripts is not None:
+        yield scripts / "env.py"
+    for pattern in ("*.py", "*/*.py", "src/*/*.py"):
+        for path in sorted(directory.glob(pattern)):
+            likely = path.stem in ("settings", "config", "database", "db", "conf")
+            if likely and not _skipped(path.relative_to(directory)):
+                yield path
+
+
+def _skipped(relative: Path) -> bool:
+    return any(part.startswith(".") or part in _SKIPPED for part in relative.parts)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""  # init only looks for hints; a file that cannot be read gives none
+
+
+def _project_name(directory: Path) -> str:
+    name = ""
+    try:
+        document = tomllib.loads(_text(directory / "pyproject.toml"))
+    except tomllib.TOMLDecodeError:
+        document = {}
+    for table in (document.get("project"), document.get("tool", {}).get("poetry")):
+        if isinstance(table, dict) and isinstance(table.get("name"), str):
+            name = name or table["name"]
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", name or directory.resolve().name).strip("-_")
+    return name.lower() or "app"

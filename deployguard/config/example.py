@@ -1,0 +1,235 @@
+"""Writes deployguard.toml with every key, its default and its meaning: documentation and schema at once."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, fields
+from types import MappingProxyType
+
+from deployguard.config.discover import ProjectFacts
+from deployguard.config.schema import (
+    BackupConfig,
+    HealthConfig,
+    MigrateConfig,
+    Policy,
+    Project,
+    ReadConfig,
+    TargetConfig,
+)
+
+_KINDS = MappingProxyType(
+    {
+        "project": Project,
+        "read": ReadConfig,
+        "migrate": MigrateConfig,
+        "target": TargetConfig,
+        "backup": BackupConfig,
+        "health": HealthConfig,
+    }
+)
+
+TITLES: Mapping[str, str] = MappingProxyType(
+    {
+        "project": "Which Alembic project this is.",
+        "read": "How pending revisions are read: the project's own env.py runs on a recorder, not on a database.",
+        "migrate": "Where and how the migration runs.",
+        "target": "The running application.",
+        "backup": "Where backups go, and how hard to try.",
+        "health": "When the application counts as healthy after the update.",
+        "policy": "What each level demands. High and critical always need an approval and a verified backup.",
+    }
+)
+
+MEANINGS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "project": {
+            "name": "In file names, container names and locks: letters, digits, - and _.",
+            "alembic_ini": "Paths count from the folder of this file.",
+            "section": "The section of alembic.ini.",
+            "dialect": "What to judge for when no database is asked (check --since, --from).",
+            "version_table": "Alembic's table, when env.py configures another name.",
+            "default_environment": 'Used without --env; "" is the only one, if there is only one.',
+            "state": "Journal, locks and logs. Keep it out of version control and on a disk that stays.",
+        },
+        "read": {
+            "python": "The project's interpreter as a list of words; [] is the one that runs deployguard.",
+            "where": '"local", "compose" (in the migration service), or "auto": where the migration runs.',
+            "pass_environment": "Names of further variables that env.py needs; all others are kept out.",
+            "timeout": "Seconds.",
+        },
+        "migrate": {
+            "runner": '"local" (this interpreter) or "compose" (a one-off container of the service below).',
+            "command": "A list of words, no shell. Use heads instead of head for several heads.",
+            "downgrade_command": "{revision} is replaced.",
+            "service": "The compose service that runs the command …",
+            "profile": "… and the profile that keeps it from starting by itself.",
+            "lock_timeout": "Seconds a statement waits for a lock before it gives up; 0 waits for ever.",
+            "statement_timeout": "Seconds a statement may run; 0 is no limit.",
+            "timeout": "Seconds the whole migration may run.",
+            "retries": "How often a lock timeout, deadlock or serialization failure is tried again.",
+        },
+        "target": {
+            "kind": '"none" (migrate only), "compose", or "commands" (systemctl and the like).',
+            "compose_files": "Also used by the compose runner above.",
+            "project_name": 'docker compose -p; "" is Compose\'s own choice.',
+            "services": "The services that run the application's code; they are updated and rolled back.",
+            "prepare": '"build" or "pull" images before anything changes; "none" when CI has done so.',
+            "update": "commands: run in order to bring up the new version. Lists of words, no shell.",
+            "rollback": "commands: put the former version back; [] runs `update` again.",
+            "version": "commands: prints the version that is running; it is recorded.",
+            "timeout": "Seconds.",
+        },
+        "backup": {
+            "directory": "Files are readable by their owner only.",
+            "timeout": "Seconds for one try.",
+            "tries": "How often a backup is tried …",
+            "pause": "… and the seconds between.",
+            "pg_bin": 'Folder of pg_dump and pg_restore; "" is PATH, else the database\'s container.',
+        },
+        "health": {
+            "urls": "Each must answer; [] checks no HTTP.",
+            "expect_status": "The HTTP status that means healthy.",
+            "successes": "So many good answers in a row …",
+            "interval": "… this many seconds apart …",
+            "deadline": "… within this many seconds.",
+            "timeout": "Seconds for one answer.",
+            "verify_sql": "Each must return one row whose first column is true. Read-only.",
+        },
+    }
+)
+
+_HEADER = """\
+# deployguard.toml, written by `deployguard init`.
+# A line that begins with # and a key shows the default: change it by taking the # away.
+# The tables below hold for every environment; [environments.NAME.…] overrides them key by key.
+# Secrets never stand here: name the environment variable that holds the database URL.
+"""
+
+
+def render_annotated(facts: ProjectFacts) -> str:
+    """The annotated deployguard.toml for a project: every key of the schema, in its table, explained."""
+    chosen = _choices(facts)
+    parts = [_HEADER]
+    parts += [_section(name, chosen.get(name, {})) for name in _KINDS]
+    parts += [_policy(), _development(facts), _production(facts)]
+    return "\n".join(parts)
+
+
+def render_reference() -> str:
+    """docs/configuration.md: the annotated example of a typical project, with its explanation around it."""
+    facts = ProjectFacts(
+        name="bookings",
+        compose_file="docker-compose.prod.yml",
+        services=("web", "worker"),
+        migration_service="migration",
+        migration_profile="migration",
+    )
+    return _REFERENCE.format(example=render_annotated(facts))
+
+
+def value(item: object) -> str:
+    """A Python value as TOML text. Only what the schema holds: strings, numbers, booleans, lists of those."""
+    if isinstance(item, tuple | list):
+        return "[" + ", ".join(value(part) for part in item) + "]"
+    if isinstance(item, bool):
+        return str(item).lower()
+    if isinstance(item, str):
+        return json.dumps(item, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return str(item)
+
+
+def _choices(facts: ProjectFacts) -> dict[str, dict[str, object]]:
+    """What is set, not only explained: what differs from the defaults for this project."""
+    found = {spec.name: getattr(facts, spec.name, None) for spec in fields(Project)}
+    differs = {
+        spec.name: found[spec.name]
+        for spec in fields(Project)
+        if found[spec.name] is not None and found[spec.name] != _default(spec)
+    }
+    chosen: dict[str, dict[str, object]] = {
+        "project": {**differs, "default_environment": "development"}
+    }
+    if facts.compose_file:
+        chosen["target"] = {
+            "compose_files": (facts.compose_file,),
+            "services": facts.services,
+        }
+    if facts.migration_service:
+        chosen["migrate"] = {
+            "service": facts.migration_service,
+            "profile": facts.migration_profile or "migration",
+        }
+    return chosen
+
+
+def _section(name: str, chosen: Mapping[str, object]) -> str:
+    lines = [f"# {TITLES[name]}", f"[{name}]"]
+    for spec in fields(_KINDS[name]):
+        shown = chosen.get(spec.name, _default(spec))
+        mark = "" if spec.name in chosen else "# "
+        lines += [f"#   {MEANINGS[name][spec.name]}", f"{mark}{spec.name} = {value(shown)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _default(spec: "Field[object]") -> object:
+    if spec.default_factory is not MISSING:
+        return spec.default_factory()
+    return "" if spec.default is MISSING else spec.default
+
+
+def _policy() -> str:
+    policy = Policy()
+    lines = [
+        f"# {TITLES['policy']}",
+        "[policy]",
+        "#   check exits with 10 from this level on, when no --fail-on is given.",
+        f'# fail_on = "{policy.fail_on}"',
+        "#   Hours an approval is good for.",
+        f"# approval_hours = {policy.approval_hours}",
+        '#   approval: "automatic", "review" (--manual-migrate shows the plan and asks) or "approval";',
+        '#   backup: "optional", "recommended" (taken, with a warning when it fails) or "required".',
+    ]
+    for risk, need in policy.ladder.items():
+        lines.append(f'# {risk} = {{ approval = "{need.approval}", backup = "{need.backup}" }}')
+    return "\n".join(lines) + "\n"
+
+
+def _development(facts: ProjectFacts) -> str:
+    return (
+        "[environments.development]\n"
+        "#   A URL without a password may stand here; a relative SQLite path counts from this file.\n"
+        f"database_url = {value(facts.sqlite_url or f'sqlite:///{facts.name}.db')}\n"
+    )
+
+
+def _production(facts: ProjectFacts) -> str:
+    lines = [
+        "[environments.production]",
+        "#   The variable that holds the URL; env.py reads the same one.",
+        f"database_url_env = {value(facts.url_env)}",
+    ]
+    if facts.compose_file:
+        lines.append('target.kind = "compose"')
+    if facts.migration_service:
+        lines.append('migrate.runner = "compose"')
+    lines.append('# health.urls = ["http://127.0.0.1:8000/health"]')
+    return "\n".join(lines) + "\n"
+
+
+_REFERENCE = """\
+# Configuration
+
+One file, `deployguard.toml`, lies beside `alembic.ini` or above it. `deployguard init` writes it for the project
+it finds, with every key in it; below is what it writes for a Compose application. deployguard looks for it in the
+current folder and then in the folders above, or takes `--config PATH`.
+
+- An unknown key, a wrong type or a password in a URL is an error (exit code 2) that names the place, and the
+  nearest key that exists.
+- Tables at the top hold for every environment. `[environments.NAME.TABLE]`, or `TABLE.key = …` inside
+  `[environments.NAME]`, overrides them key by key.
+- An environment has exactly one of `database_url` (no password in it) and `database_url_env` (the name of the
+  variable that holds the URL).
+- High and critical always need an approval and a verified backup; a file that says otherwise is refused.
+
+```toml
+{example}```
+"""

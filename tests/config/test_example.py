@@ -1,0 +1,161 @@
+"""What `init` writes is the schema: every key, in its table, loadable as it is and with every line taken in."""
+
+import re
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from deployguard.config import load
+from deployguard.config.discover import ProjectFacts, compose_services, discover
+from deployguard.config.example import MEANINGS, render_annotated, value
+from deployguard.config.schema import (
+    BackupConfig,
+    HealthConfig,
+    MigrateConfig,
+    Policy,
+    Project,
+    ReadConfig,
+    TargetConfig,
+)
+from deployguard.errors import UsageError
+from deployguard.model import Risk
+
+SCHEMA = {
+    "project": Project,
+    "read": ReadConfig,
+    "migrate": MigrateConfig,
+    "target": TargetConfig,
+    "backup": BackupConfig,
+    "health": HealthConfig,
+}
+FACTS = ProjectFacts(
+    name="bookings",
+    compose_file="docker-compose.prod.yml",
+    services=("web", "worker"),
+    migration_service="migration",
+    migration_profile="migration",
+)
+COMPOSE = """\
+x-app: &app
+  build: .
+services:
+  db:
+    image: postgres:15
+    healthcheck:
+      test: [CMD, pg_isready]
+  web:
+    build:
+      context: .
+    ports: ["8000:8000"]
+  worker:
+    build: .   # the same image
+  migration:
+    build: .
+    profiles: ["migration"]
+  tools:
+    build: .
+    profiles:
+      - debug
+volumes:
+  data:
+"""
+
+
+def uncommented(text: str) -> str:
+    """The example with every default taken in; explanations are indented behind their #."""
+    return re.sub(r"^# (?=[a-z_.]+ = )", "", text, flags=re.MULTILINE)
+
+
+def test_every_key_of_the_schema_is_in_it_in_its_table() -> None:
+    document = tomllib.loads(uncommented(render_annotated(FACTS)))
+    for table, kind in SCHEMA.items():
+        assert list(document[table]) == [f.name for f in fields(kind)], table
+        assert set(MEANINGS[table]) == {f.name for f in fields(kind)}
+    assert set(document["policy"]) == {"fail_on", "approval_hours", *map(str, Risk)}
+    assert set(document["environments"]) == {"development", "production"}
+
+
+def test_it_loads_and_its_comments_are_the_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "deployguard.toml"
+    path.write_text(render_annotated(FACTS), encoding="utf-8")
+    as_written = load(path, tmp_path)
+    path.write_text(uncommented(render_annotated(FACTS)), encoding="utf-8")
+    taken_in = load(path, tmp_path)
+    assert as_written.project == taken_in.project
+    assert as_written.environment("development") == taken_in.environment("development")
+    assert taken_in.environment("development").policy == Policy()
+    production = as_written.environment("production")
+    assert (production.target.kind, production.migrate.runner) == ("compose", "compose")
+    assert production.target.services == ("web", "worker")
+    assert production.database.url_env == "DATABASE_URL"
+
+
+def test_strange_names_cannot_leave_their_string(tmp_path: Path) -> None:
+    facts = ProjectFacts(name="x", services=('a"]\n[policy', "\x7f"), compose_file="c.yml")
+    document = tomllib.loads(render_annotated(facts))
+    assert document["target"]["services"] == ['a"]\n[policy', "\x7f"]
+
+
+def test_values_are_toml() -> None:
+    assert value(("a", ("b",), 1, 2.5, True)) == '["a", ["b"], 1, 2.5, true]'
+
+
+def test_a_compose_project_is_found_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[project]\nname = "Shop.Front"\n')
+    (tmp_path / "alembic.ini").write_text("[alembic]\nscript_location = %(here)s/migrations\n")
+    (tmp_path / "docker-compose.prod.yml").write_text(COMPOSE)
+    (tmp_path / "migrations").mkdir()
+    (tmp_path / "migrations/env.py").write_text(
+        "url = os.environ['SHOP_DATABASE_URL']\n"
+        "context.configure(connection=c, version_table='shop_version')\n"
+    )
+    assert discover(tmp_path) == ProjectFacts(
+        name="shop-front",
+        version_table="shop_version",
+        url_env="SHOP_DATABASE_URL",
+        compose_file="docker-compose.prod.yml",
+        services=("web", "worker"),
+        migration_service="migration",
+        migration_profile="migration",
+    )
+
+
+def test_a_sqlite_project_in_a_subfolder_with_its_own_section(tmp_path: Path) -> None:
+    (tmp_path / "db").mkdir()
+    (tmp_path / "db/alembic.ini").write_text(
+        "[bookings]\nscript_location = alembic\nsqlalchemy.url = sqlite:///shop.sqlite3\n"
+    )
+    facts = discover(tmp_path)
+    assert (facts.alembic_ini, facts.section) == ("db/alembic.ini", "bookings")
+    assert (facts.sqlite_url, facts.dialect) == ("sqlite:///shop.sqlite3", "sqlite")
+    document = tomllib.loads(render_annotated(facts))
+    assert document["environments"]["development"]["database_url"] == "sqlite:///shop.sqlite3"
+
+
+def test_the_bookings_fixture_is_understood() -> None:
+    fixture = Path(__file__).parents[2] / "migrations_fixtures" / "bookings"
+    facts = discover(fixture)
+    assert (facts.name, facts.url_env, facts.dialect) == ("bookings", "DATABASE_URL", "postgresql")
+
+
+def test_no_alembic_project_is_a_usage_error_that_says_where(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"No alembic\.ini"):
+        discover(tmp_path)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "alembic.ini").write_text("[alembic]\n")
+    with pytest.raises(UsageError, match=r"a/alembic\.ini, b/alembic\.ini"):
+        discover(tmp_path)
+
+
+def test_services_are_read_by_indentation() -> None:
+    seen = {s.name: (s.built, s.profiles) for s in compose_services(COMPOSE)}
+    assert seen == {
+        "db": (False, ()),
+        "web": (True, ()),
+        "worker": (True, ()),
+        "migration": (True, ("migration",)),
+        "tools": (True, ("debug",)),
+    }
