@@ -1,5 +1,14 @@
 """Run programs: argv lists, never a shell; the only room that imports subprocess."""
 
+from deployguard.process.attached import (
+    Completed,
+    Redactor,
+    missing_program,
+    program_version,
+    require,
+    run,
+    which,
+)
 from deployguard.process.detached import (
     Absent,
     Ended,
@@ -13,15 +22,6 @@ from deployguard.process.detached import (
     stop,
 )
 from deployguard.process.identity import Identity, alive, boot_id, identify
-from deployguard.process.run import (
-    Completed,
-    Redactor,
-    missing_program,
-    program_version,
-    require,
-    run,
-    which,
-)
 
 __all__ = [
     "Absent",
