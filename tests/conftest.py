@@ -1,0 +1,125 @@
+"""Real parts for tests: PostgreSQL servers, the bookings project, and the bookings stack in Docker."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import docker, postgres
+
+FIXTURES = Path(__file__).resolve().parent.parent / "migrations_fixtures"
+NO_DOCKER = "no Docker engine"
+
+
+# --- Docker tests run where an engine answers, and say loudly when they don't --------------------
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("docker") is None:
+        return
+    reason = docker.missing()
+    if reason is None:
+        return
+    if os.environ.get("CI", "").lower() in ("1", "true"):
+        pytest.fail(f"{NO_DOCKER}, and CI must have one (.ci/machine starts it): {reason}")
+    pytest.skip(f"{NO_DOCKER}: {reason}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = [
+        report
+        for report in terminalreporter.stats.get("skipped", [])
+        if NO_DOCKER in str(report.longrepr)
+    ]
+    if skipped:
+        terminalreporter.section("DOCKER TESTS DID NOT RUN", sep="!", yellow=True, bold=True)
+        terminalreporter.line(
+            f"{len(skipped)} tests need a Docker engine with Compose and were left out: "
+            f"{docker.missing()}."
+        )
+        terminalreporter.line("Start one and run again; with CI=true this is a failure.")
+
+
+# --- PostgreSQL ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def postgres_pool() -> Iterator[postgres.Pool]:
+    """Servers by major version: `postgres_pool(16)`; started once, stopped at the end."""
+    with postgres.pool() as get:
+        yield get
+
+
+@pytest.fixture(scope="session")
+def postgres_server(
+    request: pytest.FixtureRequest, postgres_pool: postgres.Pool
+) -> postgres.Server:
+    """A running server: version 16, or the one given by `indirect` parametrisation."""
+    return postgres_pool(getattr(request, "param", postgres.DEFAULT_VERSION))
+
+
+@pytest.fixture(scope="session")
+def postgres_servers(postgres_pool: postgres.Pool) -> tuple[postgres.Server, ...]:
+    """A running server of every version that is here, oldest first."""
+    return tuple(postgres_pool(tree.version) for tree in postgres.trees())
+
+
+@pytest.fixture
+def postgres_database(
+    request: pytest.FixtureRequest, postgres_server: postgres.Server
+) -> Iterator[str]:
+    """The URL of a fresh, empty database: postgresql://user:secret@127.0.0.1:port/name."""
+    readable = re.sub(r"\W+", "_", request.node.name)[:40].strip("_").lower()
+    name = f"{readable}_{os.urandom(3).hex()}"
+    yield postgres_server.create_database(name)
+    postgres_server.drop_database(name)
+
+
+# --- the bookings project -----------------------------------------------------------------------
+
+CopyBookings = Callable[..., Path]
+
+
+@pytest.fixture
+def copy_bookings(tmp_path: Path) -> CopyBookings:
+    """`copy_bookings(head="b014")`: a copy of the project as the release with that head had it."""
+
+    def copy(name: str = "bookings", *, head: str | None = None) -> Path:
+        target = tmp_path / name
+        leave = shutil.ignore_patterns("wheels", "__pycache__", "*.db", ".deployguard")
+        shutil.copytree(FIXTURES / "bookings", target, ignore=leave)
+        for file in (target / "migrations" / "versions").glob("b*.py"):
+            if head is not None and file.name.split("_")[0] > head:
+                file.unlink()
+        return target
+
+    return copy
+
+
+@pytest.fixture(scope="session")
+def bookings_images() -> Iterator[docker.Images]:
+    """Images v1 (b013), v2 (b014), v3 (b019) and broken (b014) under a name of this session."""
+    images = docker.Images()
+    try:
+        images.build_all()
+        yield images
+    finally:
+        images.remove()
+
+
+@pytest.fixture
+def bookings_stack(bookings_images: docker.Images) -> Iterator[docker.Stack]:
+    """The whole stack at v1 with rows in every table, healthy; gone without a trace afterwards."""
+    stack = docker.Stack(bookings_images.name)
+    try:
+        stack.up()
+        stack.seed()
+        yield stack
+    finally:
+        stack.down()
