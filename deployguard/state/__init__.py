@@ -1,0 +1,28 @@
+"""What deployguard itself remembers: the journal of deploys, the approvals, and the deploy lock."""
+
+from deployguard.state.journal import Journal
+from deployguard.state.lock import DeployLock, Holder, busy, holder
+from deployguard.state.records import (
+    UNFINISHED,
+    Deploy,
+    Event,
+    EventKind,
+    Kind,
+    StateError,
+    Status,
+)
+
+__all__ = [
+    "UNFINISHED",
+    "Deploy",
+    "DeployLock",
+    "Event",
+    "EventKind",
+    "Holder",
+    "Journal",
+    "Kind",
+    "StateError",
+    "Status",
+    "busy",
+    "holder",
+]
