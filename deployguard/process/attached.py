@@ -111,9 +111,12 @@ def run(
     on_line: Callable[[str], None] | None = None,
     input: bytes | None = None,  # noqa: A002 - the name that subprocess gave it
     redact: Redactor | None = None,
+    stdin_path: Path | None = None,
     stdout_path: Path | None = None,
 ) -> Completed:
     """Run ``argv`` to its end, in a process group of its own.
+
+    It reads ``input``, or the file ``stdin_path``, or nothing.
 
     ``env`` is the whole environment (None: ours). ``timeout`` is in seconds. ``on_line`` gets each redacted line of
     stdout and stderr as it comes, without its newline, in the calling thread. With ``stdout_path`` standard output
@@ -125,7 +128,10 @@ def run(
     started = time.monotonic()
     deadline = None if timeout is None else started + timeout
     redactor = redact or Redactor()
-    process = _start(argv, env, cwd, wants_input=input is not None, stdout_path=stdout_path)
+    source = subprocess.DEVNULL if input is None else subprocess.PIPE
+    if stdin_path is not None:
+        source = os.open(stdin_path, os.O_RDONLY)
+    process = _start(argv, env, cwd, source=source, stdout_path=stdout_path)
     streams = {
         stream: _Lines(redactor, on_line) for stream in (process.stdout, process.stderr) if stream
     }
@@ -157,7 +163,7 @@ def _start(
     env: Mapping[str, str] | None,
     cwd: Path | None,
     *,
-    wants_input: bool,
+    source: int,
     stdout_path: Path | None,
 ) -> subprocess.Popen[bytes]:
     target: int = subprocess.PIPE
@@ -169,7 +175,7 @@ def _start(
             list(argv),
             env=None if env is None else dict(env),
             cwd=cwd,
-            stdin=subprocess.PIPE if wants_input else subprocess.DEVNULL,
+            stdin=source,
             stdout=target,
             stderr=subprocess.PIPE,
             bufsize=0,
@@ -178,8 +184,9 @@ def _start(
     except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
         raise _cannot_start(argv, cwd, error) from error
     finally:
-        if stdout_path is not None:
-            os.close(target)
+        for descriptor in (source, target):
+            if descriptor >= 0:  # subprocess.PIPE and DEVNULL are negative
+                os.close(descriptor)
 
 
 def _cannot_start(argv: Sequence[str], cwd: Path | None, error: OSError) -> EnvironmentUnreachable:

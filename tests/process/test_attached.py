@@ -164,3 +164,12 @@ def test_version_is_the_first_line_or_nothing() -> None:
 def test_a_signalled_program_says_so() -> None:
     done = run(["sh", "-c", "kill -9 $$"])
     assert (done.code, done.why()) == (-9, "it was ended by signal 9")
+
+
+def test_a_file_can_be_the_input(tmp_path: Path) -> None:
+    source, target = tmp_path / "in", tmp_path / "out"
+    source.write_bytes(b"\x00\xff" * 300_000)
+    assert run(["cat"], stdin_path=source, stdout_path=target).ok
+    assert target.read_bytes() == source.read_bytes()
+    with pytest.raises(FileNotFoundError):
+        run(["cat"], stdin_path=tmp_path / "gone")
