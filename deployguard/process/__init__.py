@@ -1,8 +1,6 @@
 """Run programs: argv lists, never a shell; the only room that imports subprocess."""
 
 from deployguard.process.attached import (
-    Completed,
-    Redactor,
     missing_program,
     program_version,
     require,
@@ -22,6 +20,7 @@ from deployguard.process.detached import (
     stop,
 )
 from deployguard.process.identity import Identity, alive, boot_id, identify
+from deployguard.process.output import Completed, Redactor
 
 __all__ = [
     "Absent",

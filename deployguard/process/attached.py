@@ -1,6 +1,5 @@
 """Run one program to its end: streamed and redacted lines, a deadline, and no orphans."""
 
-import codecs
 import os
 import selectors
 import shutil
@@ -9,15 +8,14 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
 from deployguard.errors import EnvironmentUnreachable
+from deployguard.process.output import Completed, Lines, Redactor
 
 GRACE: Final = 5.0  # seconds between SIGTERM and SIGKILL
 STRAGGLERS: Final = 1.0  # seconds that a pipe may stay open after the program itself has ended
-HIDDEN: Final = "***"
 
 HOW_TO_GET: Final[Mapping[str, str]] = {
     "docker": "Install Docker Engine with the Compose plugin: https://docs.docker.com/engine/install/",
@@ -28,78 +26,6 @@ HOW_TO_GET: Final[Mapping[str, str]] = {
     "alembic": "Install Alembic in the project's environment, or give the command's full path in"
     " [migrate] command.",
 }
-
-
-class Redactor:
-    """Replaces each secret in a text with ``***``; longer secrets first, empty ones ignored."""
-
-    __slots__ = ("_secrets",)
-
-    def __init__(self, secrets: Sequence[str] = ()) -> None:
-        self._secrets = tuple(sorted({s for s in secrets if s}, key=len, reverse=True))
-
-    def __call__(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, HIDDEN)
-        return text
-
-    def __repr__(self) -> str:
-        return f"Redactor({len(self._secrets)} secrets)"
-
-
-@dataclass(frozen=True, slots=True)
-class Completed:
-    """How a program ended. ``stdout`` and ``stderr`` are redacted text; ``seconds`` is wall time.
-
-    ``code`` is the exit status, or minus the number of the signal that ended it.
-    """
-
-    code: int
-    stdout: str
-    stderr: str
-    seconds: float
-    timed_out: bool = False
-
-    @property
-    def ok(self) -> bool:
-        return self.code == 0 and not self.timed_out
-
-    def why(self) -> str:
-        """Why it failed, in one line: the last line it wrote, or how it ended."""
-        if self.timed_out:
-            return f"it ran longer than {self.seconds:.0f} seconds and was stopped"
-        lines = (self.stderr.strip() or self.stdout.strip()).splitlines()
-        said = f": {lines[-1].strip()}" if lines else ""
-        if self.code < 0:
-            return f"it was ended by signal {-self.code}{said}"
-        return f"exit code {self.code}{said}"
-
-
-class _Lines:
-    """Collects one stream: decodes, cuts into lines, redacts, hands on, keeps."""
-
-    def __init__(self, redact: Redactor, on_line: Callable[[str], None] | None) -> None:
-        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-        self._redact, self._on_line = redact, on_line
-        self._rest = ""
-        self._kept: list[str] = []
-
-    def feed(self, data: bytes, *, final: bool = False) -> None:
-        self._rest += self._decoder.decode(data, final)
-        *lines, self._rest = self._rest.split("\n")
-        for line in lines:
-            self._hand_on(line, "\n")
-        if final and self._rest:
-            self._hand_on(self._rest, "")
-
-    def _hand_on(self, line: str, end: str) -> None:
-        clean = self._redact(line)
-        self._kept.append(clean + end)
-        if self._on_line is not None:
-            self._on_line(clean.rstrip("\r"))
-
-    def text(self) -> str:
-        return "".join(self._kept)
 
 
 def run(
@@ -133,7 +59,7 @@ def run(
         source = os.open(stdin_path, os.O_RDONLY)
     process = _start(argv, env, cwd, source=source, stdout_path=stdout_path)
     streams = {
-        stream: _Lines(redactor, on_line) for stream in (process.stdout, process.stderr) if stream
+        stream: Lines(redactor, on_line) for stream in (process.stdout, process.stderr) if stream
     }
     try:
         timed_out = not _pump(process, streams, input or b"", deadline)
@@ -199,7 +125,7 @@ def _cannot_start(argv: Sequence[str], cwd: Path | None, error: OSError) -> Envi
 
 def _pump(
     process: subprocess.Popen[bytes],
-    streams: Mapping[IO[bytes], _Lines],
+    streams: Mapping[IO[bytes], Lines],
     data: bytes,
     deadline: float | None,
 ) -> bool:
@@ -242,7 +168,7 @@ def _write(stdin: IO[bytes], left: memoryview, selector: selectors.BaseSelector)
     return left
 
 
-def _read(fd: int, streams: Mapping[IO[bytes], _Lines], selector: selectors.BaseSelector) -> None:
+def _read(fd: int, streams: Mapping[IO[bytes], Lines], selector: selectors.BaseSelector) -> None:
     stream = next(s for s in streams if s.fileno() == fd)
     data = os.read(fd, 65536)
     if data:

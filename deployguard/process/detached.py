@@ -14,8 +14,8 @@ from typing import Final, TypeAlias
 
 from deployguard.errors import EnvironmentUnreachable
 from deployguard.process import wrapper
-from deployguard.process.attached import Redactor
 from deployguard.process.identity import Identity, alive
+from deployguard.process.output import Redactor
 
 OUTPUT: Final = "output.log"  # raw: stdout and stderr of the command, 0600
 SETTLE: Final = 3.0  # seconds that a wrapper that was just started may take to sign its folder
