@@ -1,0 +1,27 @@
+"""Reports → text: each format is a pure function that returns a string, or lines of marked text for a terminal."""
+
+from deployguard.formats.document import check_document, render
+from deployguard.formats.github import github
+from deployguard.formats.markdown import markdown
+from deployguard.formats.report import (
+    BackupEntry,
+    CheckReport,
+    DeployView,
+    StatusReport,
+    StepView,
+)
+from deployguard.formats.text import check_lines, text
+
+__all__ = [
+    "BackupEntry",
+    "CheckReport",
+    "DeployView",
+    "StatusReport",
+    "StepView",
+    "check_document",
+    "check_lines",
+    "github",
+    "markdown",
+    "render",
+    "text",
+]

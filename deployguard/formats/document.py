@@ -1,0 +1,195 @@
+"""Reports as JSON documents; the shape is promised in docs/report-schema.md."""
+
+import json
+from datetime import datetime
+
+from deployguard.formats.report import (
+    BackupEntry,
+    CheckReport,
+    DeployView,
+    StatusReport,
+)
+from deployguard.model import Finding, Json, Script, Verdict, Verification
+
+
+def render(document: Json) -> str:
+    """One JSON document with a newline at its end; keys keep their order."""
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def check_document(report: CheckReport) -> Json:
+    """The report of ``check`` as ``deployguard.check/1``."""
+    plan = report.plan
+    return {
+        "schema": "deployguard.check/1",
+        "environment": plan.environment,
+        "database": plan.target,
+        "dialect": plan.dialect,
+        "current": list(plan.current),
+        "heads": list(plan.heads),
+        "level": str(plan.risk) if plan.risk else None,
+        "pending": len(plan.verdicts),
+        "fail_on": str(report.fail_on),
+        "failed": report.failed,
+        "policy": {
+            "approval": str(plan.requirement.approval),
+            "backup": str(plan.requirement.backup),
+        },
+        "needs_approval": report.needs_approval,
+        "needs_backup": report.needs_backup,
+        "answers": {
+            "drops": plan.answers.drops,
+            "bulk_data": plan.answers.bulk_data,
+            "blocks": plan.answers.blocks,
+            "way_back": plan.answers.way_back,
+        },
+        "evidence": str(report.evidence) if report.evidence else None,
+        "digest": plan.digest,
+        "notes": list(plan.notes),
+        "revisions": [_verdict(verdict) for verdict in plan.verdicts],
+        "next": list(report.next_commands),
+    }
+
+
+def backup_document(entry: BackupEntry) -> Json:
+    """One backup as ``deployguard.backup/1``; ``files`` maps a name to its size in bytes and sha256."""
+    record = entry.record
+    return {
+        "schema": "deployguard.backup/1",
+        "id": record.id,
+        "store": record.store,
+        "environment": record.environment,
+        "database": record.database,
+        "created": _time(record.created),
+        "reason": record.reason,
+        "deploy": record.deploy,
+        "revision": list(record.revision),
+        "git_commit": record.git_commit,
+        "folder": record.folder,
+        "size": record.size,
+        "seconds": record.seconds,
+        "files": {
+            name: {"size": size, "sha256": sha256} for name, (size, sha256) in record.files.items()
+        },
+        "counts": dict(record.counts),
+        "tools": dict(record.tools),
+        "verification": _verification(entry.verification),
+    }
+
+
+def backups_document(entries: tuple[BackupEntry, ...]) -> Json:
+    """Several backups as ``deployguard.backups/1``, newest first."""
+    return {
+        "schema": "deployguard.backups/1",
+        "backups": [backup_document(entry) for entry in entries],
+    }
+
+
+def deploy_document(view: DeployView) -> Json:
+    """One deploy of the journal as ``deployguard.deploy/1``."""
+    return {"schema": "deployguard.deploy/1", **_deploy(view)}
+
+
+def history_document(views: tuple[DeployView, ...]) -> Json:
+    """The deploys of an environment as ``deployguard.history/1``, newest first."""
+    return {"schema": "deployguard.history/1", "deploys": [_deploy(view) for view in views]}
+
+
+def status_document(report: StatusReport) -> Json:
+    """Where an environment stands as ``deployguard.status/1``."""
+    return {
+        "schema": "deployguard.status/1",
+        "environment": report.environment,
+        "database": report.target,
+        "current": None if report.current is None else list(report.current),
+        "heads": list(report.heads),
+        "pending": None if report.pending is None else list(report.pending),
+        "last": _deploy(report.last) if report.last else None,
+        "unfinished": _deploy(report.unfinished) if report.unfinished else None,
+        "lock": report.lock or None,
+        "backup": backup_document(report.backup) if report.backup else None,
+        "release": dict(report.release),
+        "notes": list(report.notes),
+        "next": list(report.next_commands),
+    }
+
+
+def _deploy(view: DeployView) -> dict[str, Json]:
+    return {
+        "id": view.id,
+        "kind": view.kind,
+        "environment": view.environment,
+        "state": view.state,
+        "started": _time(view.started),
+        "ended": _time(view.ended) if view.ended else None,
+        "level": view.risk or None,
+        "digest": view.digest or None,
+        "from": list(view.from_revisions),
+        "to": list(view.to_revisions),
+        "backup": view.backup or None,
+        "approved_by": view.approved_by or None,
+        "detail": view.detail,
+        "steps": [
+            {"name": s.name, "state": s.state, "at": _time(s.at), "detail": s.detail}
+            for s in view.steps
+        ],
+    }
+
+
+def _verdict(verdict: Verdict) -> Json:
+    revision = verdict.revision
+    return {
+        "id": revision.id,
+        "parents": list(revision.parents),
+        "depends_on": list(revision.depends_on),
+        "labels": list(revision.labels),
+        "path": revision.path,
+        "sha256": revision.digest,
+        "message": revision.message,
+        "level": str(verdict.risk),
+        "evidence": str(revision.evidence),
+        "expand_only": verdict.expand_only,
+        "findings": [_finding(finding) for finding in verdict.findings],
+        "locks": [
+            {
+                "relation": lock.relation,
+                "mode": lock.mode,
+                "blocks": lock.blocks,
+                "work": lock.work,
+            }
+            for lock in verdict.locks
+        ],
+        "undo": {"way": str(verdict.undo.way), "reason": verdict.undo.reason},
+        "up": _statements(revision.up),
+        "down": _statements(revision.down),
+    }
+
+
+def _statements(script: Script) -> list[Json]:
+    return [{"sql": statement.sql, "line": statement.line} for statement in script.statements]
+
+
+def _finding(finding: Finding) -> Json:
+    return {
+        "rule": finding.rule,
+        "level": str(finding.risk),
+        "path": finding.path,
+        "line": finding.line,
+        "message": finding.message,
+        "why": finding.why,
+        "instead": finding.instead,
+    }
+
+
+def _verification(verification: Verification | None) -> Json:
+    if verification is None:
+        return None
+    return {
+        "ok": verification.ok,
+        "at": _time(verification.at),
+        "evidence": list(verification.evidence),
+    }
+
+
+def _time(at: datetime) -> str:
+    return at.isoformat(timespec="seconds")

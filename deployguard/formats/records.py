@@ -1,0 +1,248 @@
+"""Backups, deploys and the state of an environment, for a terminal and as Markdown."""
+
+from collections.abc import Sequence
+
+from deployguard.formats import words
+from deployguard.formats.markdown import code, escape, fence
+from deployguard.formats.report import BackupEntry, DeployView, StatusReport
+from deployguard.formats.spans import BLANK, Line, Span, Style, one_line, paragraph, table
+from deployguard.formats.text import WIDEST, command_lines
+
+_BAD_STATES = ("failed", "needs", "human", "abort", "refused")
+_LABEL = 12
+_Facts = list[tuple[str, str]]
+
+
+def backups_lines(entries: Sequence[BackupEntry], width: int = 80) -> list[Line]:
+    """The list of backups, newest first."""
+    if not entries:
+        return [
+            (Span("There are no backups yet."),),
+            *command_lines(("deployguard backup create",)),
+        ]
+    rows = [
+        [
+            Span(one_line(entry.record.id), Style.TITLE),
+            Span(words.moment(entry.record.created)),
+            Span(words.size(entry.record.size)),
+            Span(one_line(entry.record.reason)),
+            _verified(entry),
+        ]
+        for entry in entries
+    ]
+    return table(("backup", "created (UTC)", "size", "why", "verified"), rows, width)
+
+
+def backup_lines(entry: BackupEntry, width: int = 80) -> list[Line]:
+    """One backup with its files, its rows per table and what verifying it has shown."""
+    lines = _facts(_backup_facts(entry), width)
+    record = entry.record
+    lines += [BLANK, (Span("Files", Style.TITLE),)]
+    for name, (size, sha256) in record.files.items():
+        lines.append((Span(f"  {one_line(name)}  {words.size(size)}"),))
+        lines.append((Span(f"    sha256 {sha256}", Style.DIM),))
+    lines += [BLANK, (Span("Rows", Style.TITLE),)]
+    longest = max((len(name) for name in record.counts), default=0)
+    lines += [
+        (Span(f"  {one_line(name).ljust(longest)}  {rows:>12,}"),)
+        for name, rows in sorted(record.counts.items())
+    ]
+    lines += [BLANK, (Span("Verified", Style.TITLE),)]
+    evidence = entry.verification.evidence if entry.verification else ("not yet",)
+    for item in evidence:
+        lines += paragraph(item, width, indent=2)
+    return lines
+
+
+def history_lines(views: Sequence[DeployView], width: int = 80) -> list[Line]:
+    """The deploys of an environment, newest first."""
+    if not views:
+        return [(Span("No deploy has run yet."),)]
+    rows = [
+        [
+            Span(one_line(view.id), Style.TITLE),
+            Span(words.moment(view.started)),
+            Span(view.kind),
+            Span(view.risk or "-"),
+            Span(_way(view)),
+            _state(view.state),
+        ]
+        for view in views
+    ]
+    return table(("deploy", "started (UTC)", "kind", "level", "revisions", "state"), rows, width)
+
+
+def deploy_lines(view: DeployView, width: int = 80) -> list[Line]:
+    """One deploy with the steps that the journal knows."""
+    lines = _facts(_deploy_facts(view), min(width, WIDEST))
+    if view.steps:
+        lines.append(BLANK)
+        rows = [
+            [
+                Span(step.name),
+                _state(step.state),
+                Span(words.moment(step.at), Style.DIM),
+                Span(one_line(step.detail)),
+            ]
+            for step in view.steps
+        ]
+        lines += table(("step", "state", "at (UTC)", ""), rows, width)
+    return lines
+
+
+def status_lines(report: StatusReport, width: int = 80) -> list[Line]:
+    """Where an environment stands."""
+    width = min(width, WIDEST)
+    head = f"{report.environment} "
+    lines: list[Line] = [(Span(head, Style.TITLE), Span(one_line(report.target), Style.DIM)), BLANK]
+    lines += _facts(_status_facts(report), width)
+    if report.unfinished:
+        lines += [BLANK, (Span("Unfinished", Style.BAD),), *deploy_lines(report.unfinished, width)]
+    for note in report.notes:
+        lines += paragraph(note, width, label="note", hang=_LABEL)
+    return [*lines, *command_lines(report.next_commands)]
+
+
+def backups_markdown(entries: Sequence[BackupEntry]) -> str:
+    """The list of backups as a table."""
+    head = ("backup", "created (UTC)", "size", "why", "verified")
+    rows = [
+        (
+            code(e.record.id),
+            words.moment(e.record.created),
+            words.size(e.record.size),
+            escape(e.record.reason),
+            _verified(e).text,
+        )
+        for e in entries
+    ]
+    return _markdown_table(head, rows)
+
+
+def backup_markdown(entry: BackupEntry) -> str:
+    """One backup as a table of facts and a table of rows."""
+    facts = _markdown_table(("backup", ""), [(k, escape(v)) for k, v in _backup_facts(entry)])
+    counts = [(code(name), f"{rows:,}") for name, rows in sorted(entry.record.counts.items())]
+    return facts + "\n" + _markdown_table(("table", "rows"), counts)
+
+
+def history_markdown(views: Sequence[DeployView]) -> str:
+    """The deploys of an environment as a table."""
+    head = ("deploy", "started (UTC)", "kind", "level", "revisions", "state")
+    rows = [
+        (
+            code(v.id),
+            words.moment(v.started),
+            escape(v.kind),
+            v.risk or "-",
+            escape(_way(v)),
+            escape(v.state),
+        )
+        for v in views
+    ]
+    return _markdown_table(head, rows)
+
+
+def deploy_markdown(view: DeployView) -> str:
+    """One deploy as a table of facts and a table of steps."""
+    facts = _markdown_table(("deploy", ""), [(k, escape(v)) for k, v in _deploy_facts(view)])
+    steps = [
+        (escape(s.name), escape(s.state), words.moment(s.at), escape(s.detail)) for s in view.steps
+    ]
+    return facts + "\n" + _markdown_table(("step", "state", "at (UTC)", ""), steps)
+
+
+def status_markdown(report: StatusReport) -> str:
+    """Where an environment stands, as a table of facts."""
+    facts = [(name, escape(text)) for name, text in _status_facts(report)]
+    facts += [("note", escape(note)) for note in report.notes]
+    text = _markdown_table((report.environment, code(report.target)), facts)
+    commands = "\n".join(report.next_commands)
+    return text + (f"\nNext:\n\n{fence(commands, 'sh')}\n" if commands else "")
+
+
+def _backup_facts(entry: BackupEntry) -> _Facts:
+    record = entry.record
+    return [
+        ("backup", record.id),
+        ("database", f"{record.database} ({record.store}), {record.environment}"),
+        ("created", f"{words.moment(record.created)} UTC, in {words.seconds(record.seconds)}"),
+        ("why", record.reason + (f" of deploy {record.deploy}" if record.deploy else "")),
+        ("revision", words.revisions(record.revision)),
+        ("size", words.size(record.size)),
+        ("folder", record.folder),
+        *((f"{tool}", version) for tool, version in record.tools.items()),
+        *((("commit", record.git_commit),) if record.git_commit else ()),
+        ("verified", _verified(entry).text),
+    ]
+
+
+def _deploy_facts(view: DeployView) -> _Facts:
+    ended = f", ended {words.moment(view.ended)}" if view.ended else ""
+    facts = [
+        ("deploy", f"{view.id} ({view.kind}, {view.environment})"),
+        ("state", view.state),
+        ("started", f"{words.moment(view.started)} UTC{ended}"),
+        ("revisions", _way(view)),
+        ("level", view.risk),
+        ("digest", view.digest),
+        ("approved by", view.approved_by),
+        ("backup", view.backup),
+        ("detail", view.detail),
+    ]
+    return [(name, text) for name, text in facts if text]
+
+
+def _status_facts(report: StatusReport) -> _Facts:
+    pending = "unknown" if report.pending is None else ", ".join(report.pending) or "none"
+    last = report.last
+    facts = [
+        ("database at", words.revisions(report.current)),
+        ("code at", words.revisions(report.heads)),
+        ("pending", pending),
+        *((f"{service}", running) for service, running in report.release),
+        (
+            "last deploy",
+            f"{last.id}, {last.state}, {words.moment(last.started)}" if last else "none",
+        ),
+        ("last backup", _newest(report.backup)),
+        ("lock", report.lock or "free"),
+    ]
+    return [(name, text) for name, text in facts if text]
+
+
+def _newest(entry: BackupEntry | None) -> str:
+    if entry is None:
+        return "none"
+    return f"{entry.record.id}, {words.size(entry.record.size)}, verified: {_verified(entry).text}"
+
+
+def _verified(entry: BackupEntry) -> Span:
+    if entry.verification is None:
+        return Span("not yet", Style.MEDIUM)
+    return Span("yes", Style.GOOD) if entry.verification.ok else Span("DAMAGED", Style.BAD)
+
+
+def _state(state: str) -> Span:
+    bad = any(word in state.lower() for word in _BAD_STATES)
+    done = state.lower() in ("done", "committed", "finished", "healthy")
+    return Span(one_line(state), Style.BAD if bad else Style.GOOD if done else Style.PLAIN)
+
+
+def _way(view: DeployView) -> str:
+    if not view.to_revisions:
+        return "-"
+    return f"{words.revisions(view.from_revisions)} → {words.revisions(view.to_revisions)}"
+
+
+def _facts(facts: _Facts, width: int) -> list[Line]:
+    return [
+        line
+        for name, text in facts
+        for line in paragraph(text, width, label=one_line(name), hang=max(_LABEL, len(name) + 2))
+    ]
+
+
+def _markdown_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)

@@ -1,0 +1,146 @@
+"""Reports that the format tests share; their texts hold what a format could trip over."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from deployguard.formats import BackupEntry, CheckReport, DeployView, StatusReport, StepView
+from deployguard.model import (
+    Answers,
+    ApprovalMode,
+    BackupMode,
+    BackupRecord,
+    Body,
+    Evidence,
+    Finding,
+    Lock,
+    Plan,
+    Requirement,
+    Revision,
+    Risk,
+    Script,
+    Statement,
+    Undo,
+    Verdict,
+    Verification,
+    Way,
+)
+
+PATH = "migrations/versions/b018_drop_guest_fax.py"
+AT = datetime(2026, 2, 18, 12, 30, 5, tzinfo=UTC)
+DIGEST = "3f" * 32
+
+
+def finding(risk: Risk = Risk.CRITICAL, rule: str = "DG102", **changes: object) -> Finding:
+    made = Finding(
+        rule,
+        risk,
+        "b018",
+        PATH,
+        16,
+        "Drops the column guests.fax.",
+        "Its values are gone when the migration commits, and the old application may still read it.",
+        "Stop using the column and deploy that; then:\n    ALTER TABLE guests DROP COLUMN fax",
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]  # tests pass fields of Finding
+
+
+def verdict(risk: Risk = Risk.CRITICAL, *findings: Finding, message: str = "Drop fax") -> Verdict:
+    revision = Revision(
+        "b018",
+        ("b017",),
+        PATH,
+        message,
+        "ab" * 32,
+        Script(Body.PRESENT, 14, (Statement("ALTER TABLE guests DROP COLUMN fax", 16, ()),)),
+        Script(Body.PRESENT, 20),
+        Evidence.RECORDED,
+    )
+    return Verdict(
+        revision,
+        risk,
+        findings,
+        (Lock("guests", "ACCESS EXCLUSIVE", "reads and writes"),),
+        Undo(Way.LOSSY, "the downgrade adds an empty column"),
+        expand_only=False,
+    )
+
+
+def report(*verdicts: Verdict, fail_on: Risk = Risk.HIGH, show_sql: bool = False) -> CheckReport:
+    risk = max((v.risk for v in verdicts), default=None)
+    required = Requirement(ApprovalMode.APPROVAL, BackupMode.REQUIRED)
+    plan = Plan(
+        environment="production",
+        target="postgresql://app:***@db:5432/bookings",
+        dialect="postgresql",
+        current=("b017",) if verdicts else ("b018",),
+        heads=("b018",),
+        verdicts=verdicts,
+        risk=risk,
+        requirement=required
+        if risk and risk >= Risk.HIGH
+        else Requirement(ApprovalMode.AUTOMATIC, BackupMode.OPTIONAL),
+        answers=Answers(
+            "Yes: guests.fax.",
+            "No.",
+            "Briefly.",
+            "Not without loss: the downgrade loses guests.fax.",
+        ),
+        digest=DIGEST,
+        notes=("Table sizes are unknown: no database was asked.",),
+    )
+    return CheckReport(plan, fail_on, ("deployguard deploy --env production",), show_sql)
+
+
+CRITICAL = report(verdict(Risk.CRITICAL, finding()))
+NOTHING = report()
+
+BACKUP = BackupEntry(
+    BackupRecord(
+        id="bookings-production-20260218-123005",
+        store="postgresql",
+        environment="production",
+        database="bookings",
+        created=AT,
+        folder="bookings-production-20260218-123005",
+        files={"bookings.dump": (1536, "cd" * 32)},
+        revision=("b017",),
+        counts={"guests": 1200, "bookings": 53},
+        seconds=2.25,
+        reason="pre-deploy",
+        deploy="20260218-123001-ab12",
+        tools={"pg_dump": "15.6"},
+    ),
+    Verification(ok=True, evidence=("sha256 of 1 file", "read to the end"), at=AT),
+)
+DEPLOY = DeployView(
+    id="20260218-123001-ab12",
+    kind="deploy",
+    environment="production",
+    state="committed",
+    started=AT,
+    ended=AT,
+    risk="critical",
+    digest=DIGEST,
+    from_revisions=("b017",),
+    to_revisions=("b018",),
+    backup=BACKUP.record.id,
+    approved_by="ada",
+    steps=(
+        StepView("backup", "done", AT, "1.5 KB"),
+        StepView("migrate", "failed", AT, "exit code 1 | see the log"),
+    ),
+)
+STATUS = StatusReport(
+    environment="production",
+    target="postgresql://app:***@db:5432/bookings",
+    current=("b017",),
+    heads=("b018",),
+    pending=("b018",),
+    last=DEPLOY,
+    unfinished=replace(DEPLOY, state="migrating", ended=None),
+    lock="ada, pid 4711, since 12:30",
+    backup=BACKUP,
+    release=(("web", "sha256:1234"),),
+    notes=("A note.",),
+    next_commands=("deployguard resume --env production",),
+)

@@ -1,0 +1,176 @@
+"""What a terminal shows: complete, inside its width, and unable to be steered by the project's own text."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deployguard.formats import check_lines, text
+from deployguard.formats.records import (
+    backup_lines,
+    backups_lines,
+    deploy_lines,
+    history_lines,
+    status_lines,
+)
+from deployguard.formats.spans import Span, Style, ascii_only, clean, ends, plain, table
+from deployguard.formats.words import seconds, size
+from deployguard.model import Risk
+from tests.formats.reports import (
+    BACKUP,
+    CRITICAL,
+    DEPLOY,
+    DIGEST,
+    NOTHING,
+    PATH,
+    STATUS,
+    finding,
+    report,
+    verdict,
+)
+
+
+def test_every_fact_of_the_verdict_is_shown() -> None:
+    shown = text(CRITICAL, 100)
+    for fact in (
+        "production",
+        "CRITICAL",
+        "1 revision pending, b017 → b018",
+        "DG102 critical  Drops the column guests.fax.",
+        f"{PATH}:16",
+        "why   Its values are gone",
+        "safe  Stop using the column",
+        "ALTER TABLE guests DROP COLUMN fax",
+        "ACCESS EXCLUSIVE on guests: blocks reads and writes",
+        "downgrade, but it loses data",
+        "Does it drop anything?",
+        "Does it touch data in bulk?",
+        "How long will it block?",
+        "Is there a way back?",
+        "needs an approval of this plan's digest",
+        "a verified backup is required",
+        "recorded through the project's own env.py",
+        "Table sizes are unknown",
+        DIGEST,
+        "deployguard deploy --env production",
+    ):
+        assert fact in shown
+
+
+def test_nothing_pending_is_said_in_one_line() -> None:
+    shown = text(NOTHING)
+    assert " OK  Nothing is pending; the database is at b018." in shown
+    assert "Checklist" not in shown
+
+
+def test_sql_is_shown_only_when_asked_for() -> None:
+    one = verdict(Risk.LOW)
+    assert "DROP COLUMN" not in text(report(one))
+    assert "sql   ALTER TABLE guests DROP COLUMN fax" in text(report(one, show_sql=True))
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_lines_stay_inside_the_terminal(width: int) -> None:
+    long = replace(finding(), message="word " * 60, why="word " * 90)
+    shown = text(report(verdict(Risk.CRITICAL, long, message="title " * 40)), width)
+    assert max(len(line) for line in shown.splitlines()) <= max(width, 80)
+    assert all(line == line.rstrip() for line in shown.splitlines())
+
+
+@given(st.text(max_size=60))
+def test_no_control_character_of_the_project_reaches_the_terminal(message: str) -> None:
+    nasty = replace(finding(), message=message, why=message, path=message or "p")
+    shown = text(report(verdict(Risk.CRITICAL, nasty, message=message)))
+    assert all(c == "\n" or c.isprintable() or c == "\u00a0" for c in shown)
+
+
+def test_escape_sequences_are_written_out() -> None:
+    assert clean("a\x1b[2Jb\x07\u202ec") == "a\\x1b[2Jb\\x07\\u202ec"
+
+
+def test_levels_are_marked_with_their_style() -> None:
+    spans = [span for line in check_lines(CRITICAL) for span in line]
+    assert Span(" CRITICAL ", Style.CRITICAL) in spans
+    assert Span("deployguard deploy --env production", Style.COMMAND) in spans
+
+
+def test_ascii_output_has_only_ascii_in_it() -> None:
+    shown = ascii_only(text(CRITICAL) + "Zürich “quoted” \u2013 dash")
+    assert shown.isascii()
+    assert "b017 -> b018" in shown
+    assert 'Z\\xfcrich "quoted" - dash' in shown
+
+
+def test_a_level_moves_to_its_own_line_when_the_title_is_long() -> None:
+    assert len(ends([Span("x" * 75)], Span("critical"), 80)) == 2
+    assert len(ends([Span("x" * 60)], Span("critical"), 80)) == 1
+
+
+def test_columns_line_up_and_the_last_one_wraps() -> None:
+    rows = [[Span("a"), Span("one two three four five six seven eight")], [Span("bbb"), Span("x")]]
+    shown = plain(table(("k", "text"), rows, 30)).splitlines()
+    assert shown[0] == "k    text"
+    assert shown[1].startswith("a    one two three")
+    assert shown[2].startswith("     ")
+    assert shown[-1] == "bbb  x"
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [(0, "0 B"), (1536, "1.5 KB"), (5 << 30, "5.0 GB"), (9 << 40, "9216.0 GB")],
+)
+def test_sizes(count: int, expected: str) -> None:
+    assert size(count) == expected
+
+
+@pytest.mark.parametrize(
+    ("duration", "expected"),
+    [
+        (0.04, "0.0 s"),
+        (9.94, "9.9 s"),
+        (59.6, "1 min 0 s"),
+        (75, "1 min 15 s"),
+        (7260, "2 h 1 min"),
+    ],
+)
+def test_durations(duration: float, expected: str) -> None:
+    assert seconds(duration) == expected
+
+
+def test_backups_are_listed_with_what_matters() -> None:
+    shown = plain(backups_lines([BACKUP, replace(BACKUP, verification=None)], 120))
+    assert (
+        "bookings-production-20260218-123005  2026-02-18 12:30:05  1.5 KB  pre-deploy  yes" in shown
+    )
+    assert "not yet" in shown
+    assert "deployguard backup create" in plain(backups_lines([]))
+
+
+def test_a_damaged_backup_cannot_be_overlooked() -> None:
+    assert BACKUP.verification is not None
+    damaged = replace(BACKUP, verification=replace(BACKUP.verification, ok=False))
+    spans = [span for line in backups_lines([damaged]) for span in line]
+    assert Span("DAMAGED", Style.BAD) in spans
+
+
+def test_one_backup_shows_files_rows_and_evidence() -> None:
+    shown = plain(backup_lines(BACKUP, 100))
+    for fact in ("bookings.dump  1.5 KB", "cd" * 32, "guests", "1,200", "read to the end", "15.6"):
+        assert fact in shown
+
+
+def test_history_and_deploy_show_steps_and_states() -> None:
+    assert "b017 → b018  committed" in plain(history_lines([DEPLOY], 120))
+    assert "No deploy" in plain(history_lines([]))
+    shown = plain(deploy_lines(DEPLOY, 100))
+    for fact in ("approved by", "ada", "migrate", "failed", "exit code 1"):
+        assert fact in shown
+
+
+def test_status_says_where_things_stand_and_what_to_type() -> None:
+    shown = plain(status_lines(STATUS))
+    for fact in ("b017", "pending", "ada, pid 4711", "Unfinished", "deployguard resume", "A note."):
+        assert fact in shown
+    unknown = plain(status_lines(replace(STATUS, current=None, pending=None)))
+    assert "unknown" in unknown
