@@ -1,0 +1,165 @@
+"""What every database can be asked, whatever its dialect."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self, TypeAlias
+
+from deployguard.model import Facts, Json
+
+# Where a host that only Docker knows can be reached: (host, port) → (address, port), or None.
+Address: TypeAlias = Callable[[str, int], tuple[str, int] | None]
+
+VERSION_TABLE = "alembic_version"
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """One server process that works for a client; its statement is not kept, for it may hold data."""
+
+    pid: int
+    application: str
+    state: str  # "active", "idle", "idle in transaction", …; "" when the server does not tell us
+    since: datetime | None  # when the present state began
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A user's table. ``label`` is ``schema.name``, the default schema left out."""
+
+    schema: str
+    name: str
+    label: str
+    partitioned: bool = False
+
+
+class Lock(Protocol):
+    """A lock that is held until the block ends or its connection dies."""
+
+    def held(self) -> bool:
+        """Whether the session that holds the lock is still alive."""
+
+
+class Database(Protocol):
+    """A database that is read, and never changed except where a name says so.
+
+    Every method raises EnvironmentUnreachable, password hidden, when the database does not answer or refuses.
+    """
+
+    @property
+    def dialect(self) -> str:
+        """SQLAlchemy's name: "postgresql" or "sqlite"."""
+
+    @property
+    def name(self) -> str:
+        """The database's name on its server, or the file's name."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def close(self) -> None:
+        """Let the connection go; the next question opens a new one."""
+
+    def current_revisions(
+        self, version_table: str = VERSION_TABLE, schema: str | None = None
+    ) -> tuple[str, ...]:
+        """What Alembic's version table holds, sorted; () when there is no such table."""
+
+    def facts(self) -> Facts:
+        """Server version and, per table, rows (an estimate unless exact) and bytes. Short and read-only."""
+
+    def row_counts(self) -> dict[str, int]:
+        """Exact rows of every user table, all schemas, in one snapshot."""
+
+    def count(self, table: str, column: str | None = None) -> int | None:
+        """Rows of ``table``, or its rows where ``column`` is not null; None when there is no such thing."""
+
+    def size(self) -> int:
+        """Bytes that the database takes on disk."""
+
+    def invalid_indexes(self) -> tuple[str, ...]:
+        """Indexes that a failed CREATE INDEX CONCURRENTLY left behind, as ``schema.index``."""
+
+    def surviving_backends(self, application_name: str) -> tuple[Backend, ...]:
+        """Server processes that still work for a client of this name."""
+
+    def terminate(self, application_name: str) -> int:
+        """End those server processes, wait until they are gone; how many there were."""
+
+    def catalogue(self) -> Json:
+        """The schema, in the shape that ``catalogue.py`` documents."""
+
+    def check(self, sql: str) -> tuple[bool, str]:
+        """Run one verification statement read-only: true when its one row's first column is true or non-zero.
+
+        The text says what came back, or why not; an error of the statement is (False, why).
+        """
+
+    def identity(self) -> str:
+        """A text that is the same for the same database whatever way it is reached."""
+
+    def advisory_lock(self, key: str, *, wait: float = 0.0) -> AbstractContextManager[Lock]:
+        """Hold a lock that a crash frees; raises Busy when somebody holds it longer than ``wait`` seconds."""
+
+    def writes_mark(self) -> Json:
+        """Where writing stands now, for ``writes_since``; it can be kept as JSON."""
+
+    def writes_since(
+        self, mark: Json, version_table: str = VERSION_TABLE, schema: str | None = None
+    ) -> int | None:
+        """At most how many transactions of others have written since ``mark``; None is unknown.
+
+        0 is only said when it is proven. ``writes.py`` says how.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What relative paths and unknown hosts are resolved with."""
+
+    directory: Path
+    address: Address | None = None
+
+
+def verdict(rows: Sequence[Sequence[object]]) -> tuple[bool, str]:
+    """Judge what a verification statement returned (at most two rows are needed)."""
+    if len(rows) != 1:
+        return False, "it returned no row" if not rows else "it returned more than one row"
+    if not rows[0]:
+        return False, "it returned a row without columns"
+    value = rows[0][0]
+    if value is None:
+        return False, "it returned NULL"
+    if isinstance(value, str | bytes):  # SQLite and casts give text; "f" and "0" are not true
+        text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+        return text.strip().lower() in {"t", "true", "1", "yes", "on"}, f"it returned {text[:80]!r}"
+    return bool(value), f"it returned {value}"
+
+
+def label(schema: str, name: str, default_schema: str) -> str:
+    """``schema.name`` without the default schema; a part that itself holds a dot is quoted."""
+    parts = (name,) if schema == default_schema else (schema, name)
+    return ".".join(f'"{part}"' if "." in part else part for part in parts)
+
+
+def same_counts(expected: Mapping[str, int], found: Mapping[str, int]) -> tuple[str, ...]:
+    """The differences between two sets of row counts, as sentences; () when they are equal."""
+    said = []
+    for table in sorted({*expected, *found}):
+        want, have = expected.get(table), found.get(table)
+        if want is None:
+            said.append(f"{table} is there ({have} rows) but was not counted")
+        elif have is None:
+            said.append(f"{table} is missing ({want} rows were counted)")
+        elif want != have:
+            said.append(f"{table} has {have} rows, {want} were counted")
+    return tuple(said)

@@ -1,0 +1,234 @@
+"""A SQLite file, read without ever creating or changing it."""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+from urllib.parse import quote
+
+from deployguard.database import file_writes
+from deployguard.database.base import VERSION_TABLE, Backend, verdict
+from deployguard.errors import EnvironmentUnreachable
+from deployguard.model import Facts, Json, TableFact
+
+WAIT: Final = 5.0  # seconds that a lock of somebody else is waited for
+_TABLES: Final = (
+    "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+    " AND sql NOT LIKE 'CREATE VIRTUAL TABLE%' ORDER BY name"
+)
+_SCHEMA: Final = (
+    "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+    " ORDER BY CASE type WHEN 'table' THEN 0 WHEN 'index' THEN 1 WHEN 'view' THEN 2 ELSE 3 END, rowid"
+)
+_PAGES: Final = "SELECT name, sum(pgsize) FROM dbstat GROUP BY name"
+
+
+def open_file(path: Path) -> sqlite3.Connection:
+    """Open an existing file; raises EnvironmentUnreachable when there is none or it is no SQLite database.
+
+    It is opened for writing, so that SQLite can put right what a crash left (a hot journal), but refuses to write.
+    """
+    if not path.is_file():
+        raise EnvironmentUnreachable(f"There is no database file {path}.")
+    try:
+        link = sqlite3.connect(
+            f"file:{quote(str(path))}?mode=rw", uri=True, timeout=WAIT, isolation_level=None
+        )
+        try:
+            link.execute("PRAGMA query_only = ON")
+            link.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.Error:
+            link.close()
+            raise
+    except sqlite3.Error as error:
+        raise unreadable(path, error) from None
+    return link
+
+
+def unreadable(path: Path, error: sqlite3.Error) -> EnvironmentUnreachable:
+    """Why a file cannot be read, for people."""
+    text = str(error)
+    if "locked" in text or "busy" in text:
+        return EnvironmentUnreachable(
+            f"The database file {path} is locked by another process, and was still after {WAIT:.0f} seconds.",
+            next_commands=(f"fuser -v {path}",),
+        )
+    if "not a database" in text:
+        return EnvironmentUnreachable(
+            f"{path} is not a SQLite database, or it is encrypted; deployguard cannot read it."
+        )
+    return EnvironmentUnreachable(f"The database file {path} cannot be read: {text}.")
+
+
+def identifier(name: str) -> str:
+    """A name, quoted for a statement."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def table_names(link: sqlite3.Connection) -> tuple[str, ...]:
+    """The user's tables that hold rows themselves; a virtual table's rows are in its shadow tables."""
+    return tuple(name for (name,) in link.execute(_TABLES))
+
+
+def count_all(link: sqlite3.Connection) -> dict[str, int]:
+    """Exact rows of every table, in one read transaction."""
+    link.execute("BEGIN")
+    try:
+        return {name: _count(link, name) for name in table_names(link)}
+    finally:
+        link.execute("ROLLBACK")
+
+
+def _count(link: sqlite3.Connection, table: str, column: str = "*") -> int:
+    what = column if column == "*" else identifier(column)
+    row = link.execute(f"SELECT count({what}) FROM {identifier(table)}").fetchone()  # noqa: S608 - quoted
+    return int(row[0])
+
+
+@dataclass(slots=True)
+class FileLock:
+    """No lock at all: for a file on one machine, the deploy lock in the state folder serves."""
+
+    def held(self) -> bool:
+        return True
+
+
+@dataclass(slots=True)
+class SqliteDatabase:
+    """One SQLite file; a missing one is an empty database."""
+
+    path: Path
+    dialect: str = field(default="sqlite", init=False)
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Nothing is kept open between two questions."""
+
+    def current_revisions(
+        self,
+        version_table: str = VERSION_TABLE,
+        schema: str | None = None,  # noqa: ARG002 - one shape for every dialect
+    ) -> tuple[str, ...]:
+        with self._link() as link:
+            if link is None or version_table not in table_names(link):
+                return ()
+            query = f"SELECT version_num FROM {identifier(version_table)}"  # noqa: S608 - quoted
+            return tuple(sorted(str(row[0]) for row in link.execute(query)))
+
+    def facts(self) -> Facts:
+        version = sqlite3.sqlite_version_info
+        with self._link() as link:
+            if link is None:
+                return Facts("sqlite", version, ())
+            counts = count_all(link)
+            sizes = _sizes(link, counts, self.size())
+            found = (
+                TableFact(name, rows, sizes[name], exact=True) for name, rows in counts.items()
+            )
+            return Facts("sqlite", version, tuple(found))
+
+    def row_counts(self) -> dict[str, int]:
+        with self._link() as link:
+            return {} if link is None else count_all(link)
+
+    def count(self, table: str, column: str | None = None) -> int | None:
+        with self._link() as link:
+            if link is None or table not in table_names(link):
+                return None
+            # SQLite takes a quoted name that is no column for a string: count() of it would be every row
+            columns = {row[1] for row in link.execute(f"PRAGMA table_info({identifier(table)})")}
+            if column is not None and column not in columns:
+                return None
+            return _count(link, table, column or "*")
+
+    def size(self) -> int:
+        beside = (self.path, self.path.with_name(self.path.name + "-wal"))
+        return sum(file.stat().st_size for file in beside if file.exists())
+
+    def invalid_indexes(self) -> tuple[str, ...]:
+        return ()
+
+    def surviving_backends(self, application_name: str) -> tuple[Backend, ...]:  # noqa: ARG002
+        return ()  # a SQLite statement lives in its client's process
+
+    def terminate(self, application_name: str) -> int:  # noqa: ARG002 - see above
+        return 0
+
+    def catalogue(self) -> Json:
+        with self._link() as link:
+            found = [] if link is None else [row[0] for row in link.execute(_SCHEMA)]
+        statements: list[Json] = [*found]
+        return {"format": 1, "dialect": "sqlite", "sql": statements}
+
+    def check(self, sql: str) -> tuple[bool, str]:
+        with self._link() as link:
+            if link is None:
+                return False, f"there is no database file {self.path}"
+            try:
+                return verdict(link.execute(sql).fetchmany(2))
+            except (sqlite3.Error, sqlite3.Warning) as error:
+                return False, f"it failed: {error}"
+
+    def identity(self) -> str:
+        return f"sqlite:{self.path}"
+
+    def advisory_lock(
+        self,
+        key: str,  # noqa: ARG002 - one shape for every dialect
+        *,
+        wait: float = 0.0,  # noqa: ARG002
+    ) -> contextlib.AbstractContextManager[FileLock]:
+        return contextlib.nullcontext(FileLock())
+
+    def writes_mark(self) -> Json:
+        return file_writes.file_mark(self.path)
+
+    def writes_since(
+        self,
+        mark: Json,
+        version_table: str = VERSION_TABLE,  # noqa: ARG002 - one shape for every dialect
+        schema: str | None = None,  # noqa: ARG002
+    ) -> int | None:
+        return file_writes.file_since(self.path, mark)
+
+    @contextmanager
+    def _link(self) -> Iterator[sqlite3.Connection | None]:
+        """A connection, or None for a file that is not there yet: asking must not create it."""
+        if not self.path.exists():
+            yield None
+            return
+        link = open_file(self.path)
+        try:
+            yield link
+        except sqlite3.Error as error:
+            raise unreadable(self.path, error) from None
+        finally:
+            link.close()
+
+
+def _sizes(link: sqlite3.Connection, counts: dict[str, int], total: int) -> dict[str, int]:
+    """Bytes a table: measured where SQLite was built with dbstat, else the file's size by share of rows."""
+    with contextlib.suppress(sqlite3.OperationalError):
+        measured = dict(link.execute(_PAGES).fetchall())
+        return {name: int(measured.get(name, 0)) for name in counts}
+    rows = max(1, sum(counts.values()))
+
+    return {name: total * count // rows for name, count in counts.items()}
