@@ -32,6 +32,15 @@ class Constraint(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class ColumnShape:
+    """A column as a definition or the catalogue states it; ``type`` is the text as written."""
+
+    name: str
+    type: str
+    nullable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class CreateTable:
     table: str
     columns: tuple[str, ...] = ()
@@ -40,6 +49,10 @@ class CreateTable:
     from_query: bool = False
     temporary: bool = False
     if_not_exists: bool = False
+    shapes: tuple[ColumnShape, ...] = ()  # of `columns`, where the statement defines them
+    before: tuple[
+        ColumnShape, ...
+    ] = ()  # Alembic's batch copy: what the table that it replaces has
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +109,7 @@ class AlterType:
     column: str
     type: str
     using: bool = False
+    collation: bool = False  # the statement names a collation
     old_type: str | None = None  # from the directive or the catalogue; None is unknown
 
 
@@ -210,6 +224,9 @@ class WriteRows:
     where: bool = False  # restricted by a condition that is not always true
     from_query: bool = False  # INSERT … SELECT, or a writing CTE's query
     columns: tuple[str, ...] = ()  # those that are set, where the statement names them
+    sources: tuple[
+        str, ...
+    ] = ()  # INSERT … SELECT (not PostgreSQL): the column behind each of `columns`, or ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,79 @@
+"""SQL text → statements made of our own small operations; what is not known exactly is Unrecognised."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from deployguard.operations import AlterType, ColumnShape, CreateTable, Operation, Unrecognised
+from deployguard.sql.source import Source
+from deployguard.sql.split import split
+
+__all__ = ["lower", "split"]
+
+_BATCH = "_alembic_tmp_"
+
+
+def lower(
+    text: str,
+    dialect: str,
+    *,
+    old_types: Mapping[tuple[str, str], str] | None = None,
+    shapes: Mapping[str, tuple[ColumnShape, ...]] | None = None,
+) -> tuple[tuple[str, tuple[Operation, ...]], ...]:
+    """Every statement of ``text`` in its original wording, with what it does.
+
+    ``dialect`` is SQLAlchemy's name. ``old_types`` maps (table, column) to the type before this text, ``shapes``
+    maps a table to all its columns before it; both may be partial. Never raises because of the SQL: a statement
+    that is not understood has exactly one operation, :class:`Unrecognised`. Only comments: no statement at all.
+    """
+    if "\0" in text:  # C strings end there, so a parser would see less than the server is sent
+        return ((text, (Unrecognised("contains a NUL character"),)),)
+    return tuple(
+        (
+            statement,
+            tuple(
+                _remember(operation, old_types or {}, shapes or {})
+                for operation in _operations(statement, dialect)
+            ),
+        )
+        for statement in split(text, dialect)
+    )
+
+
+def _operations(statement: str, dialect: str) -> tuple[Operation, ...]:
+    source = Source.of(statement, dialect)
+    operations = _first_reader(source)
+    if operations is None and dialect == "postgresql":
+        from deployguard.sql import postgres
+
+        operations = postgres.lower(source)
+    if operations is None:
+        return (Unrecognised(f"not a statement that deployguard knows on {dialect}"),)
+    # A tree without any action is no statement that we understand.
+    return operations or (Unrecognised("does nothing that could be read"),)
+
+
+def _first_reader(source: Source) -> tuple[Operation, ...] | None:
+    from deployguard.sql import glot
+
+    return glot.lower(source)
+
+
+def _remember(
+    operation: Operation,
+    old_types: Mapping[tuple[str, str], str],
+    shapes: Mapping[str, tuple[ColumnShape, ...]],
+) -> Operation:
+    if isinstance(operation, AlterType) and operation.old_type is None:
+        return replace(operation, old_type=old_types.get((operation.table, operation.column)))
+    if isinstance(operation, CreateTable) and operation.table.rpartition(".")[2].startswith(_BATCH):
+        table = operation.table.replace(_BATCH, "", 1)
+        return replace(operation, before=shapes.get(table) or _from_types(table, old_types))
+    return operation
+
+
+def _from_types(table: str, old_types: Mapping[tuple[str, str], str]) -> tuple[ColumnShape, ...]:
+    return tuple(
+        ColumnShape(column, type_text)
+        for (owner, column), type_text in old_types.items()
+        if owner == table
+    )

@@ -1,0 +1,71 @@
+"""Cuts one string into its SQL statements, each in its original wording."""
+
+from collections.abc import Iterable
+
+from deployguard.sql.tokens import Token, mask, tokenize
+
+_BODIES = {"trigger", "function", "procedure", "event"}
+
+
+def split(text: str, dialect: str) -> tuple[str, ...]:
+    """The statements of ``text`` in order, without the semicolons; a text of comments only has none.
+
+    On PostgreSQL the server's own grammar cuts; where it can't (a syntax error), and on other dialects, tokens do.
+    """
+    tokens = tokenize(text, dialect)
+    if not tokens:
+        return ()
+    if dialect == "postgresql" and any(token.text == ";" for token in tokens):
+        pieces = _postgres(text, mask(text, tokens, dialect))
+        if pieces is not None:
+            return pieces
+    return tuple(_by_tokens(text, tokens, dialect))
+
+
+def _postgres(text: str, masked: str) -> tuple[str, ...] | None:
+    import postgast
+
+    try:
+        pieces = postgast.split(masked)
+    except (postgast.PgQueryError, UnicodeError):
+        return None
+    statements: list[str] = []
+    at = 0
+    for piece in pieces:
+        start = masked.find(piece, at)
+        if start < 0:
+            return None
+        at = start + len(piece)
+        statements.append(text[start:at].strip())
+    # What the grammar left out must be nothing but semicolons and comments.
+    return tuple(statement for statement in statements if statement)
+
+
+def _by_tokens(text: str, tokens: tuple[Token, ...], dialect: str) -> Iterable[str]:
+    statement: list[Token] = []
+    open_blocks = 0
+    for token in tokens:
+        if token.text == ";" and token.depth == 0 and open_blocks == 0:
+            if statement:
+                yield text[statement[0].start : statement[-1].end]
+            statement = []
+            continue
+        statement.append(token)
+        open_blocks = max(0, open_blocks + _block(token, statement, dialect))
+    if statement:
+        yield text[statement[0].start : statement[-1].end]
+
+
+def _block(token: Token, statement: list[Token], dialect: str) -> int:
+    """+1 where a body of several statements opens, -1 where it closes."""
+    if token.word not in {"begin", "atomic", "case", "end"} or not _has_body(statement):
+        return 0
+    if token.word == "end":
+        return -1
+    if token.word == "begin":
+        return 0 if dialect == "postgresql" else 1
+    return 1
+
+
+def _has_body(statement: list[Token]) -> bool:
+    return statement[0].word == "create" and any(token.word in _BODIES for token in statement[1:8])

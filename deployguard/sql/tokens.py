@@ -1,0 +1,124 @@
+"""A small lexer: where words, quotes, comments and parentheses of one SQL text begin and end."""
+
+import re
+from dataclasses import dataclass
+from functools import cache
+
+_COMMON = r"""
+    (?P<space>\s+)
+  | (?P<comment>--[^\n]*)
+"""
+_PLACEHOLDER = r"""
+  | (?P<placeholder>%\(\w+\)s\b|%s\b|\$\d+|(?<!:):[A-Za-z_]\w*|\?(?![|&?]))
+"""
+_POSTGRES = r"""
+  | (?P<string>[eE]'(?:[^'\\]|\\.|'')*'|(?:[uU]&|[bBxXnN])?'(?:[^']|'')*')
+  | (?P<quoted>(?:[uU]&)?"(?:[^"]|"")*")
+"""
+_SQLITE = r"""
+  | (?P<string>[xX]?'(?:[^']|'')*')
+  | (?P<quoted>"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\])
+"""
+_MYSQL = r"""
+  | (?P<hash>\#[^\n]*)
+  | (?P<string>(?:[nNbBxX])?'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*")
+  | (?P<quoted>`(?:[^`]|``)*`)
+"""
+_REST = r"""
+  | (?P<number>\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)
+  | (?P<word>[^\W\d][\w$]*)
+  | (?P<mark>::|.)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One token; offsets in characters, ``depth`` counts the parentheses that are open around it."""
+
+    kind: str  # "word", "quoted", "string", "number", "placeholder" or "mark"
+    text: str
+    start: int
+    end: int
+    depth: int
+
+    @property
+    def word(self) -> str:
+        """The word in lower case; empty for every other kind of token."""
+        return self.text.lower() if self.kind == "word" else ""
+
+
+@cache
+def _pattern(dialect: str) -> re.Pattern[str]:
+    quotes = {"sqlite": _SQLITE, "mysql": _MYSQL, "mariadb": _MYSQL}.get(dialect, _POSTGRES)
+    return re.compile(_COMMON + quotes + _PLACEHOLDER + _REST, re.VERBOSE | re.DOTALL)
+
+
+_DOLLAR = re.compile(r"\$(?:[^\W\d]\w*)?\$")
+
+
+def tokenize(text: str, dialect: str) -> tuple[Token, ...]:
+    """Every token of ``text`` without white space and comments; never fails.
+
+    A quote that is never closed becomes a mark, and what follows it is read as if it were not there: such a text
+    does not parse, so nobody trusts these tokens.
+    """
+    pattern = _pattern(dialect)
+    tokens: list[Token] = []
+    at = depth = 0
+    while at < len(text):
+        kind, end = _next(pattern, text, at, dialect)
+        if kind not in {"space", "comment", "hash"}:
+            piece = text[at:end]
+            if piece == ")":
+                depth = max(0, depth - 1)
+            tokens.append(Token(kind, piece, at, end, depth))
+            if piece == "(":
+                depth += 1
+        at = end
+    return tuple(tokens)
+
+
+def _next(pattern: re.Pattern[str], text: str, at: int, dialect: str) -> tuple[str, int]:
+    if text.startswith("/*", at) and not (_executable(dialect) and text.startswith("/*!", at)):
+        return "comment", _comment_end(text, at, nested=dialect == "postgresql")
+    if dialect == "postgresql" and (tag := _DOLLAR.match(text, at)):
+        close = text.find(tag.group(), tag.end())
+        if close >= 0:
+            return "string", close + len(tag.group())
+    match = pattern.match(text, at)
+    if (
+        match is None or match.lastgroup is None
+    ):  # "." with DOTALL matches anything; kept for safety
+        return "mark", at + 1
+    return match.lastgroup, match.end()
+
+
+def _executable(dialect: str) -> bool:
+    # MySQL runs what stands in /*! … */, so it is no comment.
+    return dialect in {"mysql", "mariadb"}
+
+
+def _comment_end(text: str, at: int, *, nested: bool) -> int:
+    level, position = 1, at + 2
+    while level and position < len(text):
+        if text.startswith("*/", position):
+            level -= 1
+            position += 2
+        elif nested and text.startswith("/*", position):
+            level += 1
+            position += 2
+        else:
+            position += 1
+    return position
+
+
+def mask(text: str, tokens: tuple[Token, ...], dialect: str) -> str:
+    """``text`` with a driver's ``%s`` and ``%(name)s`` as parameters that a parser knows, every offset kept."""
+    filler = "$1" if dialect == "postgresql" else "?"
+    pieces: list[str] = []
+    at = 0
+    for token in tokens:
+        if token.kind == "placeholder" and token.text.startswith("%"):
+            pieces += [text[at : token.start], filler.ljust(token.end - token.start)]
+            at = token.end
+    return "".join([*pieces, text[at:]])
