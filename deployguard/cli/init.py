@@ -1,0 +1,65 @@
+"""``deployguard init``: write an annotated deployguard.toml for the project that is found."""
+
+from pathlib import Path
+
+import click
+
+from deployguard.cli.group import common
+from deployguard.cli.terminal import data, people
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  deployguard init                 write deployguard.toml here
+  deployguard init --print         only show what would be written
+  deployguard init services/api    for a project in another folder
+
+\b
+Exit codes: 0 written; 2 no Alembic project here, or the file exists.
+"""
+)
+@click.argument(
+    "folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=".",
+)
+@click.option("--force", is_flag=True, help="Replace a deployguard.toml that exists.")
+@click.option("--print", "only_print", is_flag=True, help="Write to stdout, change nothing.")
+@common
+def command(folder: Path, *, force: bool, only_print: bool) -> None:
+    """Write an annotated deployguard.toml for this project.
+
+    Looks at alembic.ini, env.py, the settings, pyproject.toml and the Compose file in FOLDER (here by default). Every
+    key is in the file with its meaning; what was found is set, the rest shows its default.
+    """
+    from deployguard.config import FILE_NAME
+    from deployguard.config.discover import discover
+    from deployguard.config.example import render_annotated
+
+    facts = discover(folder.resolve())
+    text = render_annotated(facts)
+    if only_print:
+        data().raw(text)
+        return
+    _write(folder / FILE_NAME, text, force=force)
+    out = people()
+    out.write(f"Wrote {folder / FILE_NAME} for {facts.name!r} ({facts.alembic_ini}).")
+    if facts.compose_file:
+        found = ", ".join(facts.services) or "no service that is built here"
+        out.write(f"Found {facts.compose_file}: {found}.")
+    out.commands(("deployguard check",))
+
+
+def _write(path: Path, text: str, *, force: bool) -> None:
+    from deployguard.errors import UsageError
+
+    try:
+        with path.open("w" if force else "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError as error:
+        raise UsageError(
+            f"{path} exists already.", next_commands=("deployguard init --print",)
+        ) from error
+    except OSError as error:
+        raise UsageError(f"Cannot write {path}: {error.strerror}.") from error

@@ -1,0 +1,167 @@
+"""Tells people on stderr how a deploy goes, and asks them what only a person can answer."""
+
+# ruff: noqa: ARG002 - the methods have the Protocol's signatures
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from threading import RLock
+
+from deployguard.cli.terminal import Out, ask, interactive, people
+from deployguard.formats import CheckReport, check_lines, words
+from deployguard.formats.spans import Line, Span, Style, one_line, paragraph
+from deployguard.model import Allowed, Approval, Decision, Json, Plan, Risk
+
+_BRIEF = 100  # characters of evidence beside a step
+
+
+class TerminalReporter:
+    """Implements ``deployguard.deploy.Reporter``: a spinner where stderr is a terminal, else a line a step.
+
+    ``by`` is who approves when a person says yes at the prompt. ``verbose`` shows all evidence and the SQL.
+    """
+
+    def __init__(self, by: str, *, verbose: int = 0, out: Out | None = None) -> None:
+        self.by = by
+        self.verbose = verbose
+        self.out = out or people()
+        self.run = ""  # the id of the deploy, once it has one
+        self._waiting = ExitStack()
+        self._doing = ""  # what the spinner says
+        self._shown = ""  # the digest of the plan that was shown
+        self._guard = RLock()  # the migration's log may arrive from a thread
+
+    def close(self) -> None:
+        """Take the spinner away, whatever happened."""
+        self._waiting.close()
+
+    def run_started(self, deploy: str, kind: str, environment: str) -> None:
+        """Say which run this is; its id is what ``history`` and ``rollback`` take."""
+        self.run = deploy
+        self._say([(Span(f"{kind} {deploy}", Style.TITLE), Span(f" of {environment}"))])
+
+    def step_started(self, name: str, title: str) -> None:
+        """Show that the step runs."""
+        self._wait(title)
+
+    def step_done(self, name: str, title: str, seconds: float, evidence: dict[str, Json]) -> None:
+        """Show that it is done, how long it took, and the gist of its evidence."""
+        self._wait("")
+        details = _pairs(evidence)
+        brief = ", ".join(details) if not self.verbose else ""
+        self._step("✓", Style.GOOD, title, seconds, brief)
+        for detail in details if self.verbose else ():
+            self._say(paragraph(detail, self.out.width, indent=6, style=Style.DIM))
+
+    def step_failed(self, name: str, title: str, seconds: float, message: str) -> None:
+        """Show that it failed, and why."""
+        self._wait("")
+        self._step("✗", Style.BAD, title, seconds, "")
+        self._say(paragraph(message, self._width, indent=4))
+
+    def note(self, text: str) -> None:
+        """Write a sentence."""
+        with self._paused():
+            self._say(paragraph(text, self._width, indent=2, label="▸", hang=2))
+
+    def log_line(self, line: str) -> None:
+        """Write a line of the migration's output as it is, marked as such."""
+        with self._paused():
+            self._say([(Span("    | ", Style.DIM), Span(one_line(line)))])
+
+    def progress(self, text: str) -> None:
+        """Replace what the spinner says; a plain stream shows it once it takes long."""
+        self._wait(text)
+
+    def show_plan(self, plan: Plan, decision: Decision) -> None:
+        """Show the whole plan once, and what the gate says of it."""
+        with self._paused():
+            self._show(plan)
+            if isinstance(decision, Allowed):
+                self.note(f"Allowed: {decision.because}.")
+            else:
+                for reason in decision.reasons:
+                    self.note(f"Not yet: {reason}.")
+
+    def ask_approval(self, plan: Plan) -> Approval | None:
+        """Ask whether the plan may run; high and critical want the environment's name typed."""
+        if not interactive():
+            return None
+        with self._paused():
+            self._show(plan)
+            if plan.risk is not None and plan.risk >= Risk.HIGH:
+                wanted = plan.environment
+                answer = ask(f"Type {wanted} to approve this plan, anything else to stop")
+            else:
+                wanted = "yes"
+                answer = ask("Type yes to run this plan, anything else to stop")
+            if answer != wanted:
+                return None
+            reason = ask("Why (kept in the journal, may be empty)")
+        return Approval(plan.digest, self.by, reason, datetime.now(UTC))
+
+    def confirm(self, warning: str, expected: str) -> bool:
+        """Warn, and want ``expected`` typed."""
+        if not interactive():
+            return False
+        with self._paused():
+            self._say(paragraph(warning, self._width, style=Style.BAD))
+            return ask(f"Type {expected} to go on, anything else to stop") == expected
+
+    @property
+    def _width(self) -> int:
+        return min(self.out.width, 110)
+
+    def _show(self, plan: Plan) -> None:
+        if self._shown == plan.digest:
+            return
+        self._shown = plan.digest
+        report = CheckReport(plan, Risk.CRITICAL, show_sql=self.verbose > 0)
+        self._say([(), *check_lines(report, self.out.width), ()])
+
+    def _step(self, sign: str, style: Style, title: str, seconds: float, brief: str) -> None:
+        took = f"  {words.seconds(seconds)}" if seconds >= 0.05 else ""
+        room = max(self._width - len(title) - len(took) - 8, 0)
+        brief = one_line(brief)
+        brief = brief if len(brief) <= min(room, _BRIEF) else ""
+        self._say(
+            [
+                (
+                    Span(f"  {sign} ", style),
+                    Span(title),
+                    Span(f"  {brief}" if brief else "", Style.DIM),
+                    Span(took, Style.DIM),
+                )
+            ]
+        )
+
+    def _wait(self, text: str) -> None:
+        with self._guard:
+            self._waiting.close()
+            self._doing = one_line(text)
+            if self._doing:
+                self._waiting.enter_context(self.out.busy(self._doing))
+
+    @contextmanager
+    def _paused(self) -> Iterator[None]:
+        """Let no spinner draw over what is written; it goes on afterwards."""
+        with self._guard:
+            doing = self._doing
+            self._wait("")
+            yield
+            self._wait(doing)
+
+    def _say(self, lines: list[Line]) -> None:
+        try:
+            self.out.lines(lines)
+        except OSError:
+            return  # a terminal that went away must not stop a migration half-way
+
+
+def _pairs(evidence: Mapping[str, Json]) -> list[str]:
+    """Evidence as short texts; nested documents are for the journal."""
+    return [
+        f"{key.replace('_', ' ')} {value}"
+        for key, value in evidence.items()
+        if isinstance(value, str | int | float) and not isinstance(value, bool) and value != ""
+    ]
