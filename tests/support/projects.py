@@ -28,7 +28,7 @@ class Project:
     secrets: tuple[str, ...] = ()
 
     def write(self, text: str, file: str = "docker-compose.prod.yml") -> None:
-        (self.folder / file).write_text(text.replace("BASE", BASE).replace("PROJECT", self.name))
+        (self.folder / file).write_text(text.replace("@BASE", BASE).replace("@PROJECT", self.name))
 
     def target(self, *services: str, **changes: object) -> TargetConfig:
         return TargetConfig(
