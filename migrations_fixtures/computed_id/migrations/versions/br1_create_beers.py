@@ -1,0 +1,21 @@
+"""Create beers."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "br1"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade():
+    op.create_table(
+        "beers",
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("name", sa.String(60), nullable=False),
+    )
+
+
+def downgrade():
+    op.drop_table("beers")

@@ -1,0 +1,21 @@
+"""Create boxes."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "r1"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade():
+    op.create_table(
+        "boxes",
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("shelf", sa.String(20), nullable=False),
+    )
+
+
+def downgrade():
+    op.drop_table("boxes")

@@ -1,0 +1,21 @@
+"""Create parcels."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade():
+    op.create_table(
+        "parcels",
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("sender", sa.String(120), nullable=False),
+    )
+
+
+def downgrade():
+    op.drop_table("parcels")

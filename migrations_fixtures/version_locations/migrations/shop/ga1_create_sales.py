@@ -1,0 +1,21 @@
+"""Create sales."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "ga1"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade():
+    op.create_table(
+        "sales",
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("cents", sa.Integer, nullable=False),
+    )
+
+
+def downgrade():
+    op.drop_table("sales")
