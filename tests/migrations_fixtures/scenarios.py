@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -19,7 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "migrations_fixtures"
 DIALECTS = ("sqlite", "postgresql")
 MODES = ("live", "replayed")
-DUMMY = {"sqlite": "sqlite:///nowhere.db", "postgresql": "postgresql+psycopg://nobody@localhost/db"}
+DUMMY = {"sqlite": "sqlite:///nowhere.db", "postgresql": "postgresql://nobody@localhost/db"}
+DRIVERS = {"sqlite": "", "postgresql": "psycopg"}
 VARIANTS = frozenset(DIALECTS + MODES)
 REVISION_KEYS = frozenset({"id", "level", "rules", "undo", "evidence"})
 
@@ -42,12 +44,19 @@ class Case:
     stops_at: str = ""
     command: tuple[str, ...] = ()
     version_table: str = "alembic_version"
+    drivers: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     config: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     answers: Mapping[str, str] = field(default_factory=dict)
     error: Mapping[str, Any] | None = None
     revision: tuple[Mapping[str, Any], ...] = ()
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def url(self, plain: str) -> str:
+        """A URL as the project wants it: with the driver that it uses."""
+        dialect, _, rest = plain.partition("://")
+        driver = self.drivers.get(dialect, DRIVERS[dialect])
+        return f"{dialect}+{driver}://{rest}" if driver else plain
 
     def expected(self, dialect: str, mode: str) -> dict[str, Any]:
         """The answers and revisions for one dialect and mode, with the overrides for them applied."""
@@ -122,7 +131,8 @@ def write_config(case: Case, project: Path, dialect: str) -> Path:
 
 
 def execute(url: str, statements: tuple[str, ...]) -> None:
-    """Run plain SQL on a sqlite or postgresql URL and commit."""
+    """Run SQL on a sqlite or postgresql URL, whatever its driver, and commit."""
+    url = re.sub(r"\+\w+://", "://", url)
     if url.startswith("sqlite"):
         with closing(sqlite3.connect(url.partition(":///")[2])) as file, file:
             for statement in statements:
@@ -130,7 +140,7 @@ def execute(url: str, statements: tuple[str, ...]) -> None:
         return
     import psycopg
 
-    with psycopg.connect(url.replace("+psycopg", "")) as connection:
+    with psycopg.connect(url) as connection:
         for statement in statements:
             connection.execute(statement)  # type: ignore[arg-type]  # text of our own fixtures
 

@@ -52,15 +52,15 @@ def really_run(alembic: Alembic, case: Case, dialect: str, folder: Path, url: st
 
 @having("sqlite")
 def test_the_project_runs_on_sqlite(alembic: Alembic, case: Case, tmp_path: Path) -> None:
-    really_run(alembic, case, "sqlite", tmp_path, f"sqlite:///{tmp_path / 'app.db'}")
+    url = case.url(f"sqlite:///{tmp_path / 'app.db'}")
+    really_run(alembic, case, "sqlite", tmp_path, url)
 
 
 @having("postgresql")
 def test_the_project_runs_on_postgresql(
     alembic: Alembic, case: Case, tmp_path: Path, postgres_database: str
 ) -> None:
-    url = postgres_database.replace("postgresql://", "postgresql+psycopg://")
-    really_run(alembic, case, "postgresql", tmp_path, url)
+    really_run(alembic, case, "postgresql", tmp_path, case.url(postgres_database))
 
 
 # `--sql` takes one revision to start from.
@@ -73,10 +73,13 @@ def test_alembic_renders_sql_offline_just_where_the_scenario_says_so(
 ) -> None:
     rendered = []
     for dialect in case.dialects:
-        project = copy_project(case, tmp_path / dialect, DUMMY[dialect])
+        url = case.url(DUMMY[dialect])
+        project = copy_project(case, tmp_path / dialect, url)
         start = case.current[0] if case.current else "base"
-        argv = ("alembic", "upgrade", f"{start}:heads", "--sql")
-        ran = alembic.run(project, DUMMY[dialect], *argv, **case.environment)
+        target = case.config.get("migrate", {}).get("command", ["heads"])[-1]
+        target = "heads" if case.command else target
+        argv = ("alembic", "upgrade", f"{start}:{target}", "--sql")
+        ran = alembic.run(project, url, *argv, **case.environment)
         if ran.code == 0 and "-- Running upgrade" in ran.output:
             rendered.append(dialect)
     assert tuple(rendered) == tuple(d for d in case.dialects if d in case.offline)
