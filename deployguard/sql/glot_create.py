@@ -95,6 +95,8 @@ def _table(node: exp.Create, source: Source) -> Operations:
         if isinstance(item, exp.ColumnDef):
             columns.append(column("", item, source))
             references += [columns[-1].references or ""]
+        elif isinstance(item, exp.Identifier):  # SQLite: a column without a type
+            columns.append(AddColumn("", identifier(item, source), ""))
         elif not isinstance(item, exp.IndexColumnConstraint):
             added = constraint("", item, source)
             references += [added.references or ""]

@@ -12,6 +12,7 @@ from deployguard.operations import (
     ChangeAccess,
     ControlTransaction,
     CreateObject,
+    DropObject,
     LockTable,
     Maintain,
     Procedural,
@@ -227,6 +228,9 @@ _PLAIN: Mapping[str, Callable[[pb.Node], Operations]] = {
         "grant" if n.grant_role_stmt.is_grant else "revoke", "role membership"
     ),
     "alter_default_privileges_stmt": lambda _: _access("grant", "default privileges"),
+    "drop_owned_stmt": lambda n: tuple(
+        DropObject("owned objects", item.role_spec.rolename) for item in n.drop_owned_stmt.roles
+    ),
     "reassign_owned_stmt": lambda _: _access("owner", "reassigned"),
     "variable_show_stmt": lambda _: (Maintain("show"),),
     "constraints_set_stmt": lambda n: (

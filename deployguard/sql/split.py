@@ -1,5 +1,6 @@
 """Cuts one string into its SQL statements, each in its original wording."""
 
+from bisect import bisect_left
 from collections.abc import Iterable
 
 from deployguard.sql.tokens import Token, mask, tokenize
@@ -16,13 +17,13 @@ def split(text: str, dialect: str) -> tuple[str, ...]:
     if not tokens:
         return ()
     if dialect == "postgresql" and any(token.text == ";" for token in tokens):
-        pieces = _postgres(text, mask(text, tokens, dialect))
+        pieces = _postgres(text, mask(text, tokens, dialect), tokens)
         if pieces is not None:
             return pieces
     return tuple(_by_tokens(text, tokens, dialect))
 
 
-def _postgres(text: str, masked: str) -> tuple[str, ...] | None:
+def _postgres(text: str, masked: str, tokens: tuple[Token, ...]) -> tuple[str, ...] | None:
     import postgast
 
     try:
@@ -30,15 +31,19 @@ def _postgres(text: str, masked: str) -> tuple[str, ...] | None:
     except (postgast.PgQueryError, UnicodeError):
         return None
     statements: list[str] = []
-    at = 0
+    at = first = 0
     for piece in pieces:
         start = masked.find(piece, at)
-        if start < 0:
-            return None
         at = start + len(piece)
-        statements.append(text[start:at].strip())
-    # What the grammar left out must be nothing but semicolons and comments.
-    return tuple(statement for statement in statements if statement)
+        begin = bisect_left(tokens, start, lo=first, key=lambda token: token.start)
+        last = bisect_left(tokens, at, lo=begin, key=lambda token: token.start)
+        # What the grammar leaves out between two pieces is nothing but semicolons and comments.
+        if start < 0 or any(token.text != ";" for token in tokens[first:begin]):
+            return None
+        if begin < last:
+            statements.append(text[tokens[begin].start : tokens[last - 1].end])
+        first = last
+    return tuple(statements) if all(token.text == ";" for token in tokens[first:]) else None
 
 
 def _by_tokens(text: str, tokens: tuple[Token, ...], dialect: str) -> Iterable[str]:

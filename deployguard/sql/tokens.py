@@ -59,8 +59,7 @@ _DOLLAR = re.compile(r"\$(?:[^\W\d]\w*)?\$")
 def tokenize(text: str, dialect: str) -> tuple[Token, ...]:
     """Every token of ``text`` without white space and comments; never fails.
 
-    A quote that is never closed becomes a mark, and what follows it is read as if it were not there: such a text
-    does not parse, so nobody trusts these tokens.
+    A quote that is never closed takes the rest of the text with it, as one mark: it does not parse anyway.
     """
     pattern = _pattern(dialect)
     tokens: list[Token] = []
@@ -83,13 +82,16 @@ def _next(pattern: re.Pattern[str], text: str, at: int, dialect: str) -> tuple[s
         return "comment", _comment_end(text, at, nested=dialect == "postgresql")
     if dialect == "postgresql" and (tag := _DOLLAR.match(text, at)):
         close = text.find(tag.group(), tag.end())
-        if close >= 0:
-            return "string", close + len(tag.group())
+        if close < 0:
+            return "mark", len(text)
+        return "string", close + len(tag.group())
     match = pattern.match(text, at)
     if (
         match is None or match.lastgroup is None
     ):  # "." with DOTALL matches anything; kept for safety
         return "mark", at + 1
+    if match.group() in {"'", '"', "`"}:
+        return "mark", len(text)
     return match.lastgroup, match.end()
 
 
