@@ -288,6 +288,17 @@ class RewriteTable:
 
 
 @dataclass(frozen=True, slots=True)
+class RebuildTable:
+    """SQLite's way to alter a table (Alembic's batch mode): copied into a new one that then takes its name.
+
+    ``changes`` are the differences as operations on ``table``; None when the former definition is not known.
+    """
+
+    table: str
+    changes: "tuple[Operation, ...] | None" = None
+
+
+@dataclass(frozen=True, slots=True)
 class AlterTable:
     """A table setting that is neither a rewrite nor a change of columns or constraints."""
 
@@ -390,6 +401,7 @@ Operation: TypeAlias = (
     | DropObject
     | RefreshView
     | RewriteTable
+    | RebuildTable
     | AlterTable
     | AttachPartition
     | DetachPartition
