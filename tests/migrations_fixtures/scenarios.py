@@ -153,36 +153,42 @@ def stamp(case: Case, url: str) -> None:
     execute(url, (f"DELETE FROM {case.version_table}", *rows))
 
 
-# --- Alembic itself -------------------------------------------------------------------------------
+# --- programs ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Ran:
     code: int
-    output: str
+    out: str
+    err: str
+
+    @property
+    def output(self) -> str:
+        return self.out + self.err
 
 
-class Alembic:
-    """Runs `alembic …` and `python …` in a project's folder, in forks of one warm process."""
+class Warm:
+    """Runs `alembic …`, `python …` and `deployguard …` in a project's folder, in forks of one warm process."""
 
     def __init__(self, process: subprocess.Popen[str], folder: Path) -> None:
         self._process = process
         self._folder = folder
 
     def run(self, project: Path, url: str, *argv: str, **environment: str) -> Ran:
-        output = self._folder / "output"
+        out, err = self._folder / "out", self._folder / "err"
         request = {
             "directory": str(project),
             "argv": argv,
-            "environment": {"DATABASE_URL": url, **environment},
-            "output": str(output),
+            "environment": ({"DATABASE_URL": url} if url else {}) | environment,
+            "out": str(out),
+            "err": str(err),
         }
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         code = int(self._process.stdout.readline())
-        return Ran(code, output.read_text(encoding="utf-8"))
+        return Ran(code, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8"))
 
     def migrate(self, case: Case, project: Path, url: str, target: str = "") -> Ran:
         """What the scenario's own command does; with a target, `alembic upgrade TARGET`."""
@@ -201,7 +207,7 @@ class Alembic:
 
 
 @contextmanager
-def warm_alembic(folder: Path) -> Iterator[Alembic]:
+def warm(folder: Path) -> Iterator[Warm]:
     with subprocess.Popen(
         [sys.executable, "-m", "tests.migrations_fixtures.warm"],
         stdin=subprocess.PIPE,
@@ -211,7 +217,7 @@ def warm_alembic(folder: Path) -> Iterator[Alembic]:
         env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
     ) as process:
         try:
-            yield Alembic(process, folder)
+            yield Warm(process, folder)
         finally:
             assert process.stdin is not None
             process.stdin.close()

@@ -1,11 +1,12 @@
-"""A process that has imported Alembic once and runs each command of a project in a fork of itself.
+"""A process that has imported the heavy libraries once and runs each command of a project in a fork of itself.
 
-Started with `python -m`; reads one JSON request a line ({directory, argv, environment, output}) from stdin and answers
-with the exit code. A fork costs some milliseconds, an interpreter that imports SQLAlchemy most of a second.
+Started with `python -m`; reads one JSON request a line ({directory, argv, environment, out, err}) from stdin and
+answers with the exit code. A fork costs some milliseconds, an interpreter that imports SQLAlchemy most of a second.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import runpy
@@ -13,13 +14,22 @@ import sys
 import traceback
 from typing import Any
 
+HEAVY = (
+    "alembic.command",
+    "alembic.config",
+    "sqlalchemy.dialects.postgresql.psycopg",
+    "sqlalchemy.ext.asyncio",
+    "deployguard.cli.main",
+    "deployguard.cli.group",
+    "deployguard.sql",
+    "deployguard.rules",
+    "psycopg",
+)
+
 
 def serve() -> None:
-    import alembic.command  # warms the forks
-    import alembic.config  # noqa: F401
-    import sqlalchemy.dialects.postgresql.psycopg
-    import sqlalchemy.ext.asyncio  # noqa: F401
-
+    for name in HEAVY:
+        importlib.import_module(name)
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
@@ -29,22 +39,15 @@ def serve() -> None:
 
 
 def _run(request: dict[str, Any]) -> None:
-    """Runs `alembic …` or `python FILE …` as a shell in the project's folder would; never returns."""
+    """Runs one program as a shell in the project's folder would; never returns."""
     code = 1
-    output = os.open(request["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
+    for number, name in ((1, "out"), (2, "err")):
+        file = os.open(request[name], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.dup2(file, number)
     try:
         os.chdir(request["directory"])
         os.environ.update(request["environment"])
-        program, *arguments = request["argv"]
-        if program == "python":
-            sys.argv, sys.path[0] = arguments, request["directory"]
-            runpy.run_path(arguments[0], run_name="__main__")
-        else:
-            from alembic.config import main
-
-            main(argv=arguments, prog=program)
+        _program(request["directory"], *request["argv"])
         code = 0
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
@@ -56,6 +59,18 @@ def _run(request: dict[str, Any]) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def _program(directory: str, program: str, *arguments: str) -> None:
+    """`python FILE`, `alembic` or `deployguard`, as their console scripts start them."""
+    sys.argv = [program, *arguments]
+    if program == "python":
+        sys.argv, sys.path[0] = list(arguments), directory
+        runpy.run_path(arguments[0], run_name="__main__")
+    elif program == "alembic":
+        importlib.import_module("alembic.config").main(argv=list(arguments), prog=program)
+    else:
+        importlib.import_module("deployguard.cli.main").main()
 
 
 if __name__ == "__main__":

@@ -9,9 +9,10 @@ Revises: aq1
 import sqlalchemy as sa
 from alembic import op
 
-if True:
-    revision = "aq" + "3"
-    down_revision = f"{'aq'}2"
+TANKS = "aq"
+
+revision = TANKS + "3"
+down_revision = (TANKS + "2",)
 
 
 def upgrade():
