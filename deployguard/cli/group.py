@@ -26,9 +26,11 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         ),
         "resume": ("deployguard.cli.resume", "Go on with a deploy that was cut off."),
         "rollback": ("deployguard.cli.rollback", "Take a deploy back."),
+        "close": ("deployguard.cli.close", "Close a deploy that was put right by hand."),
         "backup": ("deployguard.cli.backup", "Create, list, show, verify and restore backups."),
         "status": ("deployguard.cli.status", "Show where an environment stands."),
-        "history": ("deployguard.cli.history", "List past deploys, or show one."),
+        "history": ("deployguard.cli.history", "List past deploys."),
+        "show": ("deployguard.cli.show", "Show one deploy with its steps."),
         "explain": ("deployguard.cli.explain", "Explain a rule by its code."),
     }
 )

@@ -9,7 +9,7 @@ from threading import RLock
 
 from deployguard.cli.terminal import Out, ask, interactive, people
 from deployguard.formats import CheckReport, check_lines, words
-from deployguard.formats.spans import Line, Span, Style, one_line, paragraph
+from deployguard.formats.spans import Line, Span, Style, clean, one_line, paragraph
 from deployguard.model import Allowed, Approval, Decision, Json, Plan, Risk
 
 _BRIEF = 100  # characters of evidence beside a step
@@ -31,9 +31,13 @@ class TerminalReporter:
         self._shown = ""  # the digest of the plan that was shown
         self._guard = RLock()  # the migration's log may arrive from a thread
 
-    def close(self) -> None:
-        """Take the spinner away, whatever happened."""
-        self._waiting.close()
+    @contextmanager
+    def showing(self) -> Iterator[None]:
+        """Take the spinner away when the block ends, whatever happened."""
+        try:
+            yield
+        finally:
+            self._wait("")
 
     def run_started(self, deploy: str, kind: str, environment: str) -> None:
         """Say which run this is; its id is what ``history`` and ``rollback`` take."""
@@ -67,7 +71,7 @@ class TerminalReporter:
     def log_line(self, line: str) -> None:
         """Write a line of the migration's output as it is, marked as such."""
         with self._paused():
-            self._say([(Span("    | ", Style.DIM), Span(one_line(line)))])
+            self._say([(Span("    | ", Style.DIM), Span(clean(line).replace("\n", " ")))])
 
     def progress(self, text: str) -> None:
         """Replace what the spinner says; a plain stream shows it once it takes long."""

@@ -87,8 +87,8 @@ class Out:
         look = _LOOK.get(span.style)
         if not self.colour or look is None or not text.strip():
             return text
-        # A level with space around it is a label of its own: shown reversed.
-        chip = text.startswith(" ") and text.endswith(" ") and span.style in _LEVELS
+        # A level in capitals with a space around it is a label of its own: shown reversed.
+        chip = text == f" {text.strip()} " and text.isupper() and span.style in _LEVELS
         return click.style(text, reverse=chip or None, **look)  # type: ignore[arg-type]  # _LOOK names its parameters
 
     def _plain(self, text: str) -> str:

@@ -147,6 +147,8 @@ def _dialect(text: str) -> str:
 def _alembic_ini(directory: Path) -> Path:
     if (directory / "alembic.ini").is_file():
         return directory / "alembic.ini"
+    if "script_location" in _tool_alembic(directory / "pyproject.toml"):
+        return directory / "pyproject.toml"
     below = sorted(
         path
         for pattern in ("*/alembic.ini", "*/*/alembic.ini")
@@ -168,6 +170,9 @@ def _alembic_ini(directory: Path) -> Path:
 
 def _alembic_section(ini: Path) -> tuple[str, Path | None]:
     """The section that names a script_location, and that folder."""
+    if ini.suffix == ".toml":
+        written = str(_tool_alembic(ini)["script_location"]).replace("%(here)s", str(ini.parent))
+        return "alembic", ini.parent / written
     parser = configparser.ConfigParser({"here": str(ini.parent)})
     try:
         parser.read_string(_text(ini))
@@ -203,13 +208,24 @@ def _text(path: Path) -> str:
 
 
 def _project_name(directory: Path) -> str:
-    name = ""
-    try:
-        document = tomllib.loads(_text(directory / "pyproject.toml"))
-    except tomllib.TOMLDecodeError:
-        document = {}
-    for table in (document.get("project"), document.get("tool", {}).get("poetry")):
-        if isinstance(table, dict) and isinstance(table.get("name"), str):
-            name = name or table["name"]
+    document = _toml(directory / "pyproject.toml")
+    tool = document.get("tool", {})
+    poetry = tool.get("poetry", {}) if isinstance(tool, dict) else {}
+    given = [t.get("name") for t in (document.get("project"), poetry) if isinstance(t, dict)]
+    name = next((text for text in given if isinstance(text, str)), "")
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", name or directory.resolve().name).strip("-_")
     return name.lower() or "app"
+
+
+def _tool_alembic(path: Path) -> dict[str, object]:
+    """``[tool.alembic]`` of pyproject.toml, which Alembic reads since 1.16."""
+    tool = _toml(path).get("tool", {})
+    found = tool.get("alembic", {}) if isinstance(tool, dict) else {}
+    return found if isinstance(found, dict) else {}
+
+
+def _toml(path: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(_text(path))
+    except tomllib.TOMLDecodeError:
+        return {}

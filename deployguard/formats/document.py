@@ -126,6 +126,7 @@ def _deploy(view: DeployView) -> dict[str, Json]:
         "digest": view.digest or None,
         "from": list(view.from_revisions),
         "to": list(view.to_revisions),
+        "by": view.by,
         "backup": view.backup or None,
         "approved_by": view.approved_by or None,
         "detail": view.detail,

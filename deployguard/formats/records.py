@@ -8,7 +8,7 @@ from deployguard.formats.report import BackupEntry, DeployView, StatusReport
 from deployguard.formats.spans import BLANK, Line, Span, Style, one_line, paragraph, table
 from deployguard.formats.text import WIDEST, command_lines
 
-_BAD_STATES = ("failed", "needs", "human", "abort", "refused")
+_BAD_STATES = ("failed", "needs-human", "interrupted")
 _LABEL = 12
 _Facts = list[tuple[str, str]]
 
@@ -182,7 +182,7 @@ def _deploy_facts(view: DeployView) -> _Facts:
     facts = [
         ("deploy", f"{view.id} ({view.kind}, {view.environment})"),
         ("state", view.state),
-        ("started", f"{words.moment(view.started)} UTC{ended}"),
+        ("started", f"{words.moment(view.started)} UTC{ended}, by {view.by}"),
         ("revisions", _way(view)),
         ("level", view.risk),
         ("digest", view.digest),
@@ -224,8 +224,8 @@ def _verified(entry: BackupEntry) -> Span:
 
 
 def _state(state: str) -> Span:
-    bad = any(word in state.lower() for word in _BAD_STATES)
-    done = state.lower() in ("done", "committed", "finished", "healthy")
+    bad = state.lower() in _BAD_STATES
+    done = state.lower() == "done"
     return Span(one_line(state), Style.BAD if bad else Style.GOOD if done else Style.PLAIN)
 
 

@@ -59,7 +59,7 @@ class StepView:
     """What the journal says of one step of a deploy. ``detail`` is for people and holds no secret."""
 
     name: str
-    state: str  # "done", "failed", "open" or "note"
+    state: str  # "begun", "done", "failed", "note" or "asked"
     at: datetime
     detail: str = ""
 
@@ -69,7 +69,7 @@ class DeployView:
     """What the journal says of one deploy. ``state`` is the journal's own word, in lower case."""
 
     id: str
-    kind: str  # "deploy", "rollback", …
+    kind: str  # "deploy", "rollback" or "restore"
     environment: str
     state: str
     started: datetime
@@ -78,6 +78,7 @@ class DeployView:
     digest: str = ""
     from_revisions: tuple[str, ...] = ()
     to_revisions: tuple[str, ...] = ()
+    by: str = ""
     backup: str = ""
     approved_by: str = ""
     detail: str = ""

@@ -134,6 +134,16 @@ def test_a_sqlite_project_in_a_subfolder_with_its_own_section(tmp_path: Path) ->
     assert document["environments"]["development"]["database_url"] == "sqlite:///shop.sqlite3"
 
 
+def test_a_project_that_configures_alembic_in_pyproject(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(
+        '[project]\nname = "x"\n[tool.alembic]\nscript_location = "%(here)s/db"\n'
+    )
+    (tmp_path / "db").mkdir()
+    (tmp_path / "db" / "env.py").write_text("os.environ['MAIN_DB_URL']\n")
+    facts = discover(tmp_path)
+    assert (facts.name, facts.alembic_ini, facts.url_env) == ("x", "pyproject.toml", "MAIN_DB_URL")
+
+
 def test_the_bookings_fixture_is_understood() -> None:
     fixture = Path(__file__).parents[2] / "migrations_fixtures" / "bookings"
     facts = discover(fixture)

@@ -161,7 +161,7 @@ def test_one_backup_shows_files_rows_and_evidence() -> None:
 
 
 def test_history_and_deploy_show_steps_and_states() -> None:
-    assert "b017 → b018  committed" in plain(history_lines([DEPLOY], 120))
+    assert "b017 → b018  done" in plain(history_lines([DEPLOY], 120))
     assert "No deploy" in plain(history_lines([]))
     shown = plain(deploy_lines(DEPLOY, 100))
     for fact in ("approved by", "ada", "migrate", "failed", "exit code 1"):

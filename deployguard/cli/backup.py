@@ -1,0 +1,33 @@
+"""``deployguard backup``: create, list, show, verify and restore backups."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import click
+
+from deployguard.cli.group import LazyGroup
+
+COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "create": ("deployguard.cli.backup_create", "Take a backup now, and read it back."),
+        "list": ("deployguard.cli.backup_list", "List the backups, newest first."),
+        "show": ("deployguard.cli.backup_show", "Show one backup: files, rows, evidence."),
+        "verify": ("deployguard.cli.backup_verify", "Read a backup back completely."),
+        "restore": ("deployguard.cli.backup_restore", "Put a backup in the place of the database."),
+    }
+)
+
+
+@click.group(
+    cls=LazyGroup,
+    table=COMMANDS,
+    epilog="""\b
+Exit codes: 0 done; 2 usage; 3 unreachable; 11 a restore was not confirmed; 20 the backup failed or is damaged.
+""",
+)
+def command() -> None:
+    """Create, list, show, verify and restore backups.
+
+    A backup counts when its manifest is sealed and it was read back completely. BACKUP is an id or the beginning of
+    one, the id of the deploy that took it, or `latest`.
+    """

@@ -1,0 +1,35 @@
+"""``deployguard backup create``: take a backup now, and read it back."""
+
+import click
+
+from deployguard.cli.group import common, environment_option, format_option
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  deployguard backup create
+  deployguard backup create --env production --format json
+
+\b
+Exit codes: 0 taken and read back; 2 usage; 3 unreachable; 20 it failed, nothing is listed.
+"""
+)
+@environment_option
+@format_option("text", "json", "markdown")
+@common
+@click.pass_context
+def command(context: click.Context, *, env: str | None, form: str) -> None:
+    """Take a backup of the environment's database, and read it back completely.
+
+    SQLite: the online backup, while the application goes on. PostgreSQL: pg_dump's custom format.
+    """
+    from deployguard.cli.session import checked, world, write_backup
+
+    with world(context, env) as here:
+        here.reporter.progress("Taking a backup")
+        here.backups.preflight()
+        record = here.take_backup("manual", "")
+        here.reporter.progress("Reading the backup back")
+        entry = checked(here.backups, record)
+    write_backup(form, entry)

@@ -1,0 +1,36 @@
+"""``deployguard backup list``: the backups, newest first."""
+
+import click
+
+from deployguard.cli.group import common, environment_option, format_option
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  deployguard backup list
+  deployguard backup list --env production --format json
+
+\b
+Exit codes: 0; 2 usage or configuration.
+"""
+)
+@environment_option
+@format_option("text", "json", "markdown")
+@common
+@click.pass_context
+def command(context: click.Context, *, env: str | None, form: str) -> None:
+    """List the sealed backups of an environment, newest first; no database is asked."""
+    from deployguard.cli.session import entries, write
+    from deployguard.cli.terminal import people
+    from deployguard.formats import document, records
+
+    found, problems = entries(context, env)
+    for problem in problems:
+        people().write(problem)
+    write(
+        form,
+        text=lambda width: records.backups_lines(found, width),
+        json=lambda: document.backups_document(found),
+        markdown=lambda: records.backups_markdown(found),
+    )

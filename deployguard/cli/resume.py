@@ -1,0 +1,41 @@
+"""``deployguard resume``: go on with a deploy that was cut off."""
+
+import click
+
+from deployguard.cli.group import common, environment_option, format_option
+from deployguard.cli.options import by_option
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  deployguard resume
+  deployguard resume --env production --forward
+
+\b
+Exit codes: as for deploy; 2 when nothing is unfinished.
+"""
+)
+@click.option(
+    "--forward",
+    is_flag=True,
+    help="Try the step that failed again instead of deciding the way back: what was wrong is put right.",
+)
+@by_option
+@environment_option
+@format_option("text", "json", "markdown")
+@common
+@click.pass_context
+def command(
+    context: click.Context, *, forward: bool, by: str | None, env: str | None, form: str
+) -> None:
+    """Go on with a deploy or rollback that was cut off: killed, interrupted, or left to a person.
+
+    Nothing is assumed: for a step that was begun the world is asked what became of it (is the migration's process or
+    container still there, which revision is the database at, is the backup sealed?), and no step runs twice.
+    """
+    from deployguard.cli.session import carried_out, world
+    from deployguard.deploy import saga
+
+    with world(context, env, by) as here:
+        carried_out(context, here, form, lambda: saga.resume(here, forward=forward))

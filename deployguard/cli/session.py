@@ -1,0 +1,172 @@
+"""Wires the rooms together for a command, and writes its answer to stdout."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from deployguard.cli.app import App
+from deployguard.cli.reporter import TerminalReporter
+from deployguard.cli.terminal import data
+from deployguard.cli.who import operator
+from deployguard.errors import BackupFailed, DeployguardError, UsageError
+from deployguard.formats import BackupEntry, DeployView, document, records
+from deployguard.formats.spans import Line
+from deployguard.model import BackupRecord, Json
+
+if TYPE_CHECKING:
+    from deployguard.backups.base import BackupStore
+    from deployguard.deploy.engine import Outcome
+    from deployguard.deploy.world import World
+    from deployguard.state import Deploy, Journal
+
+
+@contextmanager
+def world(context: click.Context, env: str | None, by: str | None = None) -> Iterator["World"]:
+    """Everything that a run works with, made from the configuration; put away at the end."""
+    from deployguard.deploy.wiring import wire
+
+    app: App = context.obj
+    environment = app.environment(env)
+    app.url(environment)
+    reporter = TerminalReporter(operator(by, os.environ), verbose=app.verbose)
+    with reporter.showing():
+        made = wire(app.config(), environment, reporter=reporter, by=reporter.by)
+        try:
+            yield made
+        finally:
+            made.journal.close()
+
+
+def carried_out(
+    context: click.Context, here: "World", form: str, action: Callable[[], "Outcome"]
+) -> None:
+    """Do it, and write what the journal says of it to stdout, however it ended."""
+    context.obj.journaled = True
+    try:
+        outcome = action()
+    except BaseException:
+        with suppress(DeployguardError):  # the first error is the one to tell
+            _finish(here, form, reporter_of(here).run, "")
+        raise
+    _finish(here, form, outcome.deploy, outcome.summary)
+
+
+def _finish(here: "World", form: str, run: str, summary: str) -> None:
+    from deployguard.cli.views import deploy_view
+
+    row = here.journal.get(run) if run else None
+    if row is None:
+        return
+    if form != "text":
+        write_deploy(form, deploy_view(row, here.journal.events(row.id)))
+    elif summary:
+        data().write(f"{row.kind.capitalize()} {row.id}: {summary}.")
+
+
+def reporter_of(here: "World") -> TerminalReporter:
+    """The reporter that ``world`` gave to the run."""
+    if not isinstance(here.reporter, TerminalReporter):
+        raise TypeError("the command line makes its own reporter")
+    return here.reporter
+
+
+@contextmanager
+def journal(context: click.Context) -> Iterator["Journal"]:
+    """The journal alone: no database, no engine. Raises UsageError when nothing has run yet."""
+    from deployguard.deploy.wiring import journal_path
+    from deployguard.state import Journal
+
+    app: App = context.obj
+    kept = Journal(journal_path(app.config()), redact=app.redact)
+    try:
+        yield kept
+    finally:
+        kept.close()
+
+
+def chosen(kept: "Journal", environment: str) -> "Deploy":
+    """The last run of an environment. Raises UsageError when there is none."""
+    rows = kept.history(environment, 1)
+    if not rows:
+        raise UsageError(f"No deploy has run in {environment!r} yet.")
+    return rows[0]
+
+
+def write(
+    form: str,
+    *,
+    text: Callable[[int], list[Line]],
+    json: Callable[[], Json],
+    markdown: Callable[[], str],
+) -> None:
+    """Write an answer to stdout in the form that was asked for; only that one is made."""
+    out = data()
+    if form == "json":
+        out.raw(document.render(json()))
+    elif form == "markdown":
+        out.raw(markdown())
+    else:
+        out.lines(text(out.width))
+
+
+def write_deploy(form: str, view: DeployView) -> None:
+    """Write one deploy."""
+    write(
+        form,
+        text=lambda width: records.deploy_lines(view, width),
+        json=lambda: document.deploy_document(view),
+        markdown=lambda: records.deploy_markdown(view),
+    )
+
+
+def entries(
+    context: click.Context, env: str | None
+) -> tuple[tuple[BackupEntry, ...], tuple[str, ...]]:
+    """The backups of an environment, newest first, and sentences on manifests that could not be read."""
+    from deployguard.backups import catalogue
+
+    environment, folder = _backup_folder(context, env)
+    listing = catalogue.listing(folder, environment)
+    found = tuple(BackupEntry(r, catalogue.verification(folder, r)) for r in listing.records)
+    return found, listing.problems
+
+
+def entry(context: click.Context, env: str | None, wanted: str) -> BackupEntry:
+    """The backup that a person names. Raises UsageError."""
+    from deployguard.backups import catalogue
+
+    environment, folder = _backup_folder(context, env)
+    record = catalogue.find(folder, wanted, environment)
+    return BackupEntry(record, catalogue.verification(folder, record))
+
+
+def checked(store: "BackupStore", record: BackupRecord) -> BackupEntry:
+    """Read a backup back. Raises BackupFailed when it is not whole."""
+    found = store.verify(record)
+    if not found.ok:
+        raise BackupFailed(
+            f"The backup {record.id} is damaged: {'; '.join(found.evidence)}.",
+            state="The database was not touched. This backup does not count.",
+            next_commands=("deployguard backup list", "deployguard backup create"),
+        )
+    return BackupEntry(record, found)
+
+
+def write_backup(form: str, entry: BackupEntry) -> None:
+    """Write one backup."""
+    write(
+        form,
+        text=lambda width: records.backup_lines(entry, width),
+        json=lambda: document.backup_document(entry),
+        markdown=lambda: records.backup_markdown(entry),
+    )
+
+
+def _backup_folder(context: click.Context, env: str | None) -> tuple[str, Path]:
+    app: App = context.obj
+    environment = app.environment(env)
+    return environment.name, (app.config().directory / environment.backup.directory).resolve()

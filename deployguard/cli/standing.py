@@ -1,0 +1,93 @@
+"""Gathers what ``status`` shows; each part that does not answer becomes a note, not an error."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeVar
+
+import click
+
+from deployguard.cli.session import entries, world
+from deployguard.cli.views import deploy_view
+from deployguard.deploy.world import World
+from deployguard.errors import DeployguardError
+from deployguard.formats import DeployView, StatusReport
+from deployguard.revisions.graph import Graph, load
+from deployguard.state import Deploy, Holder, holder
+
+_T = TypeVar("_T")
+
+
+def standing(context: click.Context, env: str | None) -> StatusReport:
+    """Ask everything once. Raises UsageError only for the configuration itself."""
+    notes: list[str] = []
+    with world(context, env) as here:
+
+        def answer(question: Callable[[], _T], otherwise: _T) -> _T:
+            try:
+                return question()
+            except DeployguardError as error:
+                notes.append(error.message)
+                return otherwise
+
+        name = here.environment.name
+        current = answer(lambda: _current(here), None)
+        graph = answer(lambda: _graph(here), None)
+        backups, problems = entries(context, env)
+        open_run = here.journal.unfinished(name)
+        release = answer(lambda: tuple(here.target.current().images.items()), ())
+        lock = holder(here.state, name)
+        report = StatusReport(
+            environment=name,
+            target=context.obj.url(here.environment).display(),
+            current=current,
+            heads=graph.heads if graph else (),
+            pending=answer(lambda: _pending(here, graph, current), None),
+            last=next((_view(here, row) for row in here.journal.history(name, 1)), None),
+            unfinished=_view(here, open_run) if open_run else None,
+            lock=_held(lock),
+            backup=backups[0] if backups else None,
+            release=release,
+            next_commands=_next(open_run, lock, name),
+        )
+    return replace(report, notes=(*notes, *problems))
+
+
+def _current(here: World) -> tuple[str, ...]:
+    with here.database() as database:
+        return here.revisions(database)
+
+
+def _graph(here: World) -> Graph:
+    project = here.project
+    return load(here.config_path.parent, project.alembic_ini, project.section)
+
+
+def _pending(
+    here: World, graph: Graph | None, current: tuple[str, ...] | None
+) -> tuple[str, ...] | None:
+    if graph is None or current is None:
+        return None
+    target = "heads" if "heads" in here.environment.migrate.command else "head"
+    return graph.pending(current, target)
+
+
+def _view(here: World, row: Deploy) -> DeployView:
+    return deploy_view(row, here.journal.events(row.id))
+
+
+def _held(lock: Holder | None) -> str:
+    if lock is None:
+        return ""
+    return f"{lock.by} (process {lock.pid} on {lock.host}) since {lock.since}, to {lock.why}"
+
+
+def _next(open_run: Deploy | None, lock: Holder | None, name: str) -> tuple[str, ...]:
+    if open_run is None:
+        return (f"deployguard check --env {name}",)
+    if lock is not None:
+        return (f"deployguard show {open_run.id}",)  # it is being worked on
+    return (
+        f"deployguard show {open_run.id}",
+        f"deployguard resume --env {name}",
+        f"deployguard rollback {open_run.id} --env {name}",
+    )

@@ -1,0 +1,70 @@
+"""The journal's rows as what the formats show."""
+
+from collections.abc import Mapping, Sequence
+
+from deployguard.formats import DeployView, StepView
+from deployguard.model import Json
+from deployguard.state import Deploy, Event, EventKind
+
+_STATES = {
+    EventKind.INTENT: "begun",
+    EventKind.DONE: "done",
+    EventKind.FAILED: "failed",
+    EventKind.NOTE: "note",
+    EventKind.PROBE: "asked",
+}
+
+
+def deploy_view(deploy: Deploy, events: Sequence[Event] = (), *, verbose: int = 0) -> DeployView:
+    """One run; with ``verbose`` every event and all of its evidence, else how each step ended."""
+    plan = _evidence(events, "plan")
+    approved = _evidence(events, "approve")
+    backup = _evidence(events, "backup")
+    risk = plan.get("risk") or deploy.plan.get("risk") or ""
+    return DeployView(
+        id=deploy.id,
+        kind=str(deploy.kind),
+        environment=deploy.environment,
+        state=str(deploy.status),
+        started=deploy.started,
+        ended=deploy.finished,
+        risk="" if risk == "none" else str(risk),
+        digest=deploy.digest,
+        from_revisions=_strings(deploy.plan.get("current")),
+        to_revisions=_strings(deploy.plan.get("heads")),
+        by=deploy.by,
+        backup=str(backup.get("id", "")),
+        approved_by=str(approved.get("by", "")),
+        detail=deploy.summary,
+        steps=_steps(events, verbose=verbose),
+    )
+
+
+def _steps(events: Sequence[Event], *, verbose: int) -> tuple[StepView, ...]:
+    if verbose:
+        shown = list(events)
+    else:
+        # The last word on each step, in the order in which the steps began.
+        last = {e.step: e for e in events if e.kind is not EventKind.NOTE}
+        shown = list(last.values())
+    return tuple(
+        StepView(e.step, _STATES[e.kind], e.at, _brief(e.evidence, verbose=verbose)) for e in shown
+    )
+
+
+def _brief(evidence: Mapping[str, Json], *, verbose: int) -> str:
+    """Evidence for people; nested documents only when asked for."""
+    return ", ".join(
+        f"{key.replace('_', ' ')} {value}"
+        for key, value in evidence.items()
+        if value not in ("", None) and (verbose or isinstance(value, str | int | float))
+    )
+
+
+def _evidence(events: Sequence[Event], step: str) -> Mapping[str, Json]:
+    done = [e.evidence for e in events if e.step == step and e.kind is EventKind.DONE]
+    return done[-1] if done else {}
+
+
+def _strings(value: Json | None) -> tuple[str, ...]:
+    return tuple(str(item) for item in value) if isinstance(value, list) else ()
