@@ -43,6 +43,7 @@ class Case:
     runs: bool = True
     stops_at: str = ""
     command: tuple[str, ...] = ()
+    section: str = "alembic"
     version_table: str = "alembic_version"
     drivers: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -192,7 +193,11 @@ class Warm:
 
     def migrate(self, case: Case, project: Path, url: str, target: str = "") -> Ran:
         """What the scenario's own command does; with a target, `alembic upgrade TARGET`."""
-        argv = ("alembic", "upgrade", target) if target and not case.command else None
+        argv = (
+            ("alembic", "-n", case.section, "upgrade", target)
+            if target and not case.command
+            else None
+        )
         configured = tuple(case.config.get("migrate", {}).get("command", ()))
         argv = argv or case.command or configured or ("alembic", "upgrade", "head")
         return self.run(project, url, *argv, **case.environment)

@@ -38,7 +38,9 @@ def really_run(warm: Warm, case: Case, dialect: str, folder: Path, url: str) -> 
     undo = {one["undo"] for one in case.expected(dialect, "live")["revisions"]}
     if undo and undo <= REVERSIBLE and not case.command:
         for target in case.current or ("base",):
-            ran = warm.run(project, url, "alembic", "downgrade", target, **case.environment)
+            ran = warm.run(
+                project, url, "alembic", "-n", case.section, "downgrade", target, **case.environment
+            )
             assert ran.code == 0, ran.output
 
 
@@ -70,7 +72,7 @@ def test_alembic_renders_sql_offline_just_where_the_scenario_says_so(
         start = case.current[0] if case.current else "base"
         target = case.config.get("migrate", {}).get("command", ["heads"])[-1]
         target = "heads" if case.command else target
-        argv = ("alembic", "upgrade", f"{start}:{target}", "--sql")
+        argv = ("alembic", "-n", case.section, "upgrade", f"{start}:{target}", "--sql")
         ran = warm.run(project, url, *argv, **case.environment)
         if ran.code == 0 and "-- Running upgrade" in ran.output:
             rendered.append(dialect)
