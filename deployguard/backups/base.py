@@ -1,0 +1,108 @@
+"""What a backup store is, what it is given, and how it fails."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, Protocol, TypeAlias
+
+from deployguard.config import BackupConfig, DatabaseUrl
+from deployguard.database import VERSION_TABLE, Address
+from deployguard.errors import BackupFailed
+from deployguard.model import BackupRecord, Restored, Verification
+from deployguard.process import Completed, Redactor
+
+Say: TypeAlias = Callable[[str], None]  # takes one line of progress, for people
+
+NOT_MIGRATED: Final = "Nothing was migrated, and no backup was recorded."
+UNTOUCHED: Final = "The live database was not touched."
+
+
+class Inside(Protocol):
+    """Runs a program inside the container of the database, files streamed in and out; ``Engine.exec`` bound to it."""
+
+    def __call__(
+        self,
+        argv: tuple[str, ...],
+        *,
+        environment: Mapping[str, str] | None = None,
+        stdin_path: Path | None = None,
+        stdout_path: Path | None = None,
+        timeout: float | None = None,
+        redact: Redactor | None = None,
+    ) -> Completed: ...
+
+
+@dataclass(frozen=True, slots=True)
+class BackupRequest:
+    """Why a backup is taken. ``reason`` is "pre-deploy", "emergency" or "manual"."""
+
+    reason: str = "manual"
+    deploy: str | None = None
+    git_commit: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Everything a store needs to know of the world; what a test replaces is here.
+
+    ``directory`` is what relative paths count from (the configuration file's folder). ``inside`` is how to run
+    programs in the database's container, where it runs in one. ``environ`` is the machine's environment.
+    """
+
+    url: DatabaseUrl
+    directory: Path
+    project: str
+    environment: str
+    config: BackupConfig = field(default_factory=BackupConfig)
+    version_table: str = VERSION_TABLE
+    address: Address | None = None
+    inside: Inside | None = None
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    sleep: Callable[[float], None] | None = None  # None: time.sleep
+    say: Say = lambda line: None  # noqa: ARG005
+
+    @property
+    def folder(self) -> Path:
+        """Where backups lie."""
+        return (self.directory / self.config.directory).resolve()
+
+
+class BackupStore(Protocol):
+    """Takes, reads back and restores backups of one database."""
+
+    def preflight(self) -> None:
+        """Look that a backup can be taken: programs, room on disk, database. Changes nothing.
+
+        Raises EnvironmentUnreachable or BackupFailed.
+        """
+
+    def take(self, request: BackupRequest) -> BackupRecord:
+        """Take a backup and seal it. Raises BackupFailed or EnvironmentUnreachable; then nothing is left."""
+
+    def verify(self, record: BackupRecord) -> Verification:
+        """Read a backup back completely, and keep what was found beside it."""
+
+    def restore(self, record: BackupRecord, *, kept_as: str, on_progress: Say) -> Restored:
+        """Put the backup in the place of the live database, which is kept under ``kept_as``.
+
+        Until the one moment of the swap the live database is not touched. Asked again after it was done, it answers
+        with what it did. Raises BackupFailed (a bad backup), EnvironmentUnreachable or UsageError.
+        """
+
+    def sweep(self) -> tuple[str, ...]:
+        """Remove what attempts that were killed have left in the backup folder; the names that were removed."""
+
+    def kept_name(self, deploy: str) -> str:
+        """The name under which a restore keeps the database that it replaces."""
+
+
+class TransientFailure(BackupFailed):
+    """A failure that another try may not meet: a lost connection, a lock, a time-out."""
+
+
+def failed(message: str) -> BackupFailed:
+    """A backup that could not be taken."""
+    return BackupFailed(message, state=NOT_MIGRATED, next_commands=("deployguard backup create",))

@@ -1,0 +1,139 @@
+"""Which backups there are: the sealed manifests in the backup folder, and nothing else."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from deployguard.backups import sealed
+from deployguard.errors import BackupFailed, UsageError
+from deployguard.model import BackupRecord, Json, Verification
+
+FORMAT: Final = 1
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_ID = re.compile(r"[^a-z0-9_]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The backups of a folder, newest first, and sentences on manifests that could not be read."""
+
+    records: tuple[BackupRecord, ...]
+    problems: tuple[str, ...] = ()
+
+
+def new_id(project: str, environment: str, at: datetime, suffix: str) -> str:
+    """``bookings-production-20260218-103000-ab12``; the time is UTC."""
+    words = (_ID.sub("_", word.lower()).strip("_") or "x" for word in (project, environment))
+    return "-".join((*words, at.astimezone(UTC).strftime("%Y%m%d-%H%M%S"), suffix))
+
+
+def listing(directory: Path, environment: str | None = None) -> Listing:
+    """Every backup below ``directory``, newest first; of one environment if named."""
+    records: list[BackupRecord] = []
+    problems: list[str] = []
+    for manifest in sorted(directory.glob(f"*/{sealed.MANIFEST}")):
+        if manifest.parent.name.startswith("."):
+            continue
+        try:
+            record = load(manifest)
+        except BackupFailed as error:
+            problems.append(error.message)
+        else:
+            if environment in (None, record.environment):
+                records.append(record)
+    records.sort(key=lambda record: (record.created, record.id), reverse=True)
+    return Listing(tuple(records), tuple(problems))
+
+
+def find(directory: Path, wanted: str, environment: str | None = None) -> BackupRecord:
+    """The backup of this id, of an id that begins so, of this deploy, or the ``latest``. Raises UsageError."""
+    records = listing(directory, environment).records
+    exact = [record for record in records if record.id == wanted]
+    found = exact or [
+        record for record in records if record.id.startswith(wanted) or record.deploy == wanted
+    ]
+    if wanted == "latest" and records:
+        return records[0]
+    if wanted and len(found) == 1:
+        return found[0]
+    said = f"{len(found)} backups match {wanted!r}" if found else f"There is no backup {wanted!r}"
+    raise UsageError(f"{said} in {directory}.", next_commands=("deployguard backup list",))
+
+
+def load(manifest: Path) -> BackupRecord:
+    """Read one manifest. Raises BackupFailed when it is damaged or was written by a later version."""
+    try:
+        content = json.loads(manifest.read_bytes())
+        if content["format"] != FORMAT:
+            raise BackupFailed(
+                f"{manifest} has format {content['format']}; this deployguard knows format {FORMAT}."
+            )
+        record = _record(content)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BackupFailed(f"The manifest {manifest} cannot be read: {error!r}.") from None
+    names = (record.id, record.folder, *record.files)
+    if record.folder != manifest.parent.name or not all(_NAME.fullmatch(name) for name in names):
+        raise BackupFailed(f"The manifest {manifest} names files that are not its own.")
+    return record
+
+
+def _record(content: Mapping[str, Mapping[str, Mapping[str, str]]]) -> BackupRecord:
+    """Types are checked by conversion: what does not convert is damage."""
+    raw: Mapping[str, Json] = json.loads(json.dumps(content))
+    created = datetime.fromisoformat(str(raw["created"]))
+    if created.tzinfo is None:
+        raise ValueError("created has no time zone")
+    return BackupRecord(
+        id=str(raw["id"]),
+        store=str(raw["store"]),
+        environment=str(raw["environment"]),
+        database=str(raw["database"]),
+        created=created,
+        folder=str(raw["folder"]),
+        files={
+            name: (_whole(file["bytes"]), str(file["sha256"]))
+            for name, file in content["files"].items()
+        },
+        revision=tuple(str(item) for item in content["revision"]),
+        counts={name: _whole(rows) for name, rows in content["counts"].items()},
+        seconds=float(str(raw["seconds"])),
+        reason=str(raw["reason"]),
+        deploy=None if raw["deploy"] is None else str(raw["deploy"]),
+        git_commit=None if raw["git_commit"] is None else str(raw["git_commit"]),
+        tools={name: str(text) for name, text in content["tools"].items()},
+    )
+
+
+def _whole(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError(f"{value!r} is not a count")
+    return value
+
+
+def keep_verification(directory: Path, record: BackupRecord, found: Verification) -> None:
+    """Write what reading the backup back has shown beside it."""
+    content = {
+        "manifest": sealed.digest(directory / record.folder / sealed.MANIFEST),
+        "ok": found.ok,
+        "evidence": list(found.evidence),
+        "at": found.at.isoformat(),
+    }
+    path = directory / record.folder / sealed.VERIFICATION
+    sealed.write_atomically(path, json.dumps(content, indent=1).encode() + b"\n")
+
+
+def verification(directory: Path, record: BackupRecord) -> Verification | None:
+    """The last verification of this very manifest; None when there is none that can be trusted."""
+    folder = directory / record.folder
+    try:
+        content = json.loads((folder / sealed.VERIFICATION).read_bytes())
+        if content["manifest"] != sealed.digest(folder / sealed.MANIFEST):
+            return None
+        evidence = tuple(str(line) for line in content["evidence"])
+        return Verification(content["ok"] is True, evidence, datetime.fromisoformat(content["at"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,162 @@
+"""Which pg_dump and pg_restore to use, and the argv of each; the connection is in the environment, never in argv."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from deployguard.backups.base import Inside, Say, Site
+from deployguard.errors import EnvironmentUnreachable
+from deployguard.process import Completed, Redactor, program_version, run, which
+
+LOCK_WAIT: Final = 60  # seconds that pg_dump waits for a table that is locked
+SYSTEM: Final = (
+    "/usr/lib/postgresql/*/bin",
+    "/usr/pgsql-*/bin",
+    "/opt/homebrew/opt/postgresql@*/bin",
+)
+_VERSION = re.compile(r"\(PostgreSQL\) (\d+)(\S*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """A pair of pg_dump and pg_restore of one version; ``bin`` None: they run in the database's container."""
+
+    major: int
+    version: str  # as they print it, for people and the manifest
+    bin: Path | None
+    inside: Inside | None = None
+
+    def program(self, name: str) -> str:
+        return name if self.bin is None else str(self.bin / name)
+
+
+def dump_argv(program: str, snapshot: str) -> list[str]:
+    """pg_dump to standard output, in the snapshot that was counted."""
+    return [
+        program,
+        "--format=custom",
+        f"--snapshot={snapshot}",
+        f"--lock-wait-timeout={LOCK_WAIT * 1000}",
+        "--no-password",
+        "--verbose",
+    ]
+
+
+def read_argv(program: str, file: str) -> list[str]:
+    """pg_restore that reads (and decompresses) all of a dump and keeps nothing; "" is standard input."""
+    return [program, "--file=/dev/null", *([file] if file else [])]
+
+
+def contents_argv(program: str, file: str) -> list[str]:
+    """pg_restore that prints the table of contents of a dump; "" is standard input."""
+    return [program, "--list", *([file] if file else [])]
+
+
+def restore_argv(program: str, database: str, jobs: int, file: str) -> list[str]:
+    """pg_restore of a whole dump into an empty database; it stops at the first error."""
+    return [
+        program,
+        f"--dbname={database}",
+        "--exit-on-error",
+        "--no-password",
+        "--verbose",
+        *([f"--jobs={jobs}"] if jobs > 1 else []),
+        *([file] if file else []),
+    ]
+
+
+def choose(site: Site, needed: int, what: str) -> Tools:
+    """The tools to use with ``what`` of major version ``needed``: that very version, else a newer one.
+
+    A local one of the same version is best, then the container's own, then a newer local one.
+    Raises EnvironmentUnreachable that names both versions.
+    """
+    local = installed(site)
+    exact = next((tools for tools in local if tools.major == needed), None)
+    if exact is not None:
+        return exact
+    contained = _contained(site.inside)
+    newer = next((tools for tools in local if tools.major > needed), None)
+    if contained is not None and contained.major >= needed:
+        return contained
+    if newer is not None:
+        return newer
+    have = ", ".join(f"{tools.version} in {tools.bin}" for tools in local) or "none"
+    raise EnvironmentUnreachable(
+        f"{what} is PostgreSQL {needed}, and needs pg_dump and pg_restore of version {needed} or newer;"
+        f" found: {have}. Install the client programs of version {needed}, or name their folder in [backup] pg_bin."
+    )
+
+
+def installed(site: Site) -> tuple[Tools, ...]:
+    """The tools on this machine, oldest first; only those of pg_bin where it is configured."""
+    if site.config.pg_bin:
+        folder = (site.directory / site.config.pg_bin).resolve()
+        if not (folder / "pg_dump").exists():
+            raise EnvironmentUnreachable(f"[backup] pg_bin: there is no pg_dump in {folder}.")
+        folders = [folder]
+    else:
+        found = which("pg_dump", path=site.environ.get("PATH"))
+        folders = [Path(found).parent] if found else []
+        folders += [path for pattern in SYSTEM for path in sorted(Path("/").glob(pattern[1:]))]
+    known: dict[int, Tools] = {}
+    for folder in folders:
+        tools = _look(folder)
+        if tools is not None:
+            known.setdefault(tools.major, tools)
+    return tuple(known[major] for major in sorted(known))
+
+
+def _look(folder: Path) -> Tools | None:
+    if not (folder / "pg_dump").exists() or not (folder / "pg_restore").exists():
+        return None
+    return parse_version(program_version([str(folder / "pg_dump"), "--version"]), folder, None)
+
+
+def _contained(inside: Inside | None) -> Tools | None:
+    if inside is None:
+        return None
+    said = inside(("pg_dump", "--version"), timeout=30)
+    return parse_version(said.stdout if said.ok else None, None, inside)
+
+
+def parse_version(text: str | None, folder: Path | None, inside: Inside | None) -> Tools | None:
+    """Tools from what ``pg_dump --version`` printed; None when it printed something else."""
+    match = _VERSION.search(text or "")
+    if match is None:
+        return None
+    return Tools(int(match[1]), match[1] + match[2], folder, inside)
+
+
+def execute(
+    tools: Tools,
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    redact: Redactor,
+    timeout: float,
+    say: Say | None = None,
+    stdin_path: Path | None = None,
+    stdout_path: Path | None = None,
+) -> Completed:
+    """Run one of the tools where it is; files are ours either way."""
+    if tools.inside is None:
+        return run(
+            argv,
+            env=environment,
+            timeout=timeout,
+            on_line=say,
+            redact=redact,
+            stdin_path=stdin_path,
+            stdout_path=stdout_path,
+        )
+    return tools.inside(
+        tuple(argv),
+        environment={k: v for k, v in environment.items() if k.startswith(("PG", "LC_"))},
+        stdin_path=stdin_path,
+        stdout_path=stdout_path,
+        timeout=timeout,
+        redact=redact,
+    )

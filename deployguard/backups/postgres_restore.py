@@ -1,0 +1,170 @@
+"""Restore a PostgreSQL backup: into a new database, compared with the manifest, then swapped with the live one."""
+
+import re
+import secrets
+import time
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from deployguard.backups import pgtools, sealed
+from deployguard.backups.base import UNTOUCHED, Say
+from deployguard.database import same_counts
+from deployguard.database.postgresql import PostgresDatabase
+from deployguard.database.snapshot import sequences
+from deployguard.database.swap import Maintenance, check_name
+from deployguard.errors import BackupFailed, EnvironmentUnreachable, UsageError
+from deployguard.model import BackupRecord, Restored
+
+if TYPE_CHECKING:
+    from deployguard.backups.postgres import PostgresBackups
+
+NEW: Final = "_restoring_"
+APPLICATION: Final = "deployguard-restore"
+TIMEOUT: Final = 24 * 3600.0  # seconds: a restore is watched, not hurried
+
+
+def restore(store: "PostgresBackups", record: BackupRecord, kept_as: str, say: Say) -> Restored:
+    """All or nothing: the live database is untouched until one transaction renames both."""
+    began = time.monotonic()
+    check_name(kept_as)
+    with store.database() as database:
+        live = database.name
+        maintenance = Maintenance(database, APPLICATION)
+        try:
+            if _already(maintenance, kept_as, record):
+                counts = database.row_counts()
+            else:
+                database.close()
+                counts = _bring_back(store, maintenance, record, (live, kept_as), say)
+            kept = kept_as if kept_as in maintenance.names() else ""
+        finally:
+            maintenance.close()
+    return Restored(live, kept, counts, time.monotonic() - began)
+
+
+def note(record: BackupRecord) -> str:
+    """The comment on a database that a restore has replaced: the proof that this restore was done."""
+    return f"deployguard: replaced by backup {record.id}"
+
+
+def _already(maintenance: Maintenance, kept_as: str, record: BackupRecord) -> bool:
+    if kept_as not in maintenance.names():
+        return False
+    if maintenance.comment(kept_as) == note(record):
+        return True
+    raise UsageError(
+        f"A database {kept_as} exists already; choose another name to keep the live one under."
+    )
+
+
+def _bring_back(
+    store: "PostgresBackups",
+    maintenance: Maintenance,
+    record: BackupRecord,
+    names: tuple[str, str],
+    say: Say,
+) -> dict[str, int]:
+    live, kept_as = names
+    say(f"reading backup {record.id} back")
+    found = store.verify(record)
+    if not found.ok:
+        raise BackupFailed(
+            f"Backup {record.id} is damaged and cannot be restored: {found.evidence[0]}.",
+            state=UNTOUCHED,
+            next_commands=("deployguard backup list",),
+        )
+    sweep(maintenance, live)
+    fresh = f"{live.encode()[:40].decode(errors='ignore')}{NEW}{secrets.token_hex(4)}"
+    try:
+        say(f"restoring into the new database {fresh}")
+        maintenance.create_like(live, fresh)
+        _fill(store, maintenance, record, fresh, say)
+        counts = _compare(store, record, fresh)
+        maintenance.dress_like(live, fresh)
+        say(f"putting it in the place of {live}, which is kept as {kept_as}")
+        maintenance.swap(live, fresh, kept_as, note(record))
+    except BaseException as error:
+        with suppress(EnvironmentUnreachable):  # the next restore sweeps it
+            maintenance.drop(fresh)
+        if isinstance(error, EnvironmentUnreachable):
+            raise BackupFailed(
+                f"The restore failed: {error.message}",
+                state=UNTOUCHED,
+                next_commands=error.next_commands,
+            ) from None
+        raise
+    return counts
+
+
+def sweep(maintenance: Maintenance, live: str) -> tuple[str, ...]:
+    """Drop the half-made databases of restores that were killed, with the pg_restore that still fills them."""
+    start = live.encode()[:40].decode(errors="ignore")
+    half_made = re.compile(rf"{re.escape(start)}{NEW}[0-9a-f]{{8}}")
+    found = tuple(name for name in maintenance.names() if half_made.fullmatch(name))
+    for name in found:
+        maintenance.drop(name)
+    return found
+
+
+def _fill(
+    store: "PostgresBackups", maintenance: Maintenance, record: BackupRecord, fresh: str, say: Say
+) -> None:
+    from deployguard.backups.postgres import DATA, dumped_by, environment, jobs, telling
+
+    needed = max(maintenance.version[0], dumped_by(record))
+    tools = pgtools.choose(store.site, needed, "The server or the backup")
+    dump: Path = store.site.folder / record.folder / DATA
+    with _opened(store, fresh) as database:
+        done = pgtools.execute(
+            tools,
+            pgtools.restore_argv(
+                tools.program("pg_restore"),
+                fresh,
+                1 if tools.inside else jobs(),
+                "" if tools.inside else str(dump),
+            ),
+            environment(store.site, database, tools, APPLICATION),
+            redact=store.redact,
+            timeout=TIMEOUT,
+            say=telling(say),
+            stdin_path=dump if tools.inside else None,
+        )
+        if not done.ok:
+            said = [line for line in done.stderr.splitlines() if "error:" in line]
+            raise BackupFailed(
+                f"pg_restore {tools.version} failed: {(said or [done.why()])[0].rstrip('.')}.",
+                state=UNTOUCHED,
+            )
+        with database.session.cursor() as cursor:
+            say("collecting statistics")
+            cursor.execute(b"ANALYZE")
+
+
+def _compare(store: "PostgresBackups", record: BackupRecord, fresh: str) -> dict[str, int]:
+    """The rows of the restored database; raises BackupFailed when it is not what was backed up."""
+    taken = sealed.read_json(store.site.folder / record.folder / sealed.EVIDENCE).get("sequences")
+    wanted = (
+        {name for name, last in taken.items() if last is not None}
+        if isinstance(taken, dict)
+        else set()
+    )
+    with _opened(store, fresh) as database:
+        counts = database.row_counts()
+        revision = database.current_revisions(store.site.version_table)
+        missing = wanted - {name for name, last in sequences(database).items() if last is not None}
+    problems = [*same_counts(record.counts, counts)]
+    if revision != record.revision:
+        problems.append(f"its revision is {revision}, {record.revision} was backed up")
+    problems += [f"sequence {name} has no value" for name in sorted(missing)]
+    if problems:
+        raise BackupFailed(
+            f"The restored database differs from what was backed up: {'; '.join(problems[:5])}.",
+            state=UNTOUCHED,
+        )
+    return counts
+
+
+def _opened(store: "PostgresBackups", name: str) -> PostgresDatabase:
+    return PostgresDatabase(replace(store.site.url, database=name), address=store.site.address)

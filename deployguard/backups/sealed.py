@@ -1,0 +1,232 @@
+"""Write a backup so that it is either complete, durable and listed, or not there at all.
+
+A backup grows in ``.partial-<id>/``, is flushed to the disk, renamed to ``<id>/``, and exists from the moment its
+``manifest.json`` does, which is written last. Whoever writes shares the lock on ``.busy``; whoever sweeps needs it
+alone, so only leftovers of the dead are swept.
+"""
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from deployguard.backups.base import failed
+from deployguard.errors import BackupFailed
+from deployguard.model import BackupRecord, Json
+
+MANIFEST: Final = "manifest.json"
+VERIFICATION: Final = "verification.json"
+EVIDENCE: Final = "evidence.json"
+PARTIAL: Final = ".partial-"
+_BUSY: Final = ".busy"
+_BLOCK: Final = 1 << 20
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@dataclass(slots=True)
+class Draft:
+    """A backup that is being written; ``files`` collects (bytes, sha256) by name."""
+
+    id: str
+    folder: Path
+    files: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+    def path(self, name: str) -> Path:
+        return self.folder / name
+
+    def finish(self, name: str) -> None:
+        """Flush a file that is complete to the disk, close it to others, and note its digest."""
+        path = self.path(name)
+        path.chmod(0o600)
+        flush(path)
+        self.files[name] = (path.stat().st_size, digest(path))
+
+    def write_json(self, name: str, content: Mapping[str, Json]) -> None:
+        """Write a small file of facts and finish it."""
+        with open_private(self.path(name)) as target:
+            target.write(json.dumps(content, indent=1, sort_keys=True).encode())
+        self.finish(name)
+
+
+@contextmanager
+def drafting(directory: Path, identifier: str) -> Iterator[Draft]:
+    """A draft that is gone, whatever happens, unless it was sealed in the block. A full disk is one clear error."""
+    with turned_clear(directory):
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _busy(directory, fcntl.LOCK_SH):
+            draft = Draft(identifier, directory / f"{PARTIAL}{identifier}")
+            draft.folder.mkdir(mode=0o700)
+            try:
+                yield draft
+            finally:
+                shutil.rmtree(draft.folder, ignore_errors=True)
+
+
+def seal(draft: Draft, record: BackupRecord) -> BackupRecord:
+    """Make the draft a backup: folder in place, then the manifest. What it returns has survived a power cut."""
+    sealed = replace(record, id=draft.id, folder=draft.id, files=dict(draft.files))
+    final = draft.folder.with_name(draft.id)
+    flush(draft.folder)
+    draft.folder.rename(final)
+    try:
+        flush(final.parent)
+        write_atomically(final / MANIFEST, encode(sealed))
+    except BaseException:
+        with suppress(OSError):
+            (final / MANIFEST).unlink(missing_ok=True)
+        shutil.rmtree(final, ignore_errors=True)
+        raise
+    return sealed
+
+
+def sweep(directory: Path) -> tuple[str, ...]:
+    """Remove what crashed attempts have left, unless somebody is writing now; the names that were removed."""
+    if not directory.is_dir():
+        return ()
+    with suppress(BlockingIOError), _busy(directory, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        dead = [path for path in sorted(directory.iterdir()) if _left_over(path)]
+        for path in dead:
+            shutil.rmtree(path, ignore_errors=True)
+        return tuple(path.name for path in dead)
+    return ()
+
+
+def encode(record: BackupRecord) -> bytes:
+    """The manifest's bytes."""
+    content = {
+        "format": record.format,
+        "id": record.id,
+        "store": record.store,
+        "environment": record.environment,
+        "database": record.database,
+        "created": record.created.isoformat(),
+        "folder": record.folder,
+        "files": {
+            name: {"bytes": size, "sha256": sha} for name, (size, sha) in record.files.items()
+        },
+        "revision": list(record.revision),
+        "counts": dict(record.counts),
+        "seconds": round(record.seconds, 3),
+        "reason": record.reason,
+        "deploy": record.deploy,
+        "git_commit": record.git_commit,
+        "tools": dict(record.tools),
+    }
+    return json.dumps(content, indent=1).encode() + b"\n"
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace a small file so that a crash leaves the old one or the new one, on the disk."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with open_private(temporary) as target:
+            target.write(content)
+            target.flush()
+            os.fsync(target.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    flush(path.parent)
+
+
+def open_private(path: Path) -> BinaryIO:
+    """Open a new file for writing that only its owner can read."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
+
+
+def digest(path: Path) -> str:
+    """The file's sha256, hexadecimal."""
+    total = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            total.update(block)
+    return total.hexdigest()
+
+
+def flush(path: Path) -> None:
+    """Wait until a file or a folder's entries are on the disk."""
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+@contextmanager
+def turned_clear(directory: Path) -> Iterator[None]:
+    """Turn a full disk, a quota or a broken disk into one clear error."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise full(directory) from error
+        raise failed(
+            f"The backup could not be written to {directory}: {error.strerror}."
+        ) from error
+
+
+def full(directory: Path) -> BackupFailed:
+    """The error for a disk that has no room left."""
+    return failed(f"The disk of {directory} is full (or a quota or file size limit is reached).")
+
+
+def _left_over(path: Path) -> bool:
+    if not path.is_dir() or path.is_symlink():
+        return False
+    return path.name.startswith(PARTIAL) or (
+        not path.name.startswith(".") and not (path / MANIFEST).exists() and _ours(path)
+    )
+
+
+def _ours(path: Path) -> bool:
+    """A folder that ``seal`` has renamed holds the evidence; any other folder is none of our business."""
+    return (path / EVIDENCE).exists()
+
+
+@contextmanager
+def _busy(directory: Path, how: int) -> Iterator[None]:
+    number = os.open(directory / _BUSY, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(number, how)
+        yield
+    finally:
+        os.close(number)
+
+
+def check_files(directory: Path, record: BackupRecord) -> tuple[list[str], list[str]]:
+    """(problems, evidence): whether every file of a backup is there with its size and sha256."""
+    problems, evidence = list[str](), list[str]()
+    for name, (size, sha) in record.files.items():
+        path = directory / record.folder / name
+        try:
+            found = path.stat().st_size
+            same = found == size and digest(path) == sha
+        except OSError as error:
+            problems.append(f"{name} cannot be read: {error.strerror}")
+            continue
+        if not same:
+            what = (
+                f"it has {found} bytes instead of {size}" if found != size else "its sha256 differs"
+            )
+            problems.append(f"{name} is damaged: {what}")
+        else:
+            evidence.append(f"{name}: {size} bytes, sha256 {sha[:12]}… as sealed")
+    if EVIDENCE not in record.files or len(record.files) < 2:
+        problems.append("the manifest does not name all files of a backup")
+    return problems, evidence
+
+
+def read_json(path: Path) -> Mapping[str, Json]:
+    """A small file of facts; empty when it cannot be read."""
+    with suppress(OSError, ValueError):
+        content = json.loads(path.read_bytes())
+        if isinstance(content, dict):
+            return content
+    return {}
