@@ -26,6 +26,8 @@ _VARIABLE = re.compile(
 _PLAIN_VARIABLE = re.compile(r"\b((?:DATABASE|DB|POSTGRES|SQLALCHEMY_DATABASE)_(?:URL|URI|DSN))\b")
 _SQLITE = re.compile(r"""sqlite(?:\+\w+)?:///[^\s"'#?{}]+\.\w+""")
 _VERSION_TABLE = re.compile(r"""\bversion_table\s*=\s*["'](\w+)["']""")
+_ANCHOR = re.compile(r"&([\w-]+)")
+_MERGE = re.compile(r"^\s*<<:.*?\*([\w-]+)")
 _KEY = re.compile(r"^(?P<indent> *)(?P<key>[\w.-]+|\"[^\"]+\"|'[^']+'):(?P<rest>.*)$")
 
 _DIALECT_SIGNS = (
@@ -94,27 +96,50 @@ def discover(directory: Path) -> ProjectFacts:
 def compose_services(text: str) -> tuple[ComposeService, ...]:
     """The services of a Compose file, by indentation; what is not written plainly is not seen.
 
-    A YAML library would read more (anchors, flow mappings), but this only fills in a draft that a person reads.
+    A YAML library would read more (flow mappings, extends), but this only fills in a draft that a person reads.
     """
+    built: set[str] = set()  # anchors (&name) of blocks that have a build
     found: list[ComposeService] = []
-    inside, depth, current = False, 0, ""
-    lines = [line.rstrip() for line in text.splitlines()]
-    for number, line in enumerate(lines):
-        match = _KEY.match(line)
-        if match is None:
-            continue
-        indent, key = len(match["indent"]), match["key"].strip("\"'")
-        if indent == 0:
-            inside, depth = key == "services", 0
-        elif inside and (depth == 0 or indent <= depth):
-            depth, current = indent, key
-            found.append(ComposeService(current))
-        elif inside and found and key == "build":
-            found[-1] = ComposeService(current, built=True, profiles=found[-1].profiles)
-        elif inside and found and key == "profiles":
-            profiles = _list_after(match["rest"], lines[number + 1 :])
-            found[-1] = ComposeService(current, found[-1].built, profiles)
+    for section, key, rest, body in _blocks(text):
+        anchor = _ANCHOR.search(rest)
+        merged = {name for line in body for name in _MERGE.findall(line)}
+        has_build = any(_plain_key(line) == "build" for line in body) or bool(merged & built)
+        if anchor and has_build:
+            built.add(anchor[1])
+        if section == "services":
+            found.append(ComposeService(key, has_build, _profiles(body)))
     return tuple(found)
+
+
+def _blocks(text: str) -> Iterator[tuple[str, str, str, list[str]]]:
+    """(top-level key, key, what follows it, lines below it) of each service and each top-level block."""
+    section, depth = "", 0
+    blocks: list[tuple[str, str, str, list[str]]] = []
+    for line in text.splitlines():
+        match = _KEY.match(line.rstrip())
+        indent = len(match["indent"]) if match else 1
+        if match and indent == 0:
+            section, depth = match["key"], 0
+            blocks.append(("", section, match["rest"], []))
+        elif match and section == "services" and (depth == 0 or indent <= depth):
+            depth = indent
+            blocks.append((section, match["key"].strip("\"'"), match["rest"], []))
+        elif blocks:
+            blocks[-1][3].append(line.rstrip())
+    return iter(blocks)
+
+
+def _plain_key(line: str) -> str:
+    match = _KEY.match(line)
+    return match["key"] if match else ""
+
+
+def _profiles(body: list[str]) -> tuple[str, ...]:
+    for number, line in enumerate(body):
+        match = _KEY.match(line)
+        if match and match["key"] == "profiles":
+            return _list_after(match["rest"], body[number + 1 :])
+    return ()
 
 
 def _list_after(rest: str, following: list[str]) -> tuple[str, ...]:

@@ -160,6 +160,18 @@ def test_no_alembic_project_is_a_usage_error_that_says_where(tmp_path: Path) -> 
         discover(tmp_path)
 
 
+def test_the_compose_file_of_the_repository_is_understood() -> None:
+    text = (Path(__file__).parents[2] / "docker-compose.prod.yml").read_text(encoding="utf-8")
+    seen = {s.name: (s.built, s.profiles) for s in compose_services(text)}
+    assert seen == {
+        "nginx": (False, ()),
+        "web": (True, ()),
+        "worker": (True, ()),
+        "migration": (True, ("migration",)),
+        "postgres": (False, ()),
+    }
+
+
 def test_services_are_read_by_indentation() -> None:
     seen = {s.name: (s.built, s.profiles) for s in compose_services(COMPOSE)}
     assert seen == {
