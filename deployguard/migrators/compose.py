@@ -165,10 +165,10 @@ class ComposeMigrator:
         ended = process.follow(folder, lines.append, redact=self.compose.redact)
         if isinstance(ended, process.Ended) and ended.code == 0:
             return True
+        self.engine.remove(self._name(job))  # made, perhaps, and never begun
         if hook and any(NO_MOUNT in line for line in lines):
-            self.engine.remove(self._name(job))
             return False
-        said = lines[-1] if lines else "it said nothing"
+        said = " ".join(lines[-3:]) or "it said nothing"
         raise EnvironmentUnreachable(
             f"Compose could not start the migration container: {said}",
             next_commands=(" ".join(self.compose.argv("config", "--quiet")),),
