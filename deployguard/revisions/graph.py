@@ -1,0 +1,267 @@
+"""The revision graph read from the files: no Alembic, no import of the project, no broken revision in the way."""
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deployguard.errors import UsageError
+from deployguard.revisions.location import Locations, locate
+from deployguard.revisions.recorder.static import Header, read_header
+
+_FILE = re.compile(r"(?!\.\#|__init__).*\.py$")
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One revision file."""
+
+    id: str
+    parents: tuple[str, ...]
+    depends_on: tuple[str, ...]
+    labels: tuple[str, ...]
+    path: Path
+    exact: bool = True  # false: an identifier is computed and could not be read
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """All revisions of a project, by identifier, in the order of their file names."""
+
+    nodes: Mapping[str, Node]
+    locations: Locations
+    notes: tuple[str, ...] = ()
+    _above: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+
+    @property
+    def heads(self) -> tuple[str, ...]:
+        """The revisions that no other one follows, sorted."""
+        followed = {parent for node in self.nodes.values() for parent in node.parents}
+        return tuple(sorted(set(self.nodes) - followed))
+
+    def resolve(self, name: str) -> str:
+        """The full identifier that `name` (an identifier, its beginning, or a branch label) stands for.
+
+        Raises:
+            UsageError: nothing, or more than one revision, has that name.
+
+        """
+        label, at, rest = name.partition("@")
+        if at:
+            return self._branch_head(label) if rest in {"head", "heads", ""} else self.resolve(rest)
+        if name in self.nodes:
+            return name
+        labelled = [node.id for node in self.nodes.values() if name in node.labels]
+        if labelled:
+            return labelled[0]
+        begins = [node for node in self.nodes if node.startswith(name)] if name else []
+        if len(begins) == 1:
+            return begins[0]
+        if begins:
+            raise UsageError(
+                f"Revision {name!r} is ambiguous: {', '.join(sorted(begins))} begin with it."
+            )
+        raise _unknown(name, self.locations)
+
+    def above(self, name: str) -> tuple[str, ...]:
+        """What must be applied before a revision: its parents, and what it depends on."""
+        return self._above[name]
+
+    def ancestors(self, names: Iterable[str]) -> set[str]:
+        """The revisions themselves and everything that must be applied before them."""
+        seen: set[str] = set()
+        todo = list(names)
+        while todo:
+            name = todo.pop()
+            if name not in seen:
+                seen.add(name)
+                todo.extend(self._above[name])
+        return seen
+
+    def pending(self, current: Iterable[str], target: str = "head") -> tuple[str, ...]:
+        """The revisions that an upgrade to `target` would run, in an order that respects every dependency.
+
+        `current` is what the version table holds. `target` is "head", "heads", an identifier or its beginning,
+        a branch label, or "+N".
+
+        Raises:
+            UsageError: `current` is not in the graph, `target` is not, or "head" when there are several.
+
+        """
+        applied = self.ancestors(self._current(name) for name in current)
+        wanted = self.ancestors(self.targets(target, applied))
+        return tuple(name for name in self.ordered() if name in wanted and name not in applied)
+
+    def targets(
+        self, target: str, applied: set[str] | frozenset[str] = frozenset()
+    ) -> tuple[str, ...]:
+        """The revisions that `target` names."""
+        if target == "base" or not self.nodes:
+            return ()
+        if target == "heads":
+            return self.heads
+        if target == "head":
+            if len(self.heads) > 1:
+                raise _several(self.heads)
+            return self.heads
+        if re.fullmatch(r"\+\d+", target):
+            ahead = [name for name in self.ordered() if name not in applied]
+            return tuple(ahead[: int(target)][-1:])
+        return (self.resolve(target),)
+
+    def ordered(self) -> tuple[str, ...]:
+        """Every revision, each after all that it needs."""
+        done: dict[str, None] = {}
+        for name in self.nodes:
+            stack = [name]
+            while stack:
+                last = stack[-1]
+                missing = [other for other in self._above[last] if other not in done]
+                if last in done:
+                    stack.pop()
+                elif missing:
+                    stack.extend(reversed(missing))
+                else:
+                    done[last] = None
+                    stack.pop()
+        return tuple(done)
+
+    def _current(self, name: str) -> str:
+        try:
+            return self.resolve(name)
+        except UsageError as error:
+            raise _not_here(name, self.locations) from error
+
+    def _branch_head(self, label: str) -> str:
+        start = self.resolve(label)
+        heads = [head for head in self.heads if start in self.ancestors((head,))]
+        if len(heads) != 1:
+            raise _several(tuple(heads))
+        return heads[0]
+
+
+def load(directory: Path, alembic_ini: str = "alembic.ini", section: str = "alembic") -> Graph:
+    """Read the graph of the project in `directory`.
+
+    Raises:
+        UsageError: no configuration, two files with one identifier, a missing parent, or a cycle.
+
+    """
+    locations = locate(directory, alembic_ini, section)
+    return build(locations, ((path, path.read_bytes()) for path in _files(locations)))
+
+
+def build(locations: Locations, files: Iterable[tuple[Path, bytes]]) -> Graph:
+    """The graph of the given files (path, content)."""
+    nodes: dict[str, Node] = {}
+    notes: list[str] = []
+    for path, content in files:
+        header = read_header(content.decode("utf-8", errors="replace"))
+        if header is None:
+            notes.append(
+                f"{path.name} declares no revision identifier that can be read; it is left out."
+            )
+            continue
+        if header.revision in nodes:
+            raise UsageError(
+                f"Two files declare the revision {header.revision}: "
+                f"{nodes[header.revision].path.name} and {path.name}.",
+                next_commands=(f"grep -rn {header.revision} {path.parent}",),
+            )
+        nodes[header.revision] = _node(header, path)
+        if not header.exact:
+            notes.append(
+                f"{path.name} computes one of its identifiers; its place in the graph is a guess."
+            )
+    graph = Graph(nodes, locations, tuple(notes))
+    above = {node.id: _needs(graph, node) for node in nodes.values()}
+    _refuse_cycles(above)
+    return Graph(nodes, locations, tuple(notes), above)
+
+
+def _node(header: Header, path: Path) -> Node:
+    return Node(
+        header.revision, header.parents, header.depends_on, header.labels, path, header.exact
+    )
+
+
+def _needs(graph: Graph, node: Node) -> tuple[str, ...]:
+    needs: list[str] = []
+    for name in (*node.parents, *node.depends_on):
+        try:
+            needs.append(graph.resolve(name))
+        except UsageError as error:
+            raise UsageError(
+                f"Revision {node.id} ({node.path.name}) comes after {name!r}, which no file declares.",
+                next_commands=("git status", f"git log --all --oneline -- {node.path.parent}"),
+            ) from error
+    return tuple(dict.fromkeys(needs))
+
+
+def _refuse_cycles(above: Mapping[str, tuple[str, ...]]) -> None:
+    waiting = {name: set(needs) for name, needs in above.items()}
+    below: dict[str, list[str]] = {}
+    for name, needs in above.items():
+        for need in needs:
+            below.setdefault(need, []).append(name)
+    ready = [name for name, needs in waiting.items() if not needs]
+    while ready:
+        name = ready.pop()
+        del waiting[name]
+        for child in below.get(name, ()):
+            waiting[child].discard(name)
+            if not waiting[child]:
+                ready.append(child)
+    if waiting:
+        raise UsageError(
+            f"The revisions {', '.join(sorted(waiting))} follow each other in a circle."
+        )
+
+
+def _files(locations: Locations) -> Iterator[Path]:
+    seen: set[str] = set()
+    for folder in locations.versions:
+        if not folder.is_dir():
+            continue
+        for root, folders, names in os.walk(folder):
+            folders[:] = (
+                sorted(name for name in folders if name != "__pycache__")
+                if locations.recursive
+                else []
+            )
+            for name in sorted(names):
+                path = Path(root, name)
+                real = os.path.realpath(path)
+                if _FILE.match(name) and real not in seen:
+                    seen.add(real)
+                    yield path
+
+
+def _several(heads: tuple[str, ...]) -> UsageError:
+    return UsageError(
+        f"The history has {len(heads)} heads: {', '.join(heads)}. `upgrade head` cannot choose between them.",
+        next_commands=(
+            f'alembic merge -m "merge heads" {" ".join(heads)}',
+            'set migrate.command = ["alembic", "upgrade", "heads"] in deployguard.toml',
+        ),
+    )
+
+
+def _unknown(name: str, locations: Locations) -> UsageError:
+    where = ", ".join(str(path) for path in locations.versions)
+    return UsageError(
+        f"No revision file in {where} is called {name!r}.", next_commands=("alembic history",)
+    )
+
+
+def _not_here(name: str, locations: Locations) -> UsageError:
+    where = ", ".join(str(path) for path in locations.versions)
+    return UsageError(
+        f"The database says that it is at revision {name!r}, but no file in {where} has it. Either the database is "
+        "ahead of this code (a newer release ran here), or this is another branch, or the file was deleted.",
+        next_commands=(
+            "git fetch --all",
+            f"git log --all --oneline -S {name} -- {locations.versions[0]}",
+        ),
+    )

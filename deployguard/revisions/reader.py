@@ -1,0 +1,245 @@
+"""Files and recording → what each pending revision does, up and down, and what of it could not be seen."""
+
+import hashlib
+import os
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from deployguard.errors import EnvironmentUnreachable
+from deployguard.model import Evidence, Json, Revision, Script
+from deployguard.revisions import process_run
+from deployguard.revisions.features import Features, read_features
+from deployguard.revisions.graph import Graph, Node, load
+from deployguard.revisions.launcher import Launcher, Local
+from deployguard.revisions.recorder.static import docstring
+from deployguard.revisions.recording import Finished, Order, Recording, record, unreachable
+from deployguard.revisions.script import Lower, Seen, build_script
+
+# What a revision may import without depending on the application.
+_STANDARD = frozenset(sys.stdlib_module_names) | {"alembic", "sqlalchemy", "__future__"}
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectSource:
+    """Where a project's migrations are, and how they are run. `launcher` None: this interpreter, here."""
+
+    directory: Path
+    alembic_ini: str = "alembic.ini"
+    section: str = "alembic"
+    command: tuple[str, ...] = ("alembic", "upgrade", "head")
+    pass_environment: tuple[str, ...] = ()
+    launcher: Launcher | None = None
+    timeout: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRequest:
+    """What is pending, and against what.
+
+    `url` is a dummy of the target's URL and `url_env` the variable that holds the real one ("" is none).
+    `catalogue` is the target's (None: the history is replayed to know the schema). `only` limits the revisions to
+    these, whatever the database is at.
+    """
+
+    dialect: str
+    url: str
+    url_env: str = ""
+    current: tuple[str, ...] = ()
+    target: str = "head"
+    catalogue: Json = None
+    only: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The pending revisions in the order in which they would run, and the heads after them."""
+
+    revisions: tuple[Revision, ...]
+    heads: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+def read(
+    project: ProjectSource,
+    request: ReadRequest,
+    *,
+    lower: Lower | None = None,
+    run: Callable[..., Finished] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Reading:
+    """Read every pending revision. One that cannot be read is in the result, with the reason.
+
+    Raises:
+        UsageError: the graph has no unambiguous pending set (see `Graph.pending`).
+
+    """
+    graph = load(project.directory, project.alembic_ini, project.section)
+    if request.only is None:
+        pending = graph.pending(request.current, request.target)
+    else:
+        pending = tuple(name for name in graph.ordered() if name in request.only)
+    heads = graph.heads if request.only is not None else graph.targets(request.target)
+    if not pending:
+        return Reading((), heads, graph.notes)
+    warming = _warm() if lower is None else None
+    recording = _record(
+        project, request, pending, run or process_run(), os.environ if environ is None else environ
+    )
+    if warming is not None:
+        warming.join()
+    seen = Seen(
+        lower=lower or _lower(),
+        dialect=request.dialect,
+        transactional=recording.transactional,
+        target_catalogue=request.catalogue is not None,
+        missing=recording.unreached[-1]
+        if recording.evidence is Evidence.SOURCE and recording.unreached
+        else "",
+    )
+    revisions = tuple(
+        _revision(name, graph, project, recording, seen)
+        for name in _order(graph, pending, recording, request)
+    )
+    return Reading(revisions, heads, (*graph.notes, *_notes(recording, request)))
+
+
+def _record(
+    project: ProjectSource,
+    request: ReadRequest,
+    pending: tuple[str, ...],
+    run: Callable[..., Finished],
+    environ: Mapping[str, str],
+) -> Recording:
+    launcher = project.launcher or Local((sys.executable,))
+    passed = {name: environ[name] for name in project.pass_environment if name in environ}
+    environment = {**passed, "PYTHONDONTWRITEBYTECODE": "1"}
+    if request.url_env:
+        environment[request.url_env] = request.url
+    order = Order(
+        command=project.command,
+        ini=project.alembic_ini,
+        section=project.section,
+        dialect=request.dialect,
+        url=request.url,
+        url_env=request.url_env,
+        current=request.current,
+        target=request.target,
+        pending=pending,
+        only=request.only is not None,
+        catalogue=request.catalogue,
+        keep=project.pass_environment,
+        timeout=project.timeout,
+    )
+    try:
+        return record(
+            order,
+            launcher,
+            directory=project.directory,
+            environment=environment,
+            outer=environ,
+            run=run,
+        )
+    except EnvironmentUnreachable as error:
+        return unreachable(error)
+
+
+def _order(
+    graph: Graph, pending: tuple[str, ...], recording: Recording, request: ReadRequest
+) -> tuple[str, ...]:
+    """Alembic's own order; first what it knows and we do not, last what it did not come to."""
+    run = [name for name, _, _ in recording.steps]
+    wanted = [
+        name
+        for name in run
+        if name in pending or (name not in graph.nodes and request.only is None)
+    ]
+    return (*wanted, *(name for name in pending if name not in wanted))
+
+
+def _revision(
+    name: str, graph: Graph, project: ProjectSource, recording: Recording, seen: Seen
+) -> Revision:
+    node = graph.nodes.get(name)
+    step = next(
+        ((path, parents) for known, path, parents in recording.steps if known == name), None
+    )
+    path = node.path if node else Path(step[0] if step else name)
+    content = path.read_bytes() if path.is_file() else b""
+    text = content.decode("utf-8", errors="replace")
+    features = read_features(text, _STANDARD)
+    ran = step is not None
+    return Revision(
+        id=name,
+        parents=node.parents if node else (step[1] if step else ()),
+        path=_relative(path, project.directory),
+        message=docstring(text),
+        digest=hashlib.sha256(content).hexdigest(),
+        up=_script(name, "upgrade", features, recording, seen, ran=ran),
+        down=_script(name, "downgrade", features, recording, seen, ran=ran),
+        evidence=recording.evidence,
+        depends_on=node.depends_on if node else (),
+        labels=node.labels if node else (),
+    )
+
+
+def _script(
+    name: str, direction: str, features: Features, recording: Recording, seen: Seen, *, ran: bool
+) -> Script:
+    function = features.upgrade if direction == "upgrade" else features.downgrade
+    events = recording.scripts.get((name, direction))
+    if events is None and ran and direction == "upgrade" and not seen.missing:
+        events = [
+            {
+                "e": "fail",
+                "kind": "limit",
+                "line": 0,
+                "what": "the reading ended before it came to this one",
+            }
+        ]
+    return build_script(direction, features, function, events, seen)
+
+
+def _relative(path: Path, directory: Path) -> str:
+    try:
+        return path.absolute().relative_to(directory.absolute()).as_posix()
+    except ValueError:
+        return path.as_posix()
+
+
+def _notes(recording: Recording, request: ReadRequest) -> list[str]:
+    notes = list(recording.notes)
+    if recording.evidence is Evidence.SOURCE:
+        notes.append(
+            f"No migration could be run for reading, only the source was read: {recording.unreached[-1]}"
+        )
+    elif recording.evidence is Evidence.RECORDED_WITHOUT_ENV:
+        notes.append(
+            f"Read without the project's env.py, which did not run here: {recording.unreached[0]}"
+        )
+    elif recording.unreached:
+        notes.append(
+            f"Read through `alembic upgrade` instead of the project's command: {recording.unreached[0]}"
+        )
+    if request.catalogue is None and recording.runs:
+        notes.append("The schema was not taken from the database but replayed from the history.")
+    return notes
+
+
+def _lower() -> Lower:
+    from deployguard.sql import lower
+
+    return lower
+
+
+def _warm() -> threading.Thread:
+    """Load the SQL parser while the child runs; it takes as long as a small reading."""
+    thread = threading.Thread(target=import_module, args=("deployguard.sql.glot",), daemon=True)
+    thread.start()
+    return thread
+
+
+__all__ = ["Node", "ProjectSource", "ReadRequest", "Reading", "read"]

@@ -1,0 +1,129 @@
+"""The schema as the recorder believes it: what the inspector is told, and what recorded DDL moves on.
+
+It starts from the target's catalogue, as deployguard's `database` room writes it, or empty. The JSON:
+
+    {"dialect": "sqlite", "sql": [CREATE statements of sqlite_master in order]}
+
+    {"dialect": "postgresql", "server_version": [16, 3], "default_schema": "public", "schemas": ["public"],
+     "tables": [{"schema": "public", "name": "users",
+       "kind": "table" | "partitioned table" | "foreign table" | "view" | "materialized view",
+       "columns": [{"name", "type": "character varying(50)", "nullable": true, "default": null,
+                    "identity": "" | "always" | "by default", "generated": "" | "stored" | "virtual", "comment"}],
+       "primary_key": {"name", "columns": []} | null,
+       "foreign_keys": [{"name", "columns", "schema", "table", "referred", "ondelete", "onupdate"}],
+       "uniques": [{"name", "columns"}], "checks": [{"name", "sql"}],
+       "indexes": [{"name", "columns" (null for an expression), "unique", "constraint"}]}],
+     "enums": [{"schema", "name", "values"}], "domains": [{"schema", "name", "type"}],
+     "sequences": [{"schema", "name"}], "extensions": []}
+
+Every key may be missing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Table:
+    """One relation; columns in order, each a dict with name, type (text or a SQLAlchemy type), nullable, default."""
+
+    def __init__(self, schema: str, name: str, kind: str = "table") -> None:
+        self.schema = schema
+        self.name = name
+        self.kind = kind
+        self.columns: dict[str, dict[str, Any]] = {}
+        self.primary_key: dict[str, Any] = {"name": None, "columns": []}
+        self.foreign_keys: list[dict[str, Any]] = []
+        self.uniques: list[dict[str, Any]] = []
+        self.checks: list[dict[str, Any]] = []
+        self.indexes: list[dict[str, Any]] = []
+
+    def rename_column(self, old: str, new: str) -> None:
+        """Keep the order; keys and indexes follow."""
+        self.columns = {
+            (new if name == old else name): column for name, column in self.columns.items()
+        }
+        if new in self.columns:
+            self.columns[new]["name"] = new
+        for holder in (self.primary_key, *self.foreign_keys, *self.uniques, *self.indexes):
+            holder["columns"] = [new if name == old else name for name in holder["columns"]]
+
+    def drop_column(self, name: str) -> None:
+        """What stands on the column goes with it."""
+        self.columns.pop(name, None)
+        if name in self.primary_key["columns"]:
+            self.primary_key = {"name": None, "columns": []}
+        for kind in ("foreign_keys", "uniques", "indexes"):
+            setattr(
+                self, kind, [item for item in getattr(self, kind) if name not in item["columns"]]
+            )
+
+    def drop_constraint(self, name: str) -> None:
+        """Whatever kind it is."""
+        if self.primary_key["name"] == name:
+            self.primary_key = {"name": None, "columns": []}
+        for kind in ("foreign_keys", "uniques", "checks"):
+            setattr(self, kind, [item for item in getattr(self, kind) if item["name"] != name])
+
+
+class Catalogue:
+    """All that the inspector can be asked about."""
+
+    def __init__(self, json: dict[str, Any] | None) -> None:
+        json = json or {}
+        self.default_schema: str = json.get("default_schema") or "public"
+        self.server_version = tuple(json.get("server_version") or ())
+        self.schemas = {self.default_schema, "information_schema", *json.get("schemas", ())}
+        self.extensions = set(json.get("extensions", ()))
+        self.tables: dict[tuple[str, str], Table] = {}
+        self.enums = {
+            self._key(item): list(item.get("values", ())) for item in json.get("enums", ())
+        }
+        self.domains = {self._key(item): item.get("type", "") for item in json.get("domains", ())}
+        self.sequences = {self._key(item) for item in json.get("sequences", ())}
+        for item in json.get("tables", ()):
+            self._load(item)
+
+    def _key(self, item: dict[str, Any]) -> tuple[str, str]:
+        return (item.get("schema") or self.default_schema, item["name"])
+
+    def _load(self, item: dict[str, Any]) -> None:
+        table = Table(*self._key(item), item.get("kind", "table"))
+        self.tables[table.schema, table.name] = table
+        for column in item.get("columns", ()):
+            table.columns[column["name"]] = dict(column)
+        table.primary_key = dict(item.get("primary_key") or table.primary_key)
+        for kind in ("foreign_keys", "uniques", "checks", "indexes"):
+            setattr(table, kind, [dict(entry) for entry in item.get(kind) or ()])
+
+    def find(self, name: str, schema: str | None = None) -> Table | None:
+        """The table of that name, in the default schema unless one is given."""
+        return self.tables.get((str(schema or self.default_schema), str(name)))
+
+    def ensure(self, name: str, schema: str | None = None) -> Table:
+        """The table of that name; made without columns when the catalogue does not have it."""
+        key = (str(schema or self.default_schema), str(name))
+        return self.tables.setdefault(key, Table(*key))
+
+    def rename(self, table: Table, name: str, schema: str | None = None) -> None:
+        """Rename or move a table; foreign keys follow."""
+        old = (table.schema, table.name)
+        self.tables.pop(old, None)
+        table.name, table.schema = name, schema or table.schema
+        self.tables[table.schema, table.name] = table
+        for other in self.tables.values():
+            for key in other.foreign_keys:
+                if ((key.get("schema") or self.default_schema), key["table"]) == old:
+                    key["schema"], key["table"] = table.schema, table.name
+
+    def drop_index(self, name: str) -> None:
+        """Index names are unique in a schema, so the table does not matter."""
+        for table in self.tables.values():
+            table.indexes = [index for index in table.indexes if index["name"] != name]
+
+    def named(
+        self, names: set[tuple[str, str]] | dict[tuple[str, str], Any], schema: str | None
+    ) -> list[str]:
+        """The names in one schema, sorted."""
+        wanted = schema or self.default_schema
+        return sorted(name for owner, name in names if owner == wanted)

@@ -1,0 +1,247 @@
+"""Move the catalogue on by common DDL text; what is not recognised leaves it as it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .catalogue import Catalogue, Table
+
+_NAME = r'((?:"[^"]+"|\w+)(?:\.(?:"[^"]+"|\w+))?)'
+_IDENTIFIER = r'("[^"]+"|\w+)'
+_TEXT: list[tuple[str, Callable[[Catalogue, re.Match[str]], None]]] = []
+_ALTER_TYPE = re.compile(
+    r"\s*alter\s+table\s+(?:if\s+exists\s+)?(?:only\s+)?" + _NAME + r"(\s.*)",
+    re.IGNORECASE | re.DOTALL,
+)
+_ALTER_ONE = r'alter\s+(?:column\s+)?("[^"]+"|\w+)\s+(?:set\s+data\s+)?type\s'
+
+
+def advance(catalogue: Catalogue, text: str) -> None:
+    """Apply the statements of one string."""
+    for statement in re.split(r";\s*(?:\n|$)", text):
+        for pattern, action in _COMPILED:
+            match = pattern.match(statement)
+            if match:
+                action(catalogue, match)
+                break
+
+
+def retyped(text: str) -> list[tuple[str | None, str, str]]:
+    """(schema, table, column) of every column whose type the text changes."""
+    found = []
+    for match in _ALTER_TYPE.finditer(text):
+        schema, table = split(match.group(1))
+        names = re.findall(_ALTER_ONE, match.group(2), re.IGNORECASE)
+        found += [(schema, table, unquoted(name)) for name in names]
+    return found
+
+
+def unquoted(name: str) -> str:
+    """An identifier as the catalogue has it."""
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
+
+
+def split(name: str) -> tuple[str | None, str]:
+    """(schema or None, name) of a qualified identifier."""
+    parts = re.findall(r'"[^"]+"|\w+', name)
+    return (unquoted(parts[0]) if len(parts) > 1 else None), unquoted(parts[-1])
+
+
+def drop_table(catalogue: Catalogue, name: str, schema: str | None) -> None:
+    catalogue.tables.pop((str(schema or catalogue.default_schema), name), None)
+
+
+def _text(
+    pattern: str,
+) -> Callable[
+    [Callable[[Catalogue, re.Match[str]], None]], Callable[[Catalogue, re.Match[str]], None]
+]:
+    def keep(
+        action: Callable[[Catalogue, re.Match[str]], None],
+    ) -> Callable[[Catalogue, re.Match[str]], None]:
+        _TEXT.append((pattern, action))
+        return action
+
+    return keep
+
+
+@_text(r"create\s+(?:unlogged\s+)?table\s+(?:if\s+not\s+exists\s+)?NAME\s*\((.*)\)")
+def _text_create_table(catalogue: Catalogue, match: re.Match[str]) -> None:
+    schema, name = split(match.group(1))
+    table = catalogue.ensure(name, schema)
+    for part in top_level(match.group(2)):
+        column = re.match(r'\s*("[^"]+"|\w+)\s+(.*)', part, re.DOTALL)
+        if column and column.group(1).lower() not in (
+            "constraint",
+            "primary",
+            "foreign",
+            "unique",
+            "check",
+            "exclude",
+            "like",
+        ):
+            _text_column(table, column.group(1), column.group(2))
+
+
+def _text_column(table: Table, name: str, rest: str) -> None:
+    kind = re.split(
+        r"\s+(?:not|null|default|primary|references|unique|check|constraint|generated|collate)\b",
+        " " + rest,
+        maxsplit=1,
+        flags=re.IGNORECASE,
+    )
+    required = re.search(r"\b(not\s+null|primary\s+key)\b", rest, re.IGNORECASE)
+    default = re.search(r"\bdefault\s+('(?:[^']|'')*'|\S+)", rest, re.IGNORECASE)
+    clean = unquoted(name)
+    table.columns[clean] = {
+        "name": clean,
+        "type": kind[0].strip(),
+        "nullable": required is None,
+        "default": default.group(1) if default else None,
+    }
+
+
+@_text(r"drop\s+(?:table|view|materialized\s+view)\s+(?:if\s+exists\s+)?NAME")
+def _text_drop_table(catalogue: Catalogue, match: re.Match[str]) -> None:
+    schema, name = split(match.group(1))
+    drop_table(catalogue, name, schema)
+
+
+@_text(r"create\s+(?:or\s+replace\s+)?(?:materialized\s+)?view\s+(?:if\s+not\s+exists\s+)?NAME")
+def _text_create_view(catalogue: Catalogue, match: re.Match[str]) -> None:
+    schema, name = split(match.group(1))
+    catalogue.ensure(name, schema).kind = "view"
+
+
+@_text(r"alter\s+table\s+(?:if\s+exists\s+)?(?:only\s+)?NAME\s+(.*)")
+def _text_alter_table(catalogue: Catalogue, match: re.Match[str]) -> None:
+    schema, name = split(match.group(1))
+    table = catalogue.ensure(name, schema)
+    for part in top_level(match.group(2)):
+        _text_alter(catalogue, table, part.strip())
+
+
+def _text_alter(catalogue: Catalogue, table: Table, part: str) -> None:
+    add = re.match(
+        r"add\s+(?:column\s+)?(?:if\s+not\s+exists\s+)?" + _IDENTIFIER + r"\s+(.*)",
+        part,
+        re.IGNORECASE | re.DOTALL,
+    )
+    if add and add.group(1).lower() not in (
+        "constraint",
+        "primary",
+        "foreign",
+        "unique",
+        "check",
+        "exclude",
+    ):
+        _text_column(table, add.group(1), add.group(2))
+    drop = re.match(
+        r"drop\s+(column\s+|constraint\s+)?(?:if\s+exists\s+)?" + _IDENTIFIER, part, re.IGNORECASE
+    )
+    if drop and (drop.group(1) or "").lower().startswith("constraint"):
+        table.drop_constraint(unquoted(drop.group(2)))
+    elif drop:
+        table.drop_column(unquoted(drop.group(2)))
+    rename = re.match(
+        r"rename\s+(?:column\s+)?" + _IDENTIFIER + r"\s+to\s+" + _IDENTIFIER, part, re.IGNORECASE
+    )
+    whole = re.match(r"rename\s+to\s+" + _IDENTIFIER, part, re.IGNORECASE)
+    if whole:
+        catalogue.rename(table, unquoted(whole.group(1)))
+    elif rename:
+        table.rename_column(unquoted(rename.group(1)), unquoted(rename.group(2)))
+    kind = re.match(_ALTER_ONE + r"\s*(.*?)(?:\s+using\b.*)?$", part, re.IGNORECASE | re.DOTALL)
+    column = table.columns.get(unquoted(kind.group(1))) if kind else None
+    if kind and column is not None:
+        column["type"] = kind.group(2).strip()
+    null = re.match(
+        r"alter\s+(?:column\s+)?" + _IDENTIFIER + r"\s+(set|drop)\s+not\s+null", part, re.IGNORECASE
+    )
+    column = table.columns.get(unquoted(null.group(1))) if null else None
+    if null and column is not None:
+        column["nullable"] = null.group(2).lower() == "drop"
+
+
+@_text(r"create\s+type\s+NAME\s+as\s+enum\s*\((.*)\)")
+def _text_create_enum(catalogue: Catalogue, match: re.Match[str]) -> None:
+    schema, name = split(match.group(1))
+    values = [value.replace("''", "'") for value in re.findall(r"'((?:[^']|'')*)'", match.group(2))]
+    catalogue.enums[schema or catalogue.default_schema, name] = values
+
+
+@_text(r"alter\s+type\s+NAME\s+add\s+value\s+(?:if\s+not\s+exists\s+)?'((?:[^']|'')*)'")
+def _text_add_value(catalogue: Catalogue, match: re.Match[str]) -> None:
+    schema, name = split(match.group(1))
+    catalogue.enums.setdefault((schema or catalogue.default_schema, name), []).append(
+        match.group(2)
+    )
+
+
+@_text(r"drop\s+type\s+(?:if\s+exists\s+)?NAME")
+def _text_drop_type(catalogue: Catalogue, match: re.Match[str]) -> None:
+    schema, name = split(match.group(1))
+    catalogue.enums.pop((schema or catalogue.default_schema, name), None)
+
+
+@_text(
+    r"create\s+(unique\s+)?index\s+(?:concurrently\s+)?(?:if\s+not\s+exists\s+)?NAME\s+on\s+(?:only\s+)?NAME"
+)
+def _text_create_index(catalogue: Catalogue, match: re.Match[str]) -> None:
+    schema, name = split(match.group(3))
+    columns = re.search(r"\(([^()]*)\)", match.string[match.end() :])
+    names = (
+        [unquoted(part.split()[0]) for part in columns.group(1).split(",") if part.strip()]
+        if columns
+        else []
+    )
+    entry = {"name": split(match.group(2))[1], "columns": names, "unique": bool(match.group(1))}
+    catalogue.ensure(name, schema).indexes.append(entry)
+
+
+@_text(r"drop\s+index\s+(?:concurrently\s+)?(?:if\s+exists\s+)?NAME")
+def _text_drop_index(catalogue: Catalogue, match: re.Match[str]) -> None:
+    catalogue.drop_index(split(match.group(1))[1])
+
+
+@_text(r"create\s+schema\s+(?:if\s+not\s+exists\s+)?NAME")
+def _text_create_schema(catalogue: Catalogue, match: re.Match[str]) -> None:
+    catalogue.schemas.add(split(match.group(1))[1])
+
+
+@_text(r"create\s+sequence\s+(?:if\s+not\s+exists\s+)?NAME")
+def _text_create_sequence(catalogue: Catalogue, match: re.Match[str]) -> None:
+    schema, name = split(match.group(1))
+    catalogue.sequences.add((schema or catalogue.default_schema, name))
+
+
+def top_level(text: str) -> list[str]:
+    """Split at commas that are in no parentheses and no quotes."""
+    parts, depth, start, quote = [], 0, 0, ""
+    for index, letter in enumerate(text):
+        if quote:
+            quote = "" if letter == quote else quote
+        elif letter in "'\"":
+            quote = letter
+        elif letter in "([":
+            depth += 1
+        elif letter in ")]":
+            depth -= 1
+        elif letter == "," and depth == 0:
+            parts.append(text[start:index])
+            start = index + 1
+    return [*parts, text[start:]]
+
+
+_COMPILED = [
+    (
+        re.compile(
+            r"\s*(?:--[^\n]*\n\s*)*" + pattern.replace("NAME", _NAME), re.IGNORECASE | re.DOTALL
+        ),
+        action,
+    )
+    for pattern, action in _TEXT
+]

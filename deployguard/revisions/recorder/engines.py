@@ -1,0 +1,246 @@
+"""Make every SQLAlchemy engine of this process use the recorder, whatever its dialect and driver."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .drivers import fake_dbapi, sqlite_dbapi
+from .reflection import QUESTIONS, Answers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .state import State
+
+_FAMILIES = ("PGDialect", "MySQLDialect", "OracleDialect", "MSDialect")
+_LEVELS = ("AUTOCOMMIT", "READ COMMITTED", "READ UNCOMMITTED", "REPEATABLE READ", "SERIALIZABLE")
+
+
+def install(state: State) -> None:
+    """Patch SQLAlchemy: dialect classes, connections, and the arguments of create_engine."""
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine, url
+
+    kinds: dict[type, type] = {}
+    original = url.URL._get_entrypoint
+
+    def recorded(kind: type) -> type:
+        if hasattr(kind, "_deployguard"):
+            return kind
+        if kind not in kinds:
+            build = _sqlite if kind.name == "sqlite" else _fake  # type: ignore[attr-defined]  # a dialect class
+            kinds[kind] = build(kind, state, recorded)
+        return kinds[kind]
+
+    url.URL._get_entrypoint = lambda self: recorded(original(self))  # type: ignore[method-assign]
+    event.listen(
+        Engine, "do_connect", lambda dialect, _record, _args, _kwargs: state.connect(dialect)
+    )
+    _patch_create_engine(state)
+
+
+def _patch_create_engine(state: State) -> None:
+    import sqlalchemy
+    from sqlalchemy import engine
+    from sqlalchemy.engine import create
+
+    original = create.create_engine
+
+    def create_engine(url: Any, **options: Any) -> Any:
+        # A connection made by the project itself would bypass the recorder.
+        for name in ("creator", "pool", "module", "connect_args"):
+            options.pop(name, None)
+        options["hide_parameters"] = True
+        if state.forced:
+            url = _forced(state.request["url"], options)
+        return original(url, **options)
+
+    for module in (create, engine, sqlalchemy):
+        module.create_engine = create_engine  # type: ignore[attr-defined]  # the same function in three places
+
+
+def _forced(address: str, options: dict[str, Any]) -> Any:
+    from sqlalchemy.engine.url import make_url
+
+    url = make_url(address)
+    name = url.get_backend_name()
+    asynchronous = {"postgresql": "asyncpg", "sqlite": "aiosqlite", "mysql": "aiomysql"}
+    if options.get("_is_async") and name in asynchronous:
+        return url.set(drivername=f"{name}+{asynchronous[name]}")
+    return url.set(drivername=name)
+
+
+def _common(base: Any, state: State, recorded: Callable[[type], type]) -> dict[str, Any]:
+    def on_connect(self: Any) -> Any:
+        level = getattr(self, "isolation_level", None)
+        if level is None or hasattr(self, "_on_connect_isolation_level"):
+            return None
+        return lambda connection: self.set_isolation_level(connection, level)  # SQLAlchemy 1.4
+
+    return {
+        "supports_statement_cache": False,
+        "get_dialect_cls": classmethod(lambda cls, url: recorded(base.get_dialect_cls(url))),
+        "get_async_dialect_cls": classmethod(
+            lambda cls, url: recorded(
+                getattr(base, "get_async_dialect_cls", base.get_dialect_cls)(url)
+            )
+        ),
+        "on_connect": on_connect,
+        "on_connect_url": lambda self, url: self.on_connect(),
+        "create_connect_args": lambda self, url: ([], {}),
+        "get_driver_connection": lambda self, connection: connection,
+        "do_terminate": lambda self, connection: connection.close(),
+        "do_ping": lambda self, connection: True,
+        "is_disconnect": lambda self, *error: False,
+        "_deployguard": state,
+    }
+
+
+def _sqlite(base: type, state: State, recorded: Callable[[type], type]) -> type:
+    members = _common(base, state, recorded)
+    module = sqlite_dbapi()
+    driver = classmethod(lambda cls, **_kw: module)
+
+    def question(name: str) -> Any:
+        def ask(self: Any, connection: Any, *args: Any, **kwargs: Any) -> Any:
+            with state.question(_asked(name, args, kwargs)):
+                return getattr(base, name)(self, connection, *args, **kwargs)
+
+        return ask
+
+    def unseen(name: str) -> Any:
+        def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+            with state.silence():
+                return getattr(base, name)(self, *args, **kwargs)
+
+        return call
+
+    members.update({name: question(name) for name in QUESTIONS if hasattr(base, name)})
+    members.update(
+        {
+            name: unseen(name)
+            for name in ("initialize", "get_isolation_level", "set_isolation_level")
+        }
+    )
+    members.update(import_dbapi=driver, dbapi=driver)
+    return type("Recorded" + base.__name__, (base,), members)
+
+
+def _fake(base: type, state: State, recorded: Callable[[type], type]) -> type:
+    members = _common(base, state, recorded)
+    driver = fake_dbapi()
+    answers = Answers(state)
+    family = next((kind for kind in base.__mro__ if kind.__name__ in _FAMILIES), None)
+
+    def init(self: Any, dbapi: Any = None, **options: Any) -> None:
+        # Without a driver the dialects skip what they would look up in it.
+        base.__init__(self, **options)  # type: ignore[misc]  # the dialect's own
+        self.dbapi = dbapi or driver
+
+    def initialize(self: Any, connection: Any) -> None:
+        self.server_version_info = _version(state, self.name)
+        self.default_schema_name = _default_schema(state, self)
+        self.default_isolation_level = "READ COMMITTED"
+        with state.silence():
+            if family is not None:
+                family.initialize(self, connection)  # type: ignore[attr-defined]  # a dialect class
+        self._backslash_escapes = self.name != "postgresql"
+
+    def question(name: str) -> Any:
+        def ask(self: Any, connection: Any, *args: Any, **kwargs: Any) -> Any:
+            with state.question(_asked(name, args, kwargs)):
+                return getattr(answers, name)(self, connection, *args, **kwargs)
+
+        return ask
+
+    dbapi = classmethod(lambda cls, **_kw: driver)
+    members.update({name: question(name) for name in QUESTIONS})
+    members.update(_inherited_multi(base))
+    members.update(_isolation())
+    members.update(_execution())
+    members.update(
+        {
+            "__init__": init,
+            "initialize": initialize,
+            "import_dbapi": dbapi,
+            "dbapi": dbapi,
+            "use_insertmanyvalues": False,
+            "use_insertmanyvalues_wo_returning": False,
+            "insert_executemany_returning": False,
+            "_load_enums": lambda self, connection, schema=None: answers.get_enums(
+                self, connection, schema
+            ),
+            "_get_server_version_info": lambda self, connection: _version(state, self.name),
+            "_get_default_schema_name": lambda self, connection: _default_schema(state, self),
+            "_check_max_identifier_length": lambda self, connection: None,
+            "_set_backslash_escapes": lambda self, connection: None,
+            "_detect_charset": lambda self, connection: "utf8mb4",
+            "_detect_sql_mode": lambda self, connection: setattr(self, "_sql_mode", ""),
+            "_detect_casing": lambda self, connection: 0,
+        }
+    )
+    return type("Recorded" + base.__name__, (base,), members)
+
+
+def _inherited_multi(base: type) -> dict[str, Any]:
+    """SQLAlchemy 2 asks for many tables at once; its default does that by asking for each."""
+    from sqlalchemy.engine.default import DefaultDialect
+
+    return {
+        name: value for name, value in vars(DefaultDialect).items() if name.startswith("get_multi_")
+    }
+
+
+def _isolation() -> dict[str, Any]:
+    def set_level(_self: Any, connection: Any, level: Any) -> None:
+        connection.autocommit = str(level).replace("_", " ").upper() == "AUTOCOMMIT"
+
+    return {
+        "set_isolation_level": set_level,
+        "get_isolation_level": lambda self, connection: (
+            "AUTOCOMMIT" if connection.autocommit else "READ COMMITTED"
+        ),
+        "get_default_isolation_level": lambda self, connection: "READ COMMITTED",
+        "reset_isolation_level": lambda self, connection: setattr(connection, "autocommit", False),
+        "get_isolation_level_values": lambda self, connection: list(_LEVELS),
+        "detect_autocommit_setting": lambda self, connection: bool(connection.autocommit),
+        "set_readonly": lambda self, connection, value: None,
+        "set_deferrable": lambda self, connection, value: None,
+    }
+
+
+def _execution() -> dict[str, Any]:
+    def execute(
+        _self: Any, cursor: Any, statement: Any, parameters: Any, context: Any = None
+    ) -> None:
+        cursor.execute(statement, parameters, context=context)
+
+    def execute_many(
+        _self: Any, cursor: Any, statement: Any, parameters: Any, context: Any = None
+    ) -> None:
+        cursor.executemany(statement, parameters, context=context)
+
+    def execute_plain(_self: Any, cursor: Any, statement: Any, context: Any = None) -> None:
+        cursor.execute(statement, None, context=context)
+
+    return {
+        "do_execute": execute,
+        "do_executemany": execute_many,
+        "do_execute_no_params": execute_plain,
+        "do_set_input_sizes": lambda self, *args: None,
+    }
+
+
+def _asked(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    about = next(
+        (str(value) for value in (*args, kwargs.get("table_name")) if isinstance(value, str)), ""
+    )
+    return f"{name}({about})"
+
+
+def _version(state: State, dialect: str) -> tuple[int, ...]:
+    return state.catalogue.server_version or ((16, 0) if dialect == "postgresql" else (8, 0, 36))
+
+
+def _default_schema(state: State, dialect: Any) -> str:
+    return state.catalogue.default_schema if dialect.name == "postgresql" else "main"

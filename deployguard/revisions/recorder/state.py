@@ -1,0 +1,117 @@
+"""Everything the recorder knows while it runs: the request, the channel, the schema so far."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from . import ddl
+from .answers import Answer, asks_the_system
+from .catalogue import Catalogue
+from .drivers import Connection, memory_connection
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator
+
+    from .channel import Channel
+
+
+class State:
+    """One for the process.
+
+    `tier` is the way of running that is tried now; `forced` makes every engine use the request's dialect, where
+    env.py takes its address from somewhere else.
+    """
+
+    def __init__(self, request: dict[str, Any], channel: Channel) -> None:
+        self.request = request
+        self.channel = channel
+        self.tier = "command"
+        self.forced = False
+        self.mismatch = ""
+        self.runs = 0
+        self.complete = False
+        self.batching = False
+        self.heads: tuple[str, ...] = (
+            tuple(request["current"]) if request["catalogue"] is not None else ()
+        )
+        self._sqlite: sqlite3.Connection | None = None
+        self.catalogue = Catalogue(None)
+        self.answers = Answer(self.catalogue)
+        self.reset()
+
+    def reset(self) -> None:
+        """Go back to the schema that the request gives."""
+        given = self.request["catalogue"]
+        self.catalogue = Catalogue(given if given and "tables" in given else None)
+        self.answers = Answer(self.catalogue)
+        if self._sqlite is not None:
+            self._fill(self._sqlite)
+
+    def sqlite(self) -> sqlite3.Connection:
+        """The one real database in memory that every SQLite engine shares."""
+        if self._sqlite is None:
+            self._sqlite = memory_connection(self)
+            self._fill(self._sqlite)
+        return self._sqlite
+
+    def _fill(self, connection: sqlite3.Connection) -> None:
+        with self.silence():
+            connection.rollback()
+            connection.executescript(
+                "PRAGMA writable_schema=ON; DELETE FROM sqlite_master; PRAGMA writable_schema=OFF; VACUUM;"
+            )
+            for statement in (self.request["catalogue"] or {}).get("sql", ()):
+                try:
+                    connection.execute(statement)
+                except connection.Error as error:
+                    self.channel.note(
+                        f"One object of the database could not be recreated for the reading: {error}"
+                    )
+            connection.commit()
+
+    @contextmanager
+    def silence(self) -> Iterator[None]:
+        """What runs inside is ours, or the inspector's, and is not reported."""
+        self.channel.looking += 1
+        try:
+            yield
+        finally:
+            self.channel.looking -= 1
+
+    @contextmanager
+    def question(self, what: str) -> Iterator[None]:
+        """The inspector is asked; reported when a revision asks and the question is not part of another."""
+        if not self.channel.looking and not self.batching:
+            self.channel.tell("look", what=what)
+        with self.silence():
+            yield
+
+    def executing(
+        self, text: str, context: Any, *, in_transaction: bool, many: int = 1, failed: bool = False
+    ) -> None:
+        """A statement reaches the driver: report it, and move the catalogue on."""
+        if self.channel.looking:
+            return
+        construct = getattr(getattr(context, "compiled", None), "statement", None)
+        dialect = getattr(context, "dialect", None)
+        old = ddl.old_types(self.catalogue, construct, text, dialect)
+        self.channel.tell("sql", sql=text, tx=in_transaction, many=many, old=old, failed=failed)
+        if asks_the_system(text):
+            self.channel.tell("look", what="a query of the system catalogue", answered=False)
+        if self._sqlite is None:
+            ddl.advance(self.catalogue, construct, text, dialect)
+
+    def answer(
+        self, text: str, context: Any, parameters: Any, many: int
+    ) -> tuple[Any, list[tuple[Any, ...]]]:
+        """What the fake driver's cursor holds after a statement."""
+        del parameters
+        return self.answers.rows(text, context, many)
+
+    def connect(self, dialect: Any) -> Any:
+        """The connection that takes the place of the dialect's own."""
+        if dialect.name == "sqlite":
+            return self.sqlite()
+        return Connection(self, dialect.driver, dialect.paramstyle)

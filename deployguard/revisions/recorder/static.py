@@ -1,0 +1,149 @@
+"""Read a revision's identifiers out of its text, without running it: regular expression first, then the tree."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import NamedTuple
+
+_ASSIGNMENT = re.compile(
+    r"^(revision|down_revision|branch_labels|depends_on)[ \t]*(?::[^=\n]+)?=(?!=)[ \t]*(.*)$",
+    re.MULTILINE,
+)
+_STRING = re.compile(r"""^[rbu]?(?:'([^'\\]*)'|"([^"\\]*)")[ \t]*(?:\#.*)?$""")
+_DOCSTRING = re.compile(r'''\A\s*(?:#.*\n\s*)*[rRuU]?("""|\'\'\'|"|')(.*?)\1''', re.DOTALL)
+
+
+class Header(NamedTuple):
+    """What Alembic's revision map is built from; ``exact`` is false when a value could not be read."""
+
+    revision: str
+    parents: tuple[str, ...]
+    labels: tuple[str, ...]
+    depends_on: tuple[str, ...]
+    exact: bool
+
+
+class _Unknown(Exception):
+    """The value is not a literal."""
+
+
+def read_header(text: str) -> Header | None:
+    """The identifiers of one revision file, or None when the file declares no ``revision``.
+
+    A syntax error further down does not matter. A value that is computed leaves ``exact`` false.
+    """
+    found = _ASSIGNMENT.findall(text)
+    names = [name for name, _ in found]
+    if "revision" in names and len(set(names)) == len(names):
+        try:
+            return _header({name: _simple(value) for name, value in found}, exact=True)
+        except _Unknown:
+            pass
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError):
+        return _first_guess(found)
+    return _from_tree(tree)
+
+
+def docstring(text: str) -> str:
+    """The first line of the module's docstring, which is the revision's message."""
+    match = _DOCSTRING.match(text)
+    lines = match.group(2).strip().splitlines() if match else []
+    return lines[0].strip() if lines else ""
+
+
+def _simple(value: str) -> object:
+    match = _STRING.match(value)
+    if match:
+        return match.group(1) if match.group(1) is not None else match.group(2)
+    try:
+        return ast.literal_eval(value.strip())
+    except (SyntaxError, ValueError, MemoryError) as error:
+        raise _Unknown from error
+
+
+def _first_guess(found: list[tuple[str, str]]) -> Header | None:
+    values: dict[str, object] = {}
+    exact = True
+    for name, value in found:
+        if name not in values:
+            try:
+                values[name] = _simple(value)
+            except _Unknown:
+                exact = False
+    return _header(values, exact=exact) if isinstance(values.get("revision"), str) else None
+
+
+def _from_tree(tree: ast.Module) -> Header | None:
+    values: dict[str, object] = {}
+    unknown = set()
+    for node in tree.body:
+        if isinstance(node, ast.Assign):
+            targets, value = node.targets, node.value
+        elif isinstance(node, ast.AnnAssign) and node.value is not None:
+            targets, value = [node.target], node.value
+        else:
+            continue
+        for target in targets:
+            if isinstance(target, ast.Name):
+                try:
+                    values[target.id] = _value(value, values)
+                    unknown.discard(target.id)
+                except _Unknown:
+                    values.pop(target.id, None)
+                    unknown.add(target.id)
+    if not isinstance(values.get("revision"), str):
+        return None
+    exact = not unknown & {"revision", "down_revision", "branch_labels", "depends_on"}
+    return _header(values, exact=exact)
+
+
+def _value(node: ast.expr, names: dict[str, object]) -> object:
+    """A literal, a name that was given a literal above, or a sequence or sum of those."""
+    if isinstance(node, ast.Name) and node.id in names:
+        return names[node.id]
+    if isinstance(node, (ast.Tuple, ast.List, ast.Set)):
+        return tuple(_value(item, names) for item in node.elts)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        left, right = _value(node.left, names), _value(node.right, names)
+        if isinstance(left, str) and isinstance(right, str):
+            return left + right
+        if isinstance(left, tuple) and isinstance(right, tuple):
+            return left + right
+        raise _Unknown
+    try:
+        return ast.literal_eval(node)
+    except (ValueError, TypeError, SyntaxError) as error:
+        raise _Unknown from error
+
+
+def _header(values: dict[str, object], *, exact: bool) -> Header | None:
+    revision = values.get("revision")
+    if not isinstance(revision, str) or not revision:
+        return None
+    try:
+        return Header(
+            revision,
+            _names(values.get("down_revision")),
+            _names(values.get("branch_labels")),
+            _names(values.get("depends_on")),
+            exact,
+        )
+    except _Unknown:
+        return Header(revision, (), (), (), exact=False)
+
+
+def _names(value: object) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, (tuple, list, set, frozenset)) and all(
+        isinstance(item, str) for item in value
+    ):
+        return tuple(
+            str(item) for item in (value if isinstance(value, (tuple, list)) else sorted(value))
+        )
+    raise _Unknown

@@ -1,0 +1,161 @@
+"""Stand in for Alembic's run_migrations: every revision up and then down, bounded, and never in each other's way."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+from . import batch
+from .channel import Limit, describe, failure_line
+from .guard import bounded
+from .modules import Unimportable, load_lazily
+
+if TYPE_CHECKING:
+    from .state import State
+
+
+class OtherDialect(Exception):
+    """env.py connects to another kind of database than the one that is asked about."""
+
+
+def install(state: State) -> None:
+    """Patch Alembic: the run, the version table, the loading of revision files, and its way to give up."""
+    from alembic import util
+    from alembic.runtime.migration import MigrationContext
+
+    def give_up(message: str, *_args: Any, **_kwargs: Any) -> None:
+        raise RuntimeError(message)
+
+    def run(self: Any, **arguments: Any) -> None:
+        _run(state, self, arguments)
+
+    # Replaying the history needs every module; otherwise only those that are asked for.
+    request = state.request
+    wanted = frozenset(request["pending"]) if request["catalogue"] is not None else None
+    util.load_python_file = load_lazily(util.load_python_file, wanted)
+    util.err = give_up
+    MigrationContext.run_migrations = run  # type: ignore[method-assign]
+    MigrationContext.get_current_heads = lambda self: state.heads  # type: ignore[method-assign]
+    MigrationContext._ensure_version_table = lambda self, purge=False: None  # type: ignore[method-assign]
+    MigrationContext._has_version_table = lambda self: True  # type: ignore[method-assign]
+    batch.install(state)
+
+
+def _run(state: State, context: Any, arguments: dict[str, Any]) -> None:
+    request = state.request
+    if context.as_sql:
+        raise RuntimeError("the command runs in offline mode")
+    if context.dialect.name != request["dialect"]:
+        state.mismatch = context.dialect.name
+        raise OtherDialect(context.dialect.name)
+    scripts = _scripts(state, context)
+    if state.runs:
+        state.reset()
+    state.runs += 1
+    state.channel.send(
+        "run",
+        tier=state.tier,
+        transactional=bool(context.impl.transactional_ddl),
+        each=bool(context._transaction_per_migration),
+        version_table=context.version_table,
+        steps=[
+            [script.revision, script.path, list(script._versioned_down_revisions)]
+            for script in scripts
+        ],
+    )
+    if context.on_version_apply_callbacks:
+        state.channel.note("env.py's on_version_apply callbacks were not run.")
+    asked = set(request["pending"]) if request["only"] else None
+    for script in scripts:
+        silent = (
+            script.revision not in request["pending"]
+            if _replays(state)
+            else _left_out(script, asked)
+        )
+        _one(state, context, script, "upgrade", arguments, silent=silent)
+    for script in reversed(scripts):
+        if script.revision in request["pending"] or not (_replays(state) or asked):
+            _one(state, context, script, "downgrade", arguments, silent=False)
+    state.complete = True
+    state.channel.send("complete")
+
+
+def _replays(state: State) -> bool:
+    return state.request["catalogue"] is None
+
+
+def _left_out(script: Any, asked: set[str] | None) -> bool:
+    return asked is not None and script.revision not in asked
+
+
+def _scripts(state: State, context: Any) -> list[Any]:
+    """The revisions that the command would apply, in Alembic's own order."""
+    request = state.request
+    target, script = request["target"], context.script
+    try:
+        if script is None or target in request["command"]:
+            steps = context._migrations_fn(state.heads, context)
+        else:
+            steps = script._upgrade_revs(target, state.heads)
+        return [step.revision for step in steps if getattr(step, "is_upgrade", False)]
+    except Exception:
+        if state.tier != "bare":
+            raise
+        # The last way of running: the order that was read from the files.
+        return [script.get_revision(name) for name in request["pending"]]
+
+
+def _one(
+    state: State,
+    context: Any,
+    script: Any,
+    direction: str,
+    arguments: dict[str, Any],
+    *,
+    silent: bool,
+) -> None:
+    channel, request = state.channel, state.request
+    function = getattr(script.module, direction, _no_upgrade if direction == "upgrade" else None)
+    if function is None:
+        return
+    path = getattr(script.module, "__file__", None) or script.path
+    if script.revision in request["skip"]:
+        return
+    # Signals reach the main thread only; elsewhere the parent's limit must do.
+    main = threading.current_thread() is threading.main_thread()
+    channel.enter(script.revision, path, direction, silent=silent)
+    try:
+        limit = bounded(request["revision_seconds"]) if main else nullcontext()
+        with limit, context.begin_transaction(_per_migration=True):
+            function(**arguments)
+    except (Exception, SystemExit, Limit) as error:
+        _failed(state, error, path, script.revision, direction, silent=silent)
+    finally:
+        channel.leave()
+
+
+def _no_upgrade(**_arguments: Any) -> None:
+    raise AttributeError("it has no upgrade function")
+
+
+def _failed(
+    state: State, error: BaseException, path: str, revision: str, direction: str, *, silent: bool
+) -> None:
+    if silent:
+        if direction == "upgrade":
+            state.channel.note(
+                f"Revision {revision} of the history could not be replayed: {describe(error)}"
+            )
+        return
+    if isinstance(error, Unimportable):
+        state.channel.send("fail", kind="import", line=getattr(error, "line", 0), what=str(error))
+        return
+    kind = (
+        "limit"
+        if isinstance(error, Limit)
+        else "exit"
+        if isinstance(error, SystemExit)
+        else "error"
+    )
+    state.channel.send("fail", kind=kind, line=failure_line(error, path), what=describe(error))
