@@ -87,6 +87,9 @@ class Script:
     line: int = 0  # of the `def`
     statements: tuple[Statement, ...] = ()
     opacities: tuple[Opacity, ...] = ()
+    own_transaction: bool = (
+        False  # it begins a transaction: what earlier revisions did is committed
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,10 @@ class Facts:
     dialect: str  # SQLAlchemy's name: "postgresql", "sqlite", "mysql"
     server_version: tuple[int, ...] = ()  # () is unknown
     tables: tuple[TableFact, ...] | None = None  # None: no database was asked
+    not_null: frozenset[tuple[str, str]] = (
+        frozenset()
+    )  # (table, column) that a valid CHECK keeps from NULL
+    indexes: Mapping[str, str] = field(default_factory=dict)  # index → table, where it is known
 
 
 @dataclass(frozen=True, slots=True)

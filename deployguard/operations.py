@@ -109,6 +109,7 @@ class AlterType:
     column: str
     type: str
     using: bool = False
+    using_sql: str = ""
     collation: bool = False  # the statement names a collation
     old_type: str | None = None  # from the directive or the catalogue; None is unknown
 

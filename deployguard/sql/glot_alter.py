@@ -97,6 +97,7 @@ def _alter_column(name: str, action: exp.AlterColumn, source: Source) -> Operati
             own,
             source.type_at(start),
             using=bool(action.args.get("using")),
+            using_sql=source.using_after(start),
             collation=bool(action.args.get("collate")),
         )
     if action.args.get("default"):

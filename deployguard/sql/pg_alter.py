@@ -154,6 +154,7 @@ def _alter_type(table: str, command: pb.AlterTableCmd, source: Source) -> Operat
         command.name,
         source.type_at(at),
         using=bool(kind(value.raw_default)),
+        using_sql=source.using_after(at),
         collation=value.HasField("coll_clause"),
     )
 

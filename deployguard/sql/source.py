@@ -84,6 +84,14 @@ class Source:
         # The first token is part of it whatever it is: DEFAULT NULL.
         return self.between(first, self.clause_end(first + 1, _AFTER_TYPE, depth=depth))
 
+    def using_after(self, first: int) -> str:
+        """The expression of the USING that belongs to the type at token ``first``; "" without one."""
+        if first >= len(self.tokens):
+            return ""
+        end = self.clause_end(first, set(), depth=self.tokens[first].depth)
+        at = self.find("using", start=first)
+        return self.between(at, end) if 0 < at <= end else ""
+
     def parenthesis_after(self, first: int) -> str:
         """What stands inside the first parenthesis at or behind token ``first``."""
         for at in range(first, len(self.tokens)):

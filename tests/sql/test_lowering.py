@@ -104,7 +104,7 @@ POSTGRESQL: dict[str, tuple[Operation, ...]] = {
         DropColumn("Order", "b", cascade=True),
     ),
     "ALTER TABLE t ALTER COLUMN a TYPE varchar(50) USING a::varchar(50)": (
-        AlterType("t", "a", "varchar(50)", using=True),
+        AlterType("t", "a", "varchar(50)", using=True, using_sql="a::varchar(50)"),
     ),
     'ALTER TABLE t ALTER a TYPE text COLLATE "C"': (AlterType("t", "a", "text", collation=True),),
     "ALTER TABLE t ALTER a SET NOT NULL, ALTER b DROP NOT NULL": (
