@@ -1,0 +1,82 @@
+"""Before anything is taken back: say what would be lost, ask, and take an emergency backup."""
+
+from deployguard.deploy import names
+from deployguard.deploy.before import backup_evidence
+from deployguard.deploy.decision import downgrades, own_backup, restores
+from deployguard.deploy.run import Run, strings, text
+from deployguard.deploy.step import Evidence, Probed, Repeat, Settled
+from deployguard.errors import ApprovalMissing, BackupFailed
+
+
+def needs_confirmation(run: Run) -> bool:
+    """A restore always, a downgrade when it may lose data."""
+    decided = run.of(names.DECIDE)
+    to_before = text(decided, "to") in ("", *strings(decided, "before"))
+    proven = decided.get("lossless") is True and to_before
+    return restores(run) or (downgrades(run) and not proven)
+
+
+def confirm(run: Run) -> Evidence:
+    """Say per table what would be lost; go on only when the deploy's id is typed."""
+    subject = run.subject
+    warning = _losses(run)
+    if run.rollback.confirm != subject.id and not run.world.reporter.confirm(warning, subject.id):
+        flag = "--restore" if restores(run) else f"--to {text(run.of(names.DECIDE), 'to')}"
+        raise ApprovalMissing(
+            f"Not confirmed. {warning}",
+            next_commands=(f"deployguard rollback {subject.id} {flag} --confirm {subject.id}",),
+        )
+    return {"by": run.world.by, "warning": warning}
+
+
+def _losses(run: Run) -> str:
+    decided = run.of(names.DECIDE)
+    if downgrades(run):
+        why = text(decided, "lossless_why") or "what it drops was not measured"
+        return f"The downgrade may lose data: {why}. An emergency backup is taken first."
+    record = own_backup(run.subject)
+    writes = decided.get("writes")
+    wrote = (
+        "How much was written since the backup is unknown."
+        if not isinstance(writes, int)
+        else f"At most {writes} transaction(s) of others wrote since the backup."
+    )
+    with run.world.database() as database:
+        now = database.row_counts()
+    then = dict(record.counts) if record else {}
+    rows = [
+        f"    {table}: {now.get(table, 0)} rows now, {then.get(table, 0)} in the backup"
+        for table in sorted({*now, *then})
+        if now.get(table) != then.get(table)
+    ]
+    changed = "\n".join(rows) or "    every table has as many rows as in the backup"
+    return (
+        f"The restore puts the database back to {record.created:%Y-%m-%d %H:%M:%S %Z}. {wrote}\n{changed}\n"
+        "The present database is kept under another name."
+        if record
+        else "The backup is not there any more."
+    )
+
+
+def safety_net(run: Run) -> Evidence:
+    """An emergency backup of the present, read back, before anything is taken back."""
+    record = run.world.take_backup("emergency", run.id)
+    verification = run.world.backups.verify(record)
+    if not verification.ok:
+        raise BackupFailed(f"The emergency backup {record.id} could not be read back.")
+    return backup_evidence(record)
+
+
+def probe_safety_net(run: Run) -> Probed:
+    record = run.world.find_backup("emergency", run.id)
+    return Settled(backup_evidence(record)) if record else Repeat("there is none yet")
+
+
+def takes_safety_net(run: Run) -> bool:
+    """A restore keeps the whole present database, so it is its own safety net."""
+    return downgrades(run)
+
+
+def arm(run: Run) -> Evidence:
+    release = run.world.target.current()
+    return {"images": dict(release.images), "references": dict(release.references)}

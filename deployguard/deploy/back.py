@@ -1,0 +1,89 @@
+"""RECOVERY and ROLLBACK: the steps of the way back, for a deploy that failed and for `deployguard rollback`."""
+
+from typing import Final
+
+from deployguard.deploy import asking, decision, names, undo
+from deployguard.deploy.before import lock_database
+from deployguard.deploy.step import Step
+
+_WAYS: Final[tuple[Step, ...]] = (
+    Step(
+        names.VERIFY_AGAIN,
+        "Reading the backup back once more",
+        undo.verify_again,
+        applies=decision.restores,
+    ),
+    Step(
+        names.STOP_APP,
+        "Stopping the application",
+        undo.stop_app,
+        applies=decision.stops_app,
+    ),
+    Step(
+        names.DOWNGRADE,
+        "Downgrading the schema",
+        undo.downgrade,
+        probe=undo.probe_downgrade,
+        applies=decision.downgrades,
+    ),
+    Step(
+        names.RESTORE,
+        "Restoring the backup into a new database and swapping it in",
+        undo.restore,
+        applies=decision.restores,
+    ),
+    Step(
+        names.SCHEMA_BACK,
+        "Looking at the schema",
+        undo.schema_back,
+        applies=decision.changes_schema,
+    ),
+    Step(
+        names.APP_BACK,
+        "Putting the previous application back",
+        undo.app_back,
+        applies=decision.puts_app_back,
+    ),
+    Step(
+        names.HEALTH_BACK,
+        "Waiting until it is healthy",
+        undo.health_back,
+        applies=decision.checks_health,
+    ),
+)
+
+# After a failure past the point of first change; the same run goes on with these.
+RECOVERY: Final[tuple[Step, ...]] = (
+    Step(names.DECIDE, "Deciding the way back", decision.decide),
+    *_WAYS,
+)
+
+# `deployguard rollback`: a run of its own.
+ROLLBACK: Final[tuple[Step, ...]] = (
+    Step(
+        names.LOCK,
+        "Locking the database against other deploys",
+        lock_database,
+        applies=decision.concerns_database,
+        again=lambda run: True,  # noqa: ARG005 - held by the process, so each process takes it
+    ),
+    Step(names.DECIDE, "Deciding the way back", decision.decide_rollback),
+    Step(
+        names.CONFIRM, "Asking for confirmation", asking.confirm, applies=asking.needs_confirmation
+    ),
+    Step(
+        names.SAFETY_NET,
+        "Taking an emergency backup of the present",
+        asking.safety_net,
+        probe=asking.probe_safety_net,
+        applies=asking.takes_safety_net,
+    ),
+    Step(
+        names.ARM,
+        "Recording the point of first change",
+        asking.arm,
+        arms=True,
+    ),
+    *_WAYS,
+    Step(names.CLOSE, "Closing the deploy that was taken back", undo.close),
+)

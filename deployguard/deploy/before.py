@@ -1,0 +1,214 @@
+"""The steps before the first change: lock, look, plan, approve, back up, arm. Stopping in any of them is safe."""
+
+from deployguard import gate
+from deployguard.deploy import names
+from deployguard.deploy.facts import plan_evidence, schema_mark
+from deployguard.deploy.run import Run, strings, text
+from deployguard.deploy.step import Evidence, Probed, Repeat, Settled
+from deployguard.errors import ApprovalMissing, BackupFailed, Refused, UsageError
+from deployguard.gate import Mode
+from deployguard.model import Allowed, Approval, BackupRecord, Decision, Denied, Json, Plan
+
+
+def armed(run: Run) -> bool:
+    """Whether the point of first change is passed."""
+    return run.done(names.ARM) is not None
+
+
+def not_armed(run: Run) -> bool:
+    return not armed(run)
+
+
+def migrates(run: Run) -> bool:
+    """Whether this deploy concerns the database's schema at all."""
+    return run.options.mode is not Mode.SKIP
+
+
+def uses_database(run: Run) -> bool:
+    return migrates(run) or run.options.backup
+
+
+def takes_backup(run: Run) -> bool:
+    """As the plan demanded it when it was made, or as it was asked for."""
+    return run.options.backup or bool(run.of(names.PLAN).get("needs_backup"))
+
+
+def lock_database(run: Run) -> Evidence:
+    """The lock inside the database server, which keeps a deploy from another host out. A crash frees it."""
+    database = run.held.enter_context(run.world.database())
+    identity = database.identity()
+    run.held.enter_context(database.advisory_lock(identity))
+    return {"database": identity, "by": run.world.by}
+
+
+def preflight(run: Run) -> Evidence:
+    """Everything that can be found out to be missing before anything is touched."""
+    world, asked = run.world, run.options
+    health = world.environment.health
+    if asked.health_check and not health.urls and not health.verify_sql:
+        raise UsageError(
+            "--health-check has nothing to check: [health] names neither urls nor verify_sql.",
+            next_commands=(f"$EDITOR {world.config_path}",),
+        )
+    world.target.preflight()
+    if migrates(run):
+        world.migrator.preflight()
+    if asked.backup:
+        world.backups.preflight()
+    world.target.prepare()
+    return {}
+
+
+def make_plan(run: Run) -> Evidence:
+    """Read what is pending now; a plan that differs from the one this deploy began with is another plan."""
+    plan = run.world.assess()
+    former = text(run.of(names.PLAN), "digest")
+    if former and former != plan.digest:
+        raise ApprovalMissing(
+            f"What would run has changed since deploy {run.id} began: the plan was {former[:12]} and is now "
+            f"{plan.digest[:12]}.",
+            next_commands=(f"deployguard check --env {plan.environment}",),
+        )
+    run.plan = plan
+    run.world.journal.set_plan(run.id, plan.digest, gate.document(plan))
+    needed = gate.needs_backup(plan, asked=run.options.backup)
+    if needed:
+        run.world.backups.preflight()
+    run.world.reporter.show_plan(plan, _decide(run, plan, None))
+    return plan_evidence(plan, needs_backup=needed)
+
+
+def approve(run: Run) -> Evidence:
+    """Let the gate decide, with the approval that was given, found, or is asked for now."""
+    plan = run.plan
+    if plan is None:
+        raise AssertionError("the plan step runs in every process that comes here")
+    given = _given(run, plan)
+    found = [*given, *run.world.journal.approvals(plan.digest), None]
+    decisions = [(_decide(run, plan, approval), approval) for approval in found]
+    allowed = next((pair for pair in decisions if isinstance(pair[0], Allowed)), decisions[0])
+    decision, approval = allowed
+    if isinstance(decision, Denied) and decision.needs_approval:
+        approval = run.world.reporter.ask_approval(plan)
+        if approval is not None:
+            given, decision = (approval,), _decide(run, plan, approval)
+    if isinstance(decision, Denied):
+        raise _refused(run, plan, decision)
+    for fresh in given:
+        run.world.journal.approve(plan.environment, fresh)
+    evidence: Evidence = {"digest": plan.digest, "because": decision.because}
+    return evidence | ({"by": approval.by, "reason": approval.reason} if approval else {})
+
+
+def _decide(run: Run, plan: Plan, approval: Approval | None) -> Decision:
+    world = run.world
+    return gate.decide(plan, world.environment.policy, approval, world.clock(), run.options.mode)
+
+
+def _given(run: Run, plan: Plan) -> tuple[Approval, ...]:
+    digest = run.options.approve
+    if not digest:
+        return ()
+    if not gate.is_approved_by(digest, plan):
+        pending = ", ".join(v.revision.id for v in plan.verdicts) or "nothing"
+        raise ApprovalMissing(
+            f"--approve {digest} is not this plan's digest. The plan now is: {pending} "
+            f"({plan.risk or 'no'} risk), digest {plan.digest}.",
+            next_commands=(
+                f"deployguard check --env {plan.environment}",
+                _approving_command(run, plan),
+            ),
+        )
+    return (Approval(plan.digest, run.world.by, run.options.reason, run.world.clock()),)
+
+
+def _refused(run: Run, plan: Plan, decision: Denied) -> Refused:
+    kind = ApprovalMissing if decision.needs_approval else Refused
+    return kind(
+        f"Not migrated: {'; '.join(decision.reasons)}. The plan's digest is {plan.digest}.",
+        next_commands=(
+            f"deployguard check --env {plan.environment}",
+            _approving_command(run, plan),
+        ),
+    )
+
+
+def _approving_command(run: Run, plan: Plan) -> str:
+    asked = run.options
+    words = ["deployguard deploy", f"--{asked.mode}-migrate", f"--env {plan.environment}"]
+    words += ["--backup"] if asked.backup else []
+    words += ["--health-check"] if asked.health_check else []
+    return " ".join([*words, f"--approve {plan.digest}"])
+
+
+def take_backup(run: Run) -> Evidence:
+    """Back the database up; where writing stood is noted first, so that what came after can be counted."""
+    with run.world.database() as database:
+        run.note(names.BACKUP, mark=database.writes_mark())
+    record = run.world.take_backup("pre-deploy", run.id)
+    return backup_evidence(record)
+
+
+def probe_backup(run: Run) -> Probed:
+    """A backup is there when its manifest is: that is written last."""
+    record = run.world.find_backup("pre-deploy", run.id)
+    if record is None:
+        return Repeat("there is no sealed backup of this deploy")
+    return Settled(backup_evidence(record))
+
+
+def backup_evidence(record: BackupRecord) -> Evidence:
+    files: dict[str, Json] = {name: digest for name, (_, digest) in record.files.items()}
+    return {
+        "id": record.id,
+        "folder": record.folder,
+        "bytes": record.size,
+        "seconds": record.seconds,
+        "sha256": files,
+    }
+
+
+def undo_backup(run: Run) -> None:
+    """A half-written backup is removed; a complete one stays, it harms nobody."""
+    run.world.sweep_backups()
+
+
+def verify_backup(run: Run) -> Evidence:
+    """Read the whole backup back. Without this nothing is migrated that needs one."""
+    name = text(run.of(names.BACKUP), "id")
+    record = run.world.find_backup("pre-deploy", run.id)
+    if record is None or record.id != name:
+        raise BackupFailed(f"The backup {name} that was just taken is not there any more.")
+    verification = run.world.backups.verify(record)
+    if not verification.ok:
+        raise BackupFailed(
+            f"The backup {name} could not be read back: {'; '.join(verification.evidence)}.",
+            state="Nothing was migrated and nothing else changed.",
+            next_commands=(f"deployguard backup verify {name}", "deployguard backup list"),
+        )
+    return {"id": name, "ok": True, "evidence": list(verification.evidence)}
+
+
+def arm(run: Run) -> Evidence:
+    """Write down how production is, at the last moment at which nothing has been changed."""
+    release = run.world.target.current()
+    evidence: Evidence = {
+        "images": dict(release.images),
+        "references": dict(release.references),
+    }
+    if not migrates(run):
+        return evidence
+    with run.world.database() as database:
+        current = run.world.revisions(database)
+        planned = strings(run.of(names.PLAN), "current")
+        if set(current) != set(planned):
+            raise Refused(
+                f"The database moved from {', '.join(planned) or 'no revision'} to "
+                f"{', '.join(current) or 'no revision'} since the plan was made: somebody else migrates it.",
+                next_commands=(f"deployguard check --env {run.deploy.environment}",),
+            )
+        evidence |= schema_mark(database)
+        mark = run.noted(names.BACKUP).get("mark")
+        if mark is not None:
+            evidence["writes_before"] = run.world.writes_since(database, mark)
+    return evidence | {"current": list(current)}

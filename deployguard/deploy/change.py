@@ -1,0 +1,137 @@
+"""The steps from the first change on: migrate, look at the schema, update the application, health, data, commit."""
+
+from deployguard.deploy import migration, names
+from deployguard.deploy.before import migrates
+from deployguard.deploy.run import Run, listed, mapping, strings
+from deployguard.deploy.step import Evidence, Probed, Repeat, Settled
+from deployguard.errors import DeployguardError
+from deployguard.migrators.base import Job
+from deployguard.model import Release
+
+
+class StepFailed(DeployguardError):
+    """A step after the point of first change failed. What production is in is decided by who catches this."""
+
+    exit_code = 21
+
+
+def pending(run: Run) -> bool:
+    """Whether there is anything to migrate."""
+    return migrates(run) and bool(run.of(names.PLAN).get("revisions"))
+
+
+def has_target(run: Run) -> bool:
+    return run.world.environment.target.kind != "none"
+
+
+def checks_health(run: Run) -> bool:
+    return run.options.health_check and bool(run.world.environment.health.urls)
+
+
+def verifies_data(run: Run) -> bool:
+    """The user's statements are asked after a migration, and whenever health is to be checked."""
+    asked = run.options.health_check or pending(run)
+    return asked and bool(run.world.environment.health.verify_sql)
+
+
+def upgrade_job(run: Run) -> Job:
+    settings = run.world.environment.migrate
+    # A lock timeout would cut a concurrent index build off and leave an invalid index behind.
+    unlimited = 0 if run.of(names.PLAN).get("concurrent_up") is True else None
+    return Job(run.id, "upgrade", "head", settings.timeout, unlimited)
+
+
+def migrate(run: Run) -> Evidence:
+    """Run the project's own migration command; what counts is where the database is afterwards."""
+    ended = migration.drive(run, names.MIGRATE, upgrade_job(run))
+    with run.world.database() as database:
+        now = run.world.revisions(database)
+    # None: it ended unseen; then only the version table can say whether it did what was planned.
+    unseen = ended.code is None and set(now) == set(strings(run.of(names.PLAN), "heads"))
+    if not ended.ok and not unseen:
+        raise migration.failure(ended, now)
+    return migration.evidence(ended, now)
+
+
+def probe_migrate(run: Run) -> Probed:
+    before = frozenset(strings(run.of(names.ARM), "current"))
+    goal = frozenset(strings(run.of(names.PLAN), "heads"))
+    return migration.probe(run, names.MIGRATE, upgrade_job(run), before=before, goal=goal)
+
+
+def schema_ok(run: Run) -> Evidence:
+    """Exit code 0 is not success: the version table, the indexes and the server's sessions are."""
+    goal = strings(run.of(names.PLAN), "heads")
+    former = strings(run.of(names.ARM), "invalid")
+    left = migration.wait_for_sessions(run)
+    with run.world.database() as database:
+        now = run.world.revisions(database)
+        invalid = [name for name in database.invalid_indexes() if name not in former]
+    wrong = []
+    if set(now) != set(goal):
+        wrong.append(
+            f"the database is at {', '.join(now) or 'no revision'} instead of {', '.join(goal)}"
+        )
+    if invalid:
+        wrong.append(f"these indexes are invalid: {', '.join(invalid)}")
+    if left:
+        wrong.append(f"{left} server process(es) still work for the migration")
+    if wrong:
+        raise StepFailed(f"The migration said that it succeeded, but {'; '.join(wrong)}.")
+    return {"revision": listed(now), "invalid": listed(invalid)}
+
+
+def update_app(run: Run) -> Evidence:
+    """Start the new version of the application."""
+    release = run.world.target.update(run.id)
+    return {"images": dict(release.images), "references": dict(release.references)}
+
+
+def probe_update(run: Run) -> Probed:
+    """Every service runs something else than before: it was updated. Else updating again does no harm."""
+    before, now = former_release(run), run.world.target.current()
+    shared = set(before.images) & set(now.images)
+    if shared and all(before.images[s] != now.images[s] for s in shared):
+        return Settled({"images": dict(now.images), "references": dict(now.references)})
+    return Repeat("not every service runs a new version; updating again changes no running one")
+
+
+def former_release(run: Run) -> Release:
+    """What the application ran when the deploy armed."""
+    return release_in(run.of(names.ARM))
+
+
+def release_in(evidence: Evidence) -> Release:
+    return Release(
+        {key: str(value) for key, value in mapping(evidence, "images").items()},
+        {key: str(value) for key, value in mapping(evidence, "references").items()},
+    )
+
+
+def health(run: Run) -> Evidence:
+    """Poll until the application is healthy or the deadline has come."""
+    found = run.world.poll_health(
+        lambda sample: run.world.reporter.progress(
+            f"{'healthy' if sample.ok else 'not healthy'}: {sample.detail}"
+        )
+    )
+    if not found.ok:
+        raise StepFailed(f"The application is not healthy: {found.detail}")
+    return {"detail": found.detail, "samples": len(found.samples)}
+
+
+def verify_data(run: Run) -> Evidence:
+    """Ask the user's own verification statements."""
+    answers: Evidence = {}
+    with run.world.database() as database:
+        for statement in run.world.environment.health.verify_sql:
+            ok, detail = database.check(statement)
+            answers[statement] = detail
+            if not ok:
+                raise StepFailed(f"The verification statement {statement!r} failed: {detail}.")
+    return answers
+
+
+def commit(run: Run) -> Evidence:  # noqa: ARG001 - nothing is left to do that could fail
+    """The deploy counts from here on; a later rollback is a decision of people."""
+    return {}

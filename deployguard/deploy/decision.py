@@ -1,0 +1,135 @@
+"""Decide the way back, from the measured situation or as it was asked for, and say what that means for each step."""
+
+from deployguard.deploy import names, rollback, situation
+from deployguard.deploy.change import has_target
+from deployguard.deploy.rollback import AppPhase, Choice, WayBack
+from deployguard.deploy.run import Run, listed, text
+from deployguard.deploy.step import Evidence
+from deployguard.errors import NeedsHuman, Refused, UsageError
+from deployguard.model import BackupRecord
+from deployguard.state import Status
+
+
+def decide(run: Run) -> Evidence:
+    """Choose the way back after a failure, or stop for a person."""
+    seen = situation.measure(run)
+    choice = rollback.choose(seen)
+    run.note(names.DECIDE, situation=situation.evidence(seen), reasons=listed(choice.reasons))
+    if choice.way is WayBack.NEEDS_HUMAN:
+        raise NeedsHuman(
+            f"No way back is safe without a person: {'; '.join(choice.reasons)}.",
+            state=where(seen),
+            next_commands=ways_by_hand(run, seen),
+        )
+    run.world.reporter.note(f"Way back: {choice.way} ({'; '.join(choice.reasons)}).")
+    return _decision(choice, seen)
+
+
+def decide_rollback(run: Run) -> Evidence:
+    """Choose the way back that was asked for, or the gentlest safe one."""
+    asked, subject = run.rollback, run.subject
+    seen = situation.measure(subject, committed=subject.deploy.status is Status.DONE)
+    choice = _asked(run, seen) if asked.restore or asked.to else rollback.choose(seen)
+    run.note(names.DECIDE, situation=situation.evidence(seen), reasons=listed(choice.reasons))
+    if choice.way is WayBack.NEEDS_HUMAN:
+        raise Refused(
+            f"No way back from deploy {subject.id} is safe by itself: {'; '.join(choice.reasons)}.",
+            state=f"This command changed nothing. {where(seen)}",
+            next_commands=ways_by_hand(subject, seen),
+        )
+    run.world.reporter.note(f"Way back: {choice.way} ({'; '.join(choice.reasons)}).")
+    return _decision(choice, seen) | {"to": asked.to}
+
+
+def _asked(run: Run, seen: rollback.Situation) -> Choice:
+    app_back = seen.app is not AppPhase.UNTOUCHED
+    if seen.survivors:
+        return rollback.choose(seen)  # which refuses, and says why
+    if run.rollback.restore:
+        if own_backup(run.subject) is None:
+            raise UsageError(
+                f"Deploy {run.subject.id} took no backup that is still there.",
+                next_commands=("deployguard backup list", "deployguard backup restore BACKUP"),
+            )
+        return Choice(WayBack.RESTORE, app_back, ("a restore was asked for with --restore",))
+    why = "a downgrade was asked for with --to"
+    return Choice(WayBack.DOWNGRADE, app_back, (why,))
+
+
+def _decision(choice: Choice, seen: rollback.Situation) -> Evidence:
+    return {
+        "way": str(choice.way),
+        "app_back": choice.app_back,
+        "app": str(seen.app),
+        "reasons": listed(choice.reasons),
+        "writes": seen.writes,
+        "lossless": seen.lossless,
+        "lossless_why": seen.lossless_why,
+        "before": listed(seen.before),
+    }
+
+
+def where(seen: rollback.Situation) -> str:
+    now = "unknown" if seen.now is None else ", ".join(seen.now) or "none"
+    app = {
+        AppPhase.UNTOUCHED: "the previous application was not touched",
+        AppPhase.SWITCHED: "the new application was started and was not seen healthy",
+        AppPhase.SERVED: "the new application is in service",
+    }[seen.app]
+    was = ", ".join(seen.before) or "none"
+    return f"The database's revision is {now} (before the deploy: {was}); {app}."
+
+
+def ways_by_hand(run: Run, seen: rollback.Situation | None = None) -> tuple[str, ...]:
+    """What a person may type next, gentlest first."""
+    commands = [f"deployguard show {run.id}", f"deployguard status --env {run.deploy.environment}"]
+    if seen is not None and len(seen.before) == 1 and seen.moved:
+        commands.append(f"deployguard rollback {run.id} --to {seen.before[0]}")
+    if text(run.of(names.BACKUP), "id"):
+        commands.append(f"deployguard rollback {run.id} --restore")
+    if run.deploy.unfinished:
+        commands.append(f"deployguard resume --env {run.deploy.environment}")
+    return tuple(commands)
+
+
+def way(run: Run) -> WayBack:
+    return WayBack(text(run.of(names.DECIDE), "way") or WayBack.NOTHING)
+
+
+def restores(run: Run) -> bool:
+    return way(run) is WayBack.RESTORE
+
+
+def downgrades(run: Run) -> bool:
+    return way(run) is WayBack.DOWNGRADE
+
+
+def changes_schema(run: Run) -> bool:
+    return restores(run) or downgrades(run)
+
+
+def stops_app(run: Run) -> bool:
+    """A schema is never changed under an application that was made for another one."""
+    switched = text(run.of(names.DECIDE), "app") != AppPhase.UNTOUCHED
+    return has_target(run) and (restores(run) or (downgrades(run) and switched))
+
+
+def puts_app_back(run: Run) -> bool:
+    wanted = run.of(names.DECIDE).get("app_back") is True
+    return has_target(run) and (wanted or stops_app(run))
+
+
+def checks_health(run: Run) -> bool:
+    """Whether "healthy again" can be said at all."""
+    asked = run.subject.options.health_check or run.rollback.health_check
+    return bool(run.world.environment.health.urls) and (asked or puts_app_back(run))
+
+
+def concerns_database(run: Run) -> bool:
+    subject = run.subject
+    return subject.begun(names.MIGRATE) or run.rollback.restore or bool(run.rollback.to)
+
+
+def own_backup(subject: Run) -> BackupRecord | None:
+    """The sealed backup that a deploy took before its migration, if it is still there."""
+    return subject.world.find_backup("pre-deploy", subject.id)

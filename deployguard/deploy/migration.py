@@ -1,0 +1,173 @@
+"""Run one migration to an end that is known: start or attach, follow, retry on lock timeouts, cancel on Ctrl-C."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from deployguard.deploy.run import Run, listed, text
+from deployguard.deploy.step import Broken, Evidence, Probed, Repeat, Settled, Unclear
+from deployguard.errors import DeployguardError
+from deployguard.migrators.base import Absent, Exit, Exited, Job, Running, Started, retryable
+
+TAIL: Final = 60  # lines of the log that are kept for the error and for the retry decision
+_SHOWN: Final = 12  # of them in the error
+_FIRST_PAUSE: Final = 1.0  # seconds before the first retry; doubled each time
+_LONGEST_PAUSE: Final = 30.0
+
+
+class MigrationFailed(DeployguardError):
+    """The migration ended, and not well. What production is in is decided by who catches this."""
+
+    exit_code = 21
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How the last attempt ended. ``code`` None: nobody saw how."""
+
+    code: int | None
+    attempts: int
+    tail: tuple[str, ...]
+    log: str
+    timed_out: bool = False
+    cancelled: bool = False
+
+    @property
+    def ok(self) -> bool:
+        return self.code == 0 and not self.timed_out and not self.cancelled
+
+
+def drive(run: Run, step: str, job: Job) -> Ended:
+    """Bring ``job`` to its end. An attempt that is already there, running or ended, is taken over, not repeated."""
+    limit = run.world.environment.migrate.retries
+    number = max(1, _number(run.noted(step).get("attempt")))
+    while True:
+        ended = _attempt(run, step, replace(job, attempt=number))
+        if ended.ok or number > limit or not _again(run, ended):
+            return ended
+        pause = _pause(number)
+        run.world.reporter.note(
+            f"A lock was not free in time; trying again in {pause:.0f} s (retry {number} of {limit})."
+        )
+        number += 1
+        run.note(step, attempt=number, exit=None, started=None)
+        run.world.sleep(pause)
+
+
+def _again(run: Run, ended: Ended) -> bool:
+    stopped = ended.timed_out or ended.cancelled
+    return not stopped and retryable("\n".join(ended.tail)) and not survivors(run)
+
+
+def _attempt(run: Run, step: str, job: Job) -> Ended:
+    migrator = run.world.migrator
+    state = migrator.probe(job)
+    if isinstance(state, Absent):
+        run.note(step, attempt=job.attempt, exit=None)
+        started = migrator.start(job)
+    else:
+        started = state.started
+    run.note(step, started=job.attempt, name=started.name, evidence=dict(started.evidence))
+    lines: list[str] = []
+
+    def on_line(line: str) -> None:
+        clean = run.world.redact(line)
+        lines.append(clean)
+        del lines[:-TAIL]
+        run.world.reporter.log_line(clean)
+
+    cancelled = False
+    try:
+        end = migrator.follow(started, on_line)
+    except KeyboardInterrupt:
+        cancelled = True
+        end = _cancel(run, step, started, on_line)
+    run.note(step, exit="unknown" if end.code is None else end.code, cancelled=cancelled)
+    migrator.tidy(started)
+    return Ended(end.code, job.attempt, tuple(lines), str(end.log_path), end.timed_out, cancelled)
+
+
+def _cancel(run: Run, step: str, started: Started, on_line: Callable[[str], None]) -> Exit:
+    """The first Ctrl-C: ask the migration to stop and wait for its end. A second one leaves it to ``resume``."""
+    run.world.reporter.note(
+        "Stopping the migration and waiting for its end. Ctrl-C again leaves it for `deployguard resume`."
+    )
+    run.note(step, cancel=True)
+    run.world.migrator.cancel(started)
+    return run.world.migrator.follow(started, on_line)
+
+
+def probe(run: Run, step: str, job: Job, *, before: frozenset[str], goal: frozenset[str]) -> Probed:
+    """What became of a migration that a process of ours began before it died."""
+    noted = run.noted(step)
+    attempt = max(1, _number(noted.get("attempt")))
+    state = run.world.migrator.probe(replace(job, attempt=attempt))
+    if isinstance(state, Running):
+        return Repeat("it still runs, and this process goes on watching it")
+    if isinstance(state, Exited):
+        return Repeat("it ended while nobody watched, and its end is read now")
+    if survivors(run):
+        return Unclear("its process is gone, but its session in the database server still works")
+    with run.world.database() as database:
+        now = frozenset(run.world.revisions(database))
+    if now == goal and noted.get("exit") in (None, 0, "unknown"):
+        return Settled({"to": listed(sorted(now)), "seen": "by the version table"})
+    if now == before and noted.get("started") != attempt:
+        return Repeat("it was never started")
+    code = noted.get("exit")
+    how = "it is gone" if code is None else f"it had ended with exit code {code}"
+    return Broken(f"{how}, and the database is at {', '.join(sorted(now)) or 'no revision'}")
+
+
+def failure(ended: Ended, now: tuple[str, ...]) -> MigrationFailed:
+    """The error for an attempt that ended badly, with the end of its own output."""
+    how = f"ended with exit code {ended.code}"
+    if ended.code is None:
+        how = "ended, and nobody saw how"
+    if ended.timed_out:
+        how = "ran longer than [migrate] timeout and was stopped"
+    if ended.cancelled:
+        how = "was stopped on request"
+    said = "\n".join(f"    {line}" for line in ended.tail[-_SHOWN:])
+    return MigrationFailed(
+        f"The migration {how}; the database's revision is now: {', '.join(now) or 'none'}.\n{said}".rstrip(),
+        next_commands=(f"less {ended.log}",),
+    )
+
+
+def evidence(ended: Ended, now: tuple[str, ...]) -> Evidence:
+    return {"exit": ended.code, "attempts": ended.attempts, "log": ended.log, "to": listed(now)}
+
+
+def wait_for_sessions(run: Run, seconds: float = 10.0) -> int:
+    """Server processes that still work for the migration after a short wait: a dead client's last ones end late."""
+    left = survivors(run)
+    for _ in range(int(seconds / 0.5)):
+        if not left:
+            break
+        run.world.sleep(0.5)
+        left = survivors(run)
+    return left
+
+
+def survivors(run: Run) -> int:
+    """Server processes that work for a client of this run's name."""
+    name = Job(run.id, "upgrade").application_name
+    with run.world.database() as database:
+        return len(database.surviving_backends(name))
+
+
+def log_of(run: Run, step: str) -> str:
+    """Where the output of the step's last attempt is kept; "" when there is none."""
+    kept = run.noted(step).get("evidence")
+    return text(kept, "log") if isinstance(kept, dict) else ""
+
+
+def _pause(attempt: int) -> float:
+    longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** (attempt - 1))
+    return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads retries, protects nothing
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0

@@ -1,0 +1,236 @@
+"""Deploy, resume, roll back: one run under the lock, from its first step to exactly one of the legal ends."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from deployguard.deploy import decision, engine, names, words
+from deployguard.deploy.back import RECOVERY, ROLLBACK
+from deployguard.deploy.engine import Outcome
+from deployguard.deploy.run import DeployOptions, RollbackOptions, Run, options_document, text
+from deployguard.deploy.signals import orderly
+from deployguard.deploy.steps import STEPS
+from deployguard.deploy.world import World
+from deployguard.errors import (
+    DeployguardError,
+    Interrupted,
+    NeedsHuman,
+    RolledBack,
+    UsageError,
+)
+from deployguard.state import Deploy, Kind, Status
+
+
+def deploy(world: World, options: DeployOptions) -> Outcome:
+    """Run the whole road. Raises the errors of ``errors.py``; each says what state production is in."""
+    with _locked(world, "deploy") as journal_free:
+        journal_free()
+        row = world.journal.begin(
+            world.environment.name, Kind.DEPLOY, world.by, options_document(options)
+        )
+        return _work(world, row, _forward)
+
+
+def resume(world: World, *, forward: bool = False) -> Outcome:
+    """Go on with the unfinished run: forward, or back if it was on its way back.
+
+    ``forward`` tries the step that failed again instead of deciding the way back: for when a person has put right
+    what was wrong.
+    """
+    with _locked(world, "resume"):
+        row = world.journal.unfinished(world.environment.name)
+        if row is None:
+            raise UsageError(
+                f"Nothing is unfinished in {world.environment.name!r}.",
+                next_commands=(f"deployguard status --env {world.environment.name}",),
+            )
+        world.journal.set_status(row.id, Status.RUNNING, "resumed")
+        return _work(world, row, _resumed_forward if forward else _resumed)
+
+
+def rollback(world: World, options: RollbackOptions) -> Outcome:
+    """Take a deploy back: the named one, else the unfinished one, else the last one that is in service."""
+    with _locked(world, "rollback"):
+        subject = _subject(world, options.deploy)
+        open_run = world.journal.unfinished(world.environment.name)
+        if open_run is not None and open_run.id != subject.id:
+            raise words.unfinished(open_run)
+        former = Run(world, subject)
+        if not engine.armed(former, STEPS):
+            return _forget(former)
+        asked = options_document(options) | {"deploy": subject.id}
+        row = world.journal.begin(world.environment.name, Kind.ROLLBACK, world.by, asked)
+        return _work(world, row, _roll_back)
+
+
+def close(world: World, reason: str) -> Outcome:
+    """A person has put production right by hand: close the unfinished run without touching anything."""
+    with _locked(world, "close"):
+        row = world.journal.unfinished(world.environment.name)
+        if row is None:
+            raise UsageError(f"Nothing is unfinished in {world.environment.name!r}.")
+        summary = f"closed by hand by {world.by}: {reason}"
+        Run(world, row).note(names.CLOSE, reason=reason, by=world.by)
+        world.journal.set_status(row.id, Status.ROLLED_BACK, summary)
+        return Outcome(row.id, Status.ROLLED_BACK, summary)
+
+
+@contextmanager
+def _locked(world: World, why: str) -> Iterator[Callable[[], None]]:
+    """Hold the deploy lock of this host. A free lock is not a clean world: the yielded function looks for that."""
+
+    def refuse_unfinished() -> None:
+        row = world.journal.unfinished(world.environment.name)
+        if row is not None:
+            raise words.unfinished(row)
+
+    with orderly(), world.lock.hold(why, world.by):
+        yield refuse_unfinished
+
+
+def _work(world: World, row: Deploy, way: Callable[[Run], Outcome]) -> Outcome:
+    run = Run(world, row)
+    world.lock.name(row.id, row.kind, world.by)
+    world.reporter.run_started(row.id, row.kind, row.environment)
+    with run.working():
+        try:
+            outcome = way(run)
+        except KeyboardInterrupt:
+            raise _interrupted(run) from None
+        except NeedsHuman as error:
+            world.journal.set_status(row.id, Status.NEEDS_HUMAN, error.message)
+            raise
+    world.journal.set_status(row.id, outcome.status, outcome.summary)
+    return outcome
+
+
+def _forward(run: Run) -> Outcome:
+    try:
+        engine.perform(run, STEPS)
+    except (NeedsHuman, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        if not engine.armed(run, STEPS):
+            _fail(run, error)
+            raise
+        _recover(run, error)
+    return Outcome(run.id, Status.DONE, words.summary(run))
+
+
+def _resumed(run: Run) -> Outcome:
+    if run.deploy.kind is Kind.ROLLBACK:
+        return _roll_back(run)
+    failed = [event for event in run.failures() if event.step not in _NAMES_BACK]
+    if run.begun(names.DECIDE) or (failed and engine.armed(run, STEPS)):
+        said = text(failed[-1].evidence, "error") if failed else "it failed"
+        _recover(run, DeployguardError(said))
+    return _forward(run)
+
+
+def _resumed_forward(run: Run) -> Outcome:
+    return _roll_back(run) if run.deploy.kind is Kind.ROLLBACK else _forward(run)
+
+
+_NAMES_BACK = frozenset(step.name for step in RECOVERY)
+
+
+def _recover(run: Run, error: Exception) -> None:
+    """A failure past the point of first change: find the way back, go it, and say so. Always raises."""
+    try:
+        engine.perform(run, RECOVERY)
+    except (NeedsHuman, KeyboardInterrupt):
+        raise
+    except Exception as second:
+        raise _stuck(run, error, second) from second
+    way = decision.way(run)
+    summary = f"failed and taken back ({way}): {words.first_line(error)}"
+    run.world.journal.set_status(run.id, Status.ROLLED_BACK, summary)
+    raise RolledBack(
+        f"{error}",
+        state=words.state_after(run),
+        next_commands=(f"deployguard show {run.id}",),
+    ) from error
+
+
+def _roll_back(run: Run) -> Outcome:
+    try:
+        engine.perform(run, ROLLBACK)
+    except (NeedsHuman, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        if not engine.armed(run, ROLLBACK):
+            _fail(run, error)
+            raise
+        raise _stuck(run, error, error) from error
+    return Outcome(
+        run.id, Status.DONE, f"deploy {run.subject.id} was taken back: {words.state_after(run)}"
+    )
+
+
+def _fail(run: Run, error: Exception) -> None:
+    """Before the first change: tidy up, and the run is finished."""
+    table = ROLLBACK if run.deploy.kind is Kind.ROLLBACK else STEPS
+    engine.tidy(run, table)
+    run.world.journal.set_status(run.id, Status.FAILED, words.first_line(error))
+
+
+def _forget(former: Run) -> Outcome:
+    """A deploy that stopped before its first change has nothing to take back."""
+    if not former.deploy.unfinished:
+        return Outcome(
+            former.id, former.deploy.status, "nothing to take back: it had changed nothing"
+        )
+    engine.tidy(former, STEPS)
+    summary = "stopped before its first change; nothing had to be taken back"
+    former.world.journal.set_status(former.id, Status.FAILED, summary)
+    return Outcome(former.id, Status.FAILED, summary)
+
+
+def _interrupted(run: Run) -> Interrupted:
+    table = ROLLBACK if run.deploy.kind is Kind.ROLLBACK else STEPS
+    if not engine.armed(run, table):
+        engine.tidy(run, table)
+        run.world.journal.set_status(
+            run.id, Status.FAILED, "stopped by the operator; nothing changed"
+        )
+        return Interrupted("Stopped before anything was changed.")
+    run.world.journal.set_status(run.id, Status.INTERRUPTED, "stopped by the operator")
+    environment = run.deploy.environment
+    back = f"deployguard rollback {run.subject.id}"
+    return Interrupted(
+        f"Stopped in the middle of {run.deploy.kind} {run.id}.",
+        state=f"{words.last_step(run)} A migration that was running goes on by itself.",
+        next_commands=(f"deployguard resume --env {environment}", back),
+    )
+
+
+def _stuck(run: Run, error: Exception, second: Exception) -> NeedsHuman:
+    """The way back itself failed."""
+    first = "" if second is error else f" It was going back because: {words.first_line(error)}"
+    return NeedsHuman(
+        f"The way back failed: {second}{first}",
+        state=f"{words.last_step(run)}{words.stopped(run)} The lock, the backup and the previous release are kept.",
+        next_commands=decision.ways_by_hand(run.subject),
+    )
+
+
+def _subject(world: World, wanted: str) -> Deploy:
+    """The deploy that a rollback is about."""
+    name = world.environment.name
+    if wanted:
+        found = world.journal.find(wanted)
+        if found.environment != name:
+            raise UsageError(f"Deploy {found.id} was made in {found.environment!r}, not {name!r}.")
+        if found.kind is not Kind.DEPLOY:
+            raise UsageError(
+                f"{found.id} is a {found.kind}; name the deploy to take back.",
+                next_commands=(f"deployguard history --env {name}",),
+            )
+        return found
+    rows = [row for row in world.journal.history(name, 1000) if row.kind is Kind.DEPLOY]
+    for row in rows:
+        if row.unfinished or row.status is Status.DONE:
+            return row
+    raise UsageError(
+        f"No deploy in {name!r} can be taken back.",
+        next_commands=(f"deployguard history --env {name}",),
+    )

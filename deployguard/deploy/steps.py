@@ -1,0 +1,93 @@
+"""STEPS: what a deploy does, in order. Read this first; each row names the function that does it.
+
+The engine (``engine.py``) walks the table, journals ``intent → done`` around each row, and knows none by name. Adding
+a step is adding a row: what it does, how the world can be asked about it after a crash, and when it applies.
+"""
+
+from typing import Final
+
+from deployguard.deploy import before, change, names
+from deployguard.deploy.step import Step
+
+STEPS: Final[tuple[Step, ...]] = (
+    Step(
+        names.LOCK,
+        "Locking the database against other deploys",
+        before.lock_database,
+        applies=before.uses_database,
+        again=lambda run: True,  # noqa: ARG005 - held by the process, so each process takes it
+    ),
+    Step(
+        names.PREFLIGHT,
+        "Checking tools and preparing the new version",
+        before.preflight,
+        again=before.not_armed,
+    ),
+    Step(
+        names.PLAN,
+        "Reading what is pending",
+        before.make_plan,
+        applies=before.migrates,
+        again=before.not_armed,
+    ),
+    Step(
+        names.APPROVE,
+        "Asking the gate",
+        before.approve,
+        applies=before.migrates,
+        again=before.not_armed,
+    ),
+    Step(
+        names.BACKUP,
+        "Taking a backup",
+        before.take_backup,
+        probe=before.probe_backup,
+        undo=before.undo_backup,
+        applies=before.takes_backup,
+    ),
+    Step(
+        names.VERIFY_BACKUP,
+        "Reading the backup back",
+        before.verify_backup,
+        applies=before.takes_backup,
+    ),
+    Step(
+        names.ARM,
+        "Recording how production is",
+        before.arm,
+        arms=True,  # the point of first change: from here on a failure decides the way back
+    ),
+    Step(
+        names.MIGRATE,
+        "Migrating",
+        change.migrate,
+        probe=change.probe_migrate,
+        applies=change.pending,
+    ),
+    Step(
+        names.SCHEMA_OK,
+        "Looking at the schema",
+        change.schema_ok,
+        applies=change.pending,
+    ),
+    Step(
+        names.UPDATE_APP,
+        "Updating the application",
+        change.update_app,
+        probe=change.probe_update,
+        applies=change.has_target,
+    ),
+    Step(
+        names.HEALTH,
+        "Waiting until it is healthy",
+        change.health,
+        applies=change.checks_health,
+    ),
+    Step(
+        names.VERIFY_DATA,
+        "Asking the verification statements",
+        change.verify_data,
+        applies=change.verifies_data,
+    ),
+    Step(names.COMMIT, "Committing", change.commit),
+)

@@ -1,0 +1,74 @@
+"""What a run's journal says, in words for people: its last step, what is stopped, how it ended."""
+
+from deployguard.deploy import names
+from deployguard.deploy.decision import way
+from deployguard.deploy.run import Run, text
+from deployguard.errors import Busy
+from deployguard.state import Deploy, EventKind
+
+
+def stopped(run: Run) -> str:
+    down = run.done(names.STOP_APP) is not None and run.done(names.APP_BACK) is None
+    return " THE APPLICATION IS STOPPED." if down else ""
+
+
+def last_step(run: Run) -> str:
+    events = [
+        e for e in run.events() if e.kind in (EventKind.DONE, EventKind.INTENT, EventKind.FAILED)
+    ]
+    if not events:
+        return "No step was begun."
+    last = events[-1]
+    words = {
+        EventKind.DONE: "done",
+        EventKind.INTENT: "begun, not finished",
+        EventKind.FAILED: "failed",
+    }
+    return f"The last step is {last.step!r}: {words[last.kind]}."
+
+
+def state_after(run: Run) -> str:
+    """What production is in after a way back that was gone to its end."""
+    words = [f"{way(run)}"]
+    if run.done(names.RESTORE):
+        words.append(f"the failed database is kept as {text(run.of(names.RESTORE), 'kept_as')}")
+    if run.done(names.APP_BACK) is not None:
+        words.append("the previous application runs")
+    if run.done(names.HEALTH_BACK) is not None:
+        words.append("it is healthy")
+    return f"{'; '.join(words).capitalize()}."
+
+
+def summary(run: Run) -> str:
+    plan = run.of(names.PLAN)
+    listed = plan.get("revisions")
+    count = len(listed) if isinstance(listed, list) else 0
+    migrated = (
+        f"{count} revision(s) migrated"
+        if run.done(names.MIGRATE) is not None
+        else "nothing to migrate"
+    )
+    updated = (
+        "application updated"
+        if run.done(names.UPDATE_APP) is not None
+        else "no application to update"
+    )
+    healthy = ", healthy" if run.done(names.HEALTH) is not None else ""
+    return f"{migrated}, {updated}{healthy}"
+
+
+def unfinished(row: Deploy) -> Busy:
+    return Busy(
+        f"{row.kind.capitalize()} {row.id} of {row.environment!r} (by {row.by}, {row.started:%Y-%m-%d %H:%M} UTC) "
+        f"is unfinished: {row.status}{': ' + row.summary if row.summary else ''}.",
+        state="This command changed nothing.",
+        next_commands=(
+            f"deployguard show {row.id}",
+            f"deployguard resume --env {row.environment}",
+            f"deployguard rollback {row.id}",
+        ),
+    )
+
+
+def first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

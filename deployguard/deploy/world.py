@@ -1,0 +1,52 @@
+"""The saga's collaborators, in one frozen value: the only door through which a step reaches the outside world."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deployguard.config import Environment, Project
+from deployguard.deploy.reporter import Reporter
+from deployguard.model import BackupRecord, Health, HealthSample, Json, Plan
+from deployguard.state import DeployLock, Journal
+
+if TYPE_CHECKING:  # the collaborators load only what they need, when wire() makes them
+    from deployguard.backups.base import BackupStore
+    from deployguard.database import Database
+    from deployguard.migrators.base import Migrator
+    from deployguard.targets.base import Target
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What a run works with; ``wiring.py`` makes it from the configuration, tests make it from fakes."""
+
+    project: Project
+    environment: Environment
+    config_path: Path
+    state: Path  # the state folder: journal, locks, logs
+    by: str  # who runs this, for the journal
+    journal: Journal
+    lock: DeployLock
+    reporter: Reporter
+    assess: Callable[[], Plan]
+    database: Callable[[], "Database"]  # a new handle each time; use it in a `with` block
+    backups: "BackupStore"
+    migrator: "Migrator"
+    target: "Target"
+    poll_health: Callable[[Callable[[HealthSample], None]], Health]
+    take_backup: Callable[[str, str], BackupRecord]  # (reason, deploy id)
+    find_backup: Callable[[str, str], BackupRecord | None]  # (reason, deploy id): the sealed one
+    sweep_backups: Callable[[], None]
+    redact: Callable[[str], str]
+    clock: Callable[[], datetime]
+    sleep: Callable[[float], None]  # seconds
+
+    def revisions(self, database: "Database") -> tuple[str, ...]:
+        """What the project's version table holds."""
+        return database.current_revisions(self.project.version_table)
+
+    def writes_since(self, database: "Database", mark: Json) -> int | None:
+        """At most how many transactions of others wrote since ``mark``; None is unknown."""
+        return database.writes_since(mark, self.project.version_table)
