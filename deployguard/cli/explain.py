@@ -19,8 +19,16 @@ Exit codes: 0; 2 no such rule.
 @common
 def command(code: str) -> None:
     """Explain the rule CODE: what it finds, why that is dangerous, and the safe form, with examples."""
-    from deployguard.cli.rulebook import every_rule, one_rule
     from deployguard.cli.terminal import data
+    from deployguard.errors import UsageError
+    from deployguard.formats.rule import book_lines, rule_lines
+    from deployguard.rules import BOOK, explain
 
     out = data()
-    out.lines(one_rule(code, out.width) if code else every_rule(out.width))
+    if not code:
+        out.lines(book_lines(BOOK, out.width))
+        return
+    rule = explain(code.upper())
+    if rule is None:
+        raise UsageError(f"There is no rule {code!r}.", next_commands=("deployguard explain",))
+    out.lines(rule_lines(rule, out.width))

@@ -34,7 +34,8 @@ def standing(context: click.Context, env: str | None) -> StatusReport:
         graph = answer(lambda: _graph(here), None)
         backups, problems = entries(context, env)
         open_run = here.journal.unfinished(name)
-        release = answer(lambda: tuple(here.target.current().images.items()), ())
+        nothing: tuple[tuple[str, str], ...] = ()
+        release = answer(lambda: tuple(here.target.current().images.items()), nothing)
         lock = holder(here.state, name)
         report = StatusReport(
             environment=name,

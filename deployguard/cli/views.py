@@ -66,5 +66,5 @@ def _evidence(events: Sequence[Event], step: str) -> Mapping[str, Json]:
     return done[-1] if done else {}
 
 
-def _strings(value: Json | None) -> tuple[str, ...]:
+def _strings(value: object) -> tuple[str, ...]:
     return tuple(str(item) for item in value) if isinstance(value, list) else ()

@@ -5,10 +5,12 @@ The source is GitHub's page "Workflow commands for GitHub Actions"; a message es
 """
 
 from deployguard.formats import words
+from deployguard.formats.markdown import markdown
 from deployguard.formats.report import CheckReport
 from deployguard.formats.spans import clean
 from deployguard.model import Finding, Risk
 
+_SUMMARY_BYTES = 900_000
 _KIND = {
     Risk.CRITICAL: "error",
     Risk.HIGH: "error",
@@ -40,6 +42,15 @@ def outputs(report: CheckReport) -> str:
         "needs-backup": str(report.needs_backup).lower(),
     }
     return "".join(f"{name}={value}\n" for name, value in values.items())
+
+
+def summary(report: CheckReport) -> str:
+    """The Markdown for GITHUB_STEP_SUMMARY, which takes a mebibyte a step."""
+    whole = markdown(report)
+    if len(whole.encode()) <= _SUMMARY_BYTES:
+        return whole
+    cut = whole.encode()[:_SUMMARY_BYTES].decode(errors="ignore").rpartition("\n\n")[0]
+    return f"{cut}\n\n(cut: the whole report is in the JSON document)\n"
 
 
 def command(kind: str, message: str, **properties: str) -> str:

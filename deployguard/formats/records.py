@@ -9,7 +9,6 @@ from deployguard.formats.spans import BLANK, Line, Span, Style, one_line, paragr
 from deployguard.formats.text import WIDEST, command_lines
 
 _BAD_STATES = ("failed", "needs-human", "interrupted")
-_LABEL = 12
 _Facts = list[tuple[str, str]]
 
 
@@ -99,7 +98,7 @@ def status_lines(report: StatusReport, width: int = 80) -> list[Line]:
     if report.unfinished:
         lines += [BLANK, (Span("Unfinished", Style.BAD),), *deploy_lines(report.unfinished, width)]
     for note in report.notes:
-        lines += paragraph(note, width, label="note", hang=_LABEL)
+        lines += paragraph(note, width, label="note", hang=6)
     return [*lines, *command_lines(report.next_commands)]
 
 
@@ -236,10 +235,11 @@ def _way(view: DeployView) -> str:
 
 
 def _facts(facts: _Facts, width: int) -> list[Line]:
+    hang = max((len(name) for name, _ in facts), default=0) + 2
     return [
         line
         for name, text in facts
-        for line in paragraph(text, width, label=one_line(name), hang=max(_LABEL, len(name) + 2))
+        for line in paragraph(text, width, label=one_line(name), hang=hang)
     ]
 
 

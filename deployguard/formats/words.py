@@ -62,6 +62,26 @@ def demand(report: CheckReport) -> str:
     return f"{str(plan.risk).capitalize()} {_APPROVAL[need.approval]}; {_BACKUP[need.backup]}."
 
 
+def next_commands(plan: Plan, *, live: bool) -> tuple[str, ...]:
+    """What makes sense after a check. ``live`` is whether the database was asked: only then the digest counts."""
+    worst = max((f for v in plan.verdicts for f in v.findings), key=lambda f: f.risk, default=None)
+    learn = (f"deployguard explain {worst.rule}",) if worst else ()
+    if not live:
+        return learn
+    deploy = f"deployguard deploy --env {plan.environment}"
+    if plan.risk is None:
+        return (deploy,)
+    if plan.requirement.approval is ApprovalMode.AUTOMATIC:
+        return (*learn, f"{deploy} --auto-migrate")
+    if plan.requirement.approval is ApprovalMode.REVIEW:
+        return (*learn, f"{deploy} --manual-migrate")
+    return (
+        *learn,
+        f"{deploy} --manual-migrate",
+        f"{deploy} --auto-migrate --approve {plan.digest}",
+    )
+
+
 def evidence(report: CheckReport) -> str:
     """What the weakest verdict rests on."""
     return _EVIDENCE[report.evidence] if report.evidence else "nothing had to be read"

@@ -1,0 +1,117 @@
+"""Asks the rooms for the plan that ``check`` shows, and writes it wherever it was asked for."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import click
+
+from deployguard.cli.app import App
+from deployguard.cli.session import world
+from deployguard.cli.terminal import data, people
+from deployguard.config import Config, DatabaseConfig
+from deployguard.errors import Refused, UsageError
+from deployguard.formats import CheckReport, check_document, check_lines, markdown, render
+from deployguard.formats import github as as_github
+from deployguard.formats.github import outputs, summary
+from deployguard.formats.words import next_commands
+from deployguard.model import Plan, Risk
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The options of ``check``, as they were given."""
+
+    env: str | None
+    start: str | None
+    since: str | None
+    fail_on: str | None
+    dialect: str | None
+    form: str
+    report: Path | None
+
+
+def answer(context: click.Context, asked: Request) -> int:
+    """Make the plan, write the report, and return the exit code."""
+    app: App = context.obj
+    if asked.start and asked.since:
+        raise click.UsageError("Only one of --from and --since can be given.")
+    offline = bool(asked.start or asked.since)
+    if asked.dialect and not offline:
+        raise click.UsageError("--dialect goes with --from or --since; else the database says.")
+    environment = app.environment(asked.env)
+    with people().busy("Reading what is pending"):
+        plan = _offline(app, asked) if offline else _online(context, asked)
+    report = CheckReport(
+        plan,
+        fail_on=Risk[asked.fail_on.upper()] if asked.fail_on else environment.policy.fail_on,
+        next_commands=next_commands(plan, live=not offline),
+        show_sql=app.verbose > 0,
+    )
+    _write(asked, report, app.config().directory)
+    return Refused.exit_code if report.failed else 0
+
+
+def _online(context: click.Context, asked: Request) -> Plan:
+    with world(context, asked.env) as here:
+        return here.assess()
+
+
+def _offline(app: App, asked: Request) -> Plan:
+    from deployguard.deploy.assess import assess_from, assess_since
+
+    config, environ = app.config(), dict(os.environ)
+    environment = app.environment(asked.env)
+    if asked.dialect:
+        # What the URL says must not count: it is taken away, so that [project] dialect decides.
+        project = replace(config.project, dialect=asked.dialect)
+        config = Config(config.path, project, config.environments)
+        environ.pop(environment.database.url_env, None)
+        environment = replace(
+            environment, database=DatabaseConfig("", environment.database.url_env)
+        )
+    if asked.since:
+        return assess_since(config, environment, environ, asked.since)
+    return assess_from(config, environment, environ, asked.start or "base")
+
+
+def _write(asked: Request, report: CheckReport, directory: Path) -> None:
+    out = data()
+    if asked.form == "json":
+        out.raw(render(check_document(report)))
+    elif asked.form == "markdown":
+        out.raw(markdown(report))
+    elif asked.form == "github":
+        out.raw(as_github(report, prefix(directory, os.environ)))
+    else:
+        out.lines(check_lines(report, out.width))
+    if asked.report:
+        _save(asked.report, render(check_document(report)), "w")
+    # A job of GitHub Actions names files for what later steps and the reviewer read.
+    for variable, text in (
+        ("GITHUB_OUTPUT", outputs(report)),
+        ("GITHUB_STEP_SUMMARY", summary(report)),
+    ):
+        if os.environ.get("GITHUB_ACTIONS") == "true" and os.environ.get(variable):
+            _save(Path(os.environ[variable]), text, "a")
+
+
+def _save(path: Path, text: str, mode: str) -> None:
+    try:
+        with path.open(mode, encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise UsageError(f"Cannot write {path}: {error.strerror}.") from error
+
+
+def prefix(directory: Path, environ: Mapping[str, str]) -> str:
+    """The project's folder inside the repository; annotations count from the repository's root."""
+    roots = [folder for folder in (directory, *directory.parents) if (folder / ".git").exists()]
+    if environ.get("GITHUB_WORKSPACE"):
+        roots.insert(0, Path(environ["GITHUB_WORKSPACE"]).resolve())
+    for root in roots:
+        if directory.is_relative_to(root):
+            inside = directory.relative_to(root).as_posix()
+            return "" if inside == "." else inside
+    return ""

@@ -1,0 +1,143 @@
+"""The commands that look: status, history, show, backup; on a real project with a real database."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import MakeBookings
+
+
+def test_status_says_where_the_environment_stands(make_bookings: MakeBookings) -> None:
+    bookings = make_bookings("b014")
+    answer = bookings.deployguard("status")
+    assert answer.code == 0, answer.err
+    for fact in (
+        "production",
+        "database at  b013",
+        "code at      b014",
+        "pending      b014",
+        "free",
+    ):
+        assert fact in answer.out
+
+
+def test_status_as_json_is_one_document(make_bookings: MakeBookings) -> None:
+    answer = make_bookings("b014").deployguard("status", "-vv", "--format", "json")
+    document = json.loads(answer.out)
+    assert document["schema"] == "deployguard.status/1"
+    assert (document["current"], document["pending"]) == (["b013"], ["b014"])
+    assert document["next"] == ["deployguard check --env production"]
+
+
+def test_status_tells_what_does_not_answer(
+    make_bookings: MakeBookings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bookings = make_bookings("b014")
+    monkeypatch.setenv("DATABASE_URL", "postgresql+asyncpg://app:c4nary@127.0.0.1:1/bookings")
+    answer = bookings.deployguard("status")
+    assert answer.code == 0
+    assert "unknown" in answer.out
+    assert "127.0.0.1" in answer.out
+    assert "c4nary" not in answer.out + answer.err
+
+
+def test_nothing_has_run_yet(make_bookings: MakeBookings) -> None:
+    bookings = make_bookings("b014")
+    assert "No deploy has run yet." in bookings.deployguard("history").out
+    assert bookings.deployguard("show").code == 2
+    assert "No deploy 'ab12'" in bookings.deployguard("show", "ab12").err
+    assert "no backups yet" in bookings.deployguard("backup", "list").out
+
+
+def test_a_backup_is_taken_read_back_listed_and_shown(make_bookings: MakeBookings) -> None:
+    bookings = make_bookings("b014")
+    taken = bookings.deployguard("backup", "create", "--format", "json")
+    assert taken.code == 0, taken.err
+    document = json.loads(taken.out)
+    assert document["counts"]["import_batches"] == 2
+    assert document["revision"] == ["b013"]
+    assert document["verification"]["ok"] is True
+    name = document["id"]
+    assert name in bookings.deployguard("backup", "list").out
+    shown = bookings.deployguard("backup", "show", "latest")
+    assert shown.code == 0
+    assert "import_batches" in shown.out
+    listed = json.loads(bookings.deployguard("backup", "list", "--format", "json").out)
+    assert [entry["id"] for entry in listed["backups"]] == [name]
+    assert f"| `{name}` |" in bookings.deployguard("backup", "list", "--format", "markdown").out
+
+
+def test_a_damaged_backup_is_found_with_exit_code_20(make_bookings: MakeBookings) -> None:
+    bookings = make_bookings("b014")
+    document = json.loads(bookings.deployguard("backup", "create", "--format", "json").out)
+    name = max(document["files"], key=lambda file: document["files"][file]["size"])
+    folder = bookings.folder / ".deployguard" / "backups" / document["folder"]
+    file = folder / name
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.chmod(0o600)
+    file.write_bytes(content)
+    answer = bookings.deployguard("backup", "verify", document["id"])
+    assert answer.code == 20
+    assert "is damaged" in answer.err
+    assert answer.out == ""
+    assert "DAMAGED" in bookings.deployguard("backup", "list").out
+
+
+def test_no_such_backup(make_bookings: MakeBookings) -> None:
+    answer = make_bookings("b014").deployguard("backup", "show", "nope")
+    assert (answer.code, "nope" in answer.err) == (2, True)
+
+
+def test_init_writes_a_file_that_the_other_commands_take(make_bookings: MakeBookings) -> None:
+    bookings = make_bookings("b014")
+    Path("deployguard.toml").unlink()
+    first = bookings.deployguard("init")
+    assert first.code == 0
+    assert first.out == ""
+    assert "deployguard check" in first.err
+    assert bookings.deployguard("status", "--env", "production").code == 0
+    assert bookings.deployguard("init").code == 2
+    assert bookings.deployguard("init", "--force").code == 0
+    printed = bookings.deployguard("init", "--print")
+    assert printed.out == Path("deployguard.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("[migrat]\n", "did you mean 'migrate'?"),
+        ("[migrate]\nretries = 'x'\n", "must be of type int"),
+    ],
+)
+def test_a_wrong_configuration_is_one_clear_error(
+    make_bookings: MakeBookings, line: str, expected: str
+) -> None:
+    bookings = make_bookings("b014")
+    bookings.configure(line)
+    answer = bookings.deployguard("status")
+    assert answer.code == 2
+    assert expected in answer.err
+    assert answer.out == ""
+
+
+def test_a_configuration_elsewhere_is_taken_before_and_after_the_command(
+    make_bookings: MakeBookings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bookings = make_bookings("b014")
+    monkeypatch.chdir(tmp_path)
+    path = str(bookings.folder / "deployguard.toml")
+    assert bookings.deployguard("--config", path, "history").code == 0
+    assert bookings.deployguard("history", "--config", path).code == 0
+    assert bookings.deployguard("history").code == 2
+
+
+def test_a_missing_variable_is_named(
+    make_bookings: MakeBookings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bookings = make_bookings("b014")
+    monkeypatch.delenv("DATABASE_URL")
+    answer = bookings.deployguard("status")
+    assert answer.code == 2
+    assert "DATABASE_URL" in answer.err
