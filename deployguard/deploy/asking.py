@@ -1,7 +1,7 @@
 """Before anything is taken back: say what would be lost, ask, and take an emergency backup."""
 
 from deployguard.deploy import names
-from deployguard.deploy.before import backup_evidence
+from deployguard.deploy.before import backup_evidence, release_evidence
 from deployguard.deploy.decision import downgrades, own_backup, restores
 from deployguard.deploy.run import Run, strings, text
 from deployguard.deploy.step import Evidence, Probed, Repeat, Settled
@@ -78,5 +78,5 @@ def takes_safety_net(run: Run) -> bool:
 
 
 def arm(run: Run) -> Evidence:
-    release = run.world.target.current()
-    return {"images": dict(release.images), "references": dict(release.references)}
+    """What runs now, at the last moment at which the rollback has changed nothing."""
+    return release_evidence(run)

@@ -20,6 +20,12 @@ _WAYS: Final[tuple[Step, ...]] = (
         applies=decision.stops_app,
     ),
     Step(
+        names.LOOK_AGAIN,
+        "Looking whether anybody wrote meanwhile",
+        undo.look_again,
+        applies=decision.is_automatic,
+    ),
+    Step(
         names.DOWNGRADE,
         "Downgrading the schema",
         undo.downgrade,

@@ -5,9 +5,16 @@ from deployguard.deploy import names
 from deployguard.deploy.facts import plan_evidence, schema_mark
 from deployguard.deploy.run import Run, strings, text
 from deployguard.deploy.step import Evidence, Probed, Repeat, Settled
-from deployguard.errors import ApprovalMissing, BackupFailed, Refused, UsageError
+from deployguard.errors import (
+    ApprovalMissing,
+    BackupFailed,
+    EnvironmentUnreachable,
+    Refused,
+    UsageError,
+)
 from deployguard.gate import Mode
 from deployguard.model import Allowed, Approval, BackupRecord, Decision, Denied, Json, Plan
+from deployguard.targets.base import UpdateFailed
 
 
 def armed(run: Run) -> bool:
@@ -189,13 +196,18 @@ def verify_backup(run: Run) -> Evidence:
     return {"id": name, "ok": True, "evidence": list(verification.evidence)}
 
 
+def release_evidence(run: Run) -> Evidence:
+    """What the application runs now."""
+    try:
+        release = run.world.target.current()
+    except UpdateFailed as error:  # it speaks of an update; nothing was updated here
+        raise EnvironmentUnreachable(error.message) from error
+    return {"images": dict(release.images), "references": dict(release.references)}
+
+
 def arm(run: Run) -> Evidence:
     """Write down how production is, at the last moment at which nothing has been changed."""
-    release = run.world.target.current()
-    evidence: Evidence = {
-        "images": dict(release.images),
-        "references": dict(release.references),
-    }
+    evidence = release_evidence(run)
     if not migrates(run):
         return evidence
     with run.world.database() as database:
@@ -207,7 +219,7 @@ def arm(run: Run) -> Evidence:
                 f"{', '.join(current) or 'no revision'} since the plan was made: somebody else migrates it.",
                 next_commands=(f"deployguard check --env {run.deploy.environment}",),
             )
-        evidence |= schema_mark(database)
+        evidence |= schema_mark(database, run.world.project.version_table)
         mark = run.noted(names.BACKUP).get("mark")
         if mark is not None:
             evidence["writes_before"] = run.world.writes_since(database, mark)

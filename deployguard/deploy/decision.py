@@ -4,8 +4,8 @@ from deployguard.deploy import names, rollback, situation
 from deployguard.deploy.change import has_target
 from deployguard.deploy.rollback import AppPhase, Choice, WayBack
 from deployguard.deploy.run import Run, listed, text
-from deployguard.deploy.step import Evidence
-from deployguard.errors import NeedsHuman, Refused, UsageError
+from deployguard.deploy.step import Evidence, PersonNeeded
+from deployguard.errors import Refused, UsageError
 from deployguard.model import BackupRecord
 from deployguard.state import Status
 
@@ -16,7 +16,7 @@ def decide(run: Run) -> Evidence:
     choice = rollback.choose(seen)
     run.note(names.DECIDE, situation=situation.evidence(seen), reasons=listed(choice.reasons))
     if choice.way is WayBack.NEEDS_HUMAN:
-        raise NeedsHuman(
+        raise PersonNeeded(
             f"No way back is safe without a person: {'; '.join(choice.reasons)}.",
             state=where(seen),
             next_commands=ways_by_hand(run, seen),
@@ -106,6 +106,11 @@ def downgrades(run: Run) -> bool:
 
 def changes_schema(run: Run) -> bool:
     return restores(run) or downgrades(run)
+
+
+def is_automatic(run: Run) -> bool:
+    """Whether the way rests on "nothing is lost" instead of on a person who has typed that it may be."""
+    return changes_schema(run) and run.done(names.CONFIRM) is None
 
 
 def stops_app(run: Run) -> bool:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from deployguard.deploy.run import Run
-from deployguard.deploy.step import Broken, Repeat, Settled, Step
-from deployguard.errors import DeployguardError, NeedsHuman
+from deployguard.deploy.step import Broken, PersonNeeded, Repeat, Settled, Step
+from deployguard.errors import DeployguardError
 from deployguard.state import EventKind, Status
 
 
@@ -74,7 +74,7 @@ def _settled(run: Run, step: Step) -> bool:
     if isinstance(answer, Broken):
         run.record(step.name, EventKind.FAILED, {"error": answer.reason})
         raise StepBroken(f"{step.title} went wrong: {answer.reason}.")
-    raise NeedsHuman(
+    raise PersonNeeded(
         f"What became of {step.title!r} is unclear: {answer.reason}.",
         state="Deployguard does not know what production is in; it changed nothing more.",
         next_commands=(

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -88,19 +89,37 @@ def applied(
     return tuple(revision for revision in revisions if revision.id in reached)
 
 
-def schema_mark(database: Database) -> Evidence:
+def schema_mark(database: Database, version_table: str) -> Evidence:
     """Where the schema and the writing stand: the catalogue's digest, the invalid indexes, the writes' mark."""
     return {
-        "catalogue": catalogue_digest(database.catalogue()),
+        "catalogue": catalogue_digest(database.catalogue(), version_table),
         "invalid": list(database.invalid_indexes()),
         "mark": database.writes_mark(),
     }
 
 
-def catalogue_digest(catalogue: Json) -> str:
-    """A text that is the same as long as the schema is."""
-    canonical = json.dumps(catalogue, sort_keys=True, separators=(",", ":"))
+def catalogue_digest(catalogue: Json, version_table: str) -> str:
+    """A text that is the same as long as the schema is; Alembic's own table does not count."""
+    canonical = json.dumps(_without(catalogue, version_table), sort_keys=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _without(catalogue: Json, version_table: str) -> Json:
+    """The catalogue without the version table, which the first migration makes even when it fails."""
+    if not isinstance(catalogue, dict):
+        return catalogue
+    made = re.compile(rf"""CREATE TABLE ["`\[]?{re.escape(version_table)}\b""", re.IGNORECASE)
+    statements, tables = catalogue.get("sql"), catalogue.get("tables")
+    kept: dict[str, Json] = dict(catalogue)
+    if isinstance(statements, list):
+        kept["sql"] = [text for text in statements if not made.match(str(text))]
+    if isinstance(tables, list):
+        kept["tables"] = [
+            table
+            for table in tables
+            if not (isinstance(table, dict) and table.get("name") == version_table)
+        ]
+    return kept
 
 
 def _revision(verdict: Verdict) -> Json:

@@ -34,6 +34,7 @@ class Situation:
     survivors: int | None = 0  # server processes that still work for the migration
     invalid: tuple[str, ...] = ()  # indexes that are invalid now and were not when the deploy armed
     app: AppPhase = AppPhase.UNTOUCHED
+    stoppable: bool = True  # deployguard can stop the application, so that nobody writes meanwhile
     expand_only: bool = False  # E: the old application works on the present schema
     lossless: bool | None = None  # L: the downgrade loses nothing now
     lossless_why: str = ""
@@ -60,6 +61,9 @@ class Choice:
         return self.way in (WayBack.DOWNGRADE, WayBack.RESTORE)
 
 
+_CANNOT_STOP = "deployguard cannot stop the application ([target] says no way to), so it may write while the data goes back"
+
+
 def choose(seen: Situation) -> Choice:
     """The way back that deployguard may take by itself. Order matters: the gentlest way that is proven safe."""
     app_back = seen.app is not AppPhase.UNTOUCHED
@@ -79,6 +83,9 @@ def choose(seen: Situation) -> Choice:
                 "the schema stays forward and no row is touched",
             ),
         )
+    if seen.lossless and not seen.invalid and app_back and not seen.stoppable:
+        # What it writes between the count and the downgrade would be lost.
+        return Choice(WayBack.NEEDS_HUMAN, app_back=False, reasons=(_CANNOT_STOP,))
     if seen.lossless and not seen.invalid:
         return Choice(
             WayBack.DOWNGRADE, app_back, (f"the downgrade loses nothing: {seen.lossless_why}",)
@@ -135,13 +142,15 @@ def _leftovers(seen: Situation, *, app_back: bool) -> Choice:
 def _restore(seen: Situation, *, app_back: bool, reasons: tuple[str, ...]) -> Choice:
     if seen.app is AppPhase.SERVED:
         return Choice(WayBack.NEEDS_HUMAN, app_back=False, reasons=reasons)
-    if seen.verified and seen.writes == 0:
+    if seen.verified and seen.writes == 0 and seen.stoppable:
         return Choice(
             WayBack.RESTORE,
             app_back,
             (*reasons, "nobody else has written since the backup, which was read back completely"),
         )
-    if not seen.verified:
+    if seen.verified and seen.writes == 0:
+        why = _CANNOT_STOP
+    elif not seen.verified:
         why = (
             f"backup {seen.backup} is not verified" if seen.backup else "this deploy took no backup"
         )

@@ -8,12 +8,12 @@ from deployguard.deploy.back import RECOVERY, ROLLBACK
 from deployguard.deploy.engine import Outcome
 from deployguard.deploy.run import DeployOptions, RollbackOptions, Run, options_document, text
 from deployguard.deploy.signals import orderly
+from deployguard.deploy.step import PersonNeeded
 from deployguard.deploy.steps import STEPS
 from deployguard.deploy.world import World
 from deployguard.errors import (
     DeployguardError,
     Interrupted,
-    NeedsHuman,
     RolledBack,
     UsageError,
 )
@@ -96,7 +96,7 @@ def _work(world: World, row: Deploy, way: Callable[[Run], Outcome]) -> Outcome:
             outcome = way(run)
         except KeyboardInterrupt:
             raise _interrupted(run) from None
-        except NeedsHuman as error:
+        except PersonNeeded as error:
             world.journal.set_status(row.id, Status.NEEDS_HUMAN, error.message)
             raise
     world.journal.set_status(row.id, outcome.status, outcome.summary)
@@ -106,7 +106,7 @@ def _work(world: World, row: Deploy, way: Callable[[Run], Outcome]) -> Outcome:
 def _forward(run: Run) -> Outcome:
     try:
         engine.perform(run, STEPS)
-    except (NeedsHuman, KeyboardInterrupt):
+    except (PersonNeeded, KeyboardInterrupt):
         raise
     except Exception as error:
         if not engine.armed(run, STEPS):
@@ -137,7 +137,7 @@ def _recover(run: Run, error: Exception) -> None:
     """A failure past the point of first change: find the way back, go it, and say so. Always raises."""
     try:
         engine.perform(run, RECOVERY)
-    except (NeedsHuman, KeyboardInterrupt):
+    except (PersonNeeded, KeyboardInterrupt):
         raise
     except Exception as second:
         raise _stuck(run, error, second) from second
@@ -154,7 +154,7 @@ def _recover(run: Run, error: Exception) -> None:
 def _roll_back(run: Run) -> Outcome:
     try:
         engine.perform(run, ROLLBACK)
-    except (NeedsHuman, KeyboardInterrupt):
+    except (PersonNeeded, KeyboardInterrupt):
         raise
     except Exception as error:
         if not engine.armed(run, ROLLBACK):
@@ -203,10 +203,10 @@ def _interrupted(run: Run) -> Interrupted:
     )
 
 
-def _stuck(run: Run, error: Exception, second: Exception) -> NeedsHuman:
+def _stuck(run: Run, error: Exception, second: Exception) -> PersonNeeded:
     """The way back itself failed."""
     first = "" if second is error else f" It was going back because: {words.first_line(error)}"
-    return NeedsHuman(
+    return PersonNeeded(
         f"The way back failed: {second}{first}",
         state=f"{words.last_step(run)}{words.stopped(run)} The lock, the backup and the previous release are kept.",
         next_commands=decision.ways_by_hand(run.subject),

@@ -44,10 +44,11 @@ def _measure(run: Run, database: Database, left: int, *, committed: bool) -> Sit
         planned=goal,
         now=now,
         known=done is not None,
-        schema_changed=catalogue_digest(database.catalogue()) != text(arm, "catalogue"),
+        schema_changed=_schema(run, database) != text(arm, "catalogue"),
         survivors=left,
         invalid=tuple(name for name in database.invalid_indexes() if name not in former),
         app=_phase(run, committed=committed),
+        stoppable=run.world.target.can_stop,
         expand_only=expand_only(done),
         lossless=loses,
         lossless_why=why,
@@ -55,6 +56,10 @@ def _measure(run: Run, database: Database, left: int, *, committed: bool) -> Sit
         backup=text(run.of(names.BACKUP), "id"),
         verified=run.of(names.VERIFY_BACKUP).get("ok") is True,
     )
+
+
+def _schema(run: Run, database: Database) -> str:
+    return catalogue_digest(database.catalogue(), run.world.project.version_table)
 
 
 def expand_only(done: Sequence[PlannedRevision] | None) -> bool:

@@ -4,12 +4,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+from deployguard.errors import NeedsHuman
 from deployguard.model import Json
 
 if TYPE_CHECKING:
     from deployguard.deploy.run import Run
 
 Evidence: TypeAlias = dict[str, Json]
+
+
+class PersonNeeded(NeedsHuman):
+    """The saga itself stops for a person. Any other NeedsHuman that a step meets is a failure like all others."""
 
 
 @dataclass(frozen=True, slots=True)

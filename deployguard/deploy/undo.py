@@ -1,10 +1,10 @@
 """The steps of the way back that act: stop, downgrade or restore, put the application back, look again."""
 
-from deployguard.deploy import migration, names
+from deployguard.deploy import migration, names, situation
 from deployguard.deploy.change import StepFailed, former_release
-from deployguard.deploy.decision import downgrades, own_backup, way
+from deployguard.deploy.decision import downgrades, own_backup, way, ways_by_hand
 from deployguard.deploy.run import Run, listed, mapping, strings, text
-from deployguard.deploy.step import Evidence, Probed
+from deployguard.deploy.step import Evidence, PersonNeeded, Probed
 from deployguard.errors import BackupFailed
 from deployguard.migrators.base import Job
 from deployguard.state import Status
@@ -26,6 +26,26 @@ def verify_again(run: Run) -> Evidence:
 def stop_app(run: Run) -> Evidence:
     run.world.target.stop()
     return {}
+
+
+def look_again(run: Run) -> Evidence:
+    """The application wrote until it was stopped: what the decision rests on must still hold."""
+    seen = situation.measure(run.subject)
+    holds = seen.lossless is True if downgrades(run) else seen.writes == 0
+    if not holds:
+        if run.done(names.STOP_APP) is not None:
+            run.world.target.start()
+        why = (
+            seen.lossless_why
+            if downgrades(run)
+            else f"{seen.writes} transaction(s) wrote meanwhile"
+        )
+        raise PersonNeeded(
+            f"The way back was stopped: {why}.",
+            state="The data was not touched. The application runs again as it was before the way back.",
+            next_commands=ways_by_hand(run.subject, seen),
+        )
+    return {"lossless": seen.lossless, "writes": seen.writes}
 
 
 def _destination(run: Run) -> str:

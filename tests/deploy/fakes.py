@@ -40,6 +40,7 @@ from deployguard.model import (
     Way,
 )
 from deployguard.state import DeployLock, EventKind, Journal
+from deployguard.targets.base import UpdateFailed
 from tests.deploy.plans import CREATE, plan, verdict
 
 NOW = datetime(2026, 2, 18, 10, 30, tzinfo=UTC)
@@ -314,6 +315,10 @@ class FakeMigrator:
 class FakeTarget:
     world: Production
 
+    @property
+    def can_stop(self) -> bool:
+        return self.world.says("stop") != "impossible"
+
     def preflight(self) -> None:
         if self.world.says("target") == "missing":
             raise DeployguardError("There is no Docker engine.")
@@ -327,13 +332,13 @@ class FakeTarget:
 
     def update(self, deploy: str) -> Release:
         if self.world.says("update") == "fails":
-            raise DeployguardError("The container does not start.")
+            raise UpdateFailed("The container does not start.")
         self._start(V2)
         return self.current()
 
     def put_back(self, release: Release, deploy: str) -> Release:
         if self.world.says("put_back") == "fails":
-            raise DeployguardError("The image is gone.")
+            raise UpdateFailed("The image is gone.")
         self._start(release.images["web"])
         return self.current()
 
@@ -346,12 +351,16 @@ class FakeTarget:
     def stop(self) -> None:
         if self.world["up"]:
             self.world.change("stop", up=False)
+        self.world.happen("stopped")
 
     def start(self) -> None:
         self._start(str(self.world["release"]))
 
     def running(self) -> bool:
         return bool(self.world["up"])
+
+    def stopped(self) -> bool:
+        return not self.world["up"]
 
 
 @dataclass

@@ -373,6 +373,30 @@ def test_a_critical_migration_under_an_unhealthy_application_is_restored(
     ]
 
 
+def test_a_write_between_the_decision_and_the_stop_is_not_lost(
+    tmp_path: Path, production: Production
+) -> None:
+    world = make_world(tmp_path, pending=critical())
+    options = approved(world)
+    production.script(sick=[V2], when={"stopped": {"writes": 1, "rows": {"rooms": 4}}})
+    with pytest.raises(NeedsHuman, match="wrote meanwhile"):
+        saga.deploy(world, options)
+    assert production["rows"] == {"rooms": 4}
+    assert production["up"] is True
+    assert "restore" not in production.effects()
+
+
+def test_data_is_not_taken_back_under_an_application_that_cannot_be_stopped(
+    tmp_path: Path, production: Production
+) -> None:
+    world = make_world(tmp_path, pending=critical())
+    options = approved(world)
+    production.script(sick=[V2], stop="impossible")
+    with pytest.raises(NeedsHuman, match="cannot stop the application"):
+        saga.deploy(world, options)
+    assert "restore" not in production.effects()
+
+
 def test_an_application_that_does_not_start_is_put_back(
     world: World, production: Production
 ) -> None:

@@ -153,7 +153,14 @@ WAYS_BACK = {
 def reached(way: str) -> list[tuple[str, str]]:
     """The points that a deploy which goes back this way passes."""
     skipped = {
-        "application only": {"verify-again", "stop-app", "downgrade", "restore", "schema-back"},
+        "application only": {
+            "verify-again",
+            "stop-app",
+            "look-again",
+            "downgrade",
+            "restore",
+            "schema-back",
+        },
         "downgrade": {"verify-again", "restore"},
         "restore": {"downgrade"},
     }[way]
@@ -194,7 +201,7 @@ ROLLBACKS = {
 def rollback_points(way: str) -> list[tuple[str, str]]:
     skipped = {
         "downgrade": {"verify-again", "restore", "confirm"},
-        "restore": {"downgrade", "safety-net"},
+        "restore": {"downgrade", "safety-net", "look-again"},
     }[way]
     return [(step, point) for step, point in points(ROLLBACK) if step not in skipped]
 

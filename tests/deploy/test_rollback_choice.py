@@ -22,8 +22,9 @@ EVERY = [
         writes=writes,
         backup="backup-1",
         verified=verified,
+        stoppable=stoppable,
     )
-    for now, known, changed, survivors, invalid, app, expand, lossless, writes, verified in itertools.product(
+    for now, known, changed, survivors, invalid, app, expand, lossless, writes, verified, stoppable in itertools.product(
         (None, BEFORE, HALF, AFTER),
         (True, False),
         (True, False, None),
@@ -33,6 +34,7 @@ EVERY = [
         (True, False),
         (True, False, None),
         (0, 1, None),
+        (True, False),
         (True, False),
     )
 ]
@@ -64,6 +66,15 @@ def test_a_downgrade_is_never_chosen_unless_it_is_known_to_lose_nothing() -> Non
         if choose(seen).way is WayBack.DOWNGRADE:
             assert seen.lossless is True, seen
             assert seen.moved, seen
+
+
+def test_data_never_goes_back_under_an_application_that_cannot_be_stopped() -> None:
+    for seen in EVERY:
+        if seen.stoppable:
+            continue
+        way = choose(seen).way
+        assert way is not WayBack.RESTORE, seen
+        assert way is not WayBack.DOWNGRADE or seen.app is AppPhase.UNTOUCHED, seen
 
 
 def test_the_old_application_is_never_left_on_a_schema_that_it_may_not_work_on() -> None:

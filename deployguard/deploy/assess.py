@@ -1,0 +1,177 @@
+"""What is pending and how dangerous it is: read, judge, plan; with a database, from a revision, or from git alone."""
+
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from deployguard import gate
+from deployguard.config import Config, DatabaseUrl, Environment, resolve_url
+from deployguard.errors import UsageError
+from deployguard.model import Facts, Json, Plan
+
+if TYPE_CHECKING:
+    from deployguard.database import Database
+    from deployguard.revisions.graph import Graph
+    from deployguard.revisions.launcher import Launcher
+    from deployguard.revisions.reader import ProjectSource, Reading
+
+
+@dataclass(frozen=True, slots=True)
+class _Basis:
+    """Against what the pending revisions are read and judged."""
+
+    dialect: str
+    url: DatabaseUrl  # a dummy: it leads nowhere
+    facts: Facts
+    current: tuple[str, ...] = ()
+    catalogue: Json = None
+    only: frozenset[str] | None = None
+    target: str = "no database"
+    identity: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def assess(
+    config: Config, environment: Environment, environ: Mapping[str, str], database: "Database"
+) -> Plan:
+    """The plan against the database. Raises UsageError and EnvironmentUnreachable."""
+    url = resolve_url(environment, environ)
+    basis = _Basis(
+        dialect=url.dialect,
+        url=url.dummy(),
+        facts=database.facts(),
+        current=database.current_revisions(config.project.version_table),
+        catalogue=database.catalogue(),
+        target=url.display(),
+        identity=database.identity(),
+    )
+    return _plan(config, environment, environ, basis)
+
+
+def assess_from(
+    config: Config, environment: Environment, environ: Mapping[str, str], revision: str
+) -> Plan:
+    """The plan for a database that is at ``revision`` ("base" is an empty one), without asking any."""
+    basis = _without_database(config, environment, environ)
+    current = () if revision == "base" else tuple(revision.split(","))
+    note = f"No database was asked: sizes and times are unknown, {revision} was taken for its revision."
+    return _plan(config, environment, environ, replace(basis, current=current, notes=(note,)))
+
+
+def assess_since(
+    config: Config, environment: Environment, environ: Mapping[str, str], git_ref: str
+) -> Plan:
+    """The plan for the revisions that the working tree adds since it left ``git_ref``, without any database."""
+    from deployguard.revisions.graph import load
+    from deployguard.revisions.since import since
+
+    project = config.project
+    graph = load(config.directory, project.alembic_ini, project.section)
+    added = since(graph, config.directory, git_ref)
+    # What a database that has everything else is at: where the new revisions hang on.
+    current = after((), [name for name in graph.ordered() if name not in added.added], graph)
+    basis = _without_database(config, environment, environ)
+    note = f"No database was asked: sizes and times are unknown. Pending is what was added since {git_ref}."
+    return _plan(
+        config,
+        environment,
+        environ,
+        replace(basis, current=current, only=added.added, notes=(note, *added.notes)),
+    )
+
+
+def after(current: Iterable[str], names: Iterable[str], graph: "Graph") -> tuple[str, ...]:
+    """What the version table holds after ``names`` ran: each takes the rows of what it needs."""
+    rows = set(current)
+    for name in names:
+        if name in graph.nodes:  # else the project's own command knows it from elsewhere
+            rows.difference_update(graph.above(name))
+        rows.add(name)
+    return tuple(sorted(rows))
+
+
+def upgrade_target(command: tuple[str, ...]) -> str:
+    """Where the configured command upgrades to: the word after ``upgrade``; "head" when it names none."""
+    words = command[command.index("upgrade") + 1 :] if "upgrade" in command else ()
+    return next((word for word in words if not word.startswith("-")), "head")
+
+
+def _without_database(
+    config: Config, environment: Environment, environ: Mapping[str, str]
+) -> _Basis:
+    try:
+        url = resolve_url(environment, environ).dummy()
+    except UsageError:  # in a pull request the URL is somebody else's secret
+        url = DatabaseUrl(config.project.dialect, database=config.project.name).dummy()
+    return _Basis(dialect=url.dialect, url=url, facts=Facts(url.dialect))
+
+
+def _plan(
+    config: Config, environment: Environment, environ: Mapping[str, str], basis: _Basis
+) -> Plan:
+    from deployguard import rules
+    from deployguard.revisions.graph import load
+
+    project = config.project
+    graph = load(config.directory, project.alembic_ini, project.section)
+    reading = _read(config, environment, environ, basis)
+    verdicts = tuple(rules.judge(reading.revisions, basis.facts))
+    return gate.make_plan(
+        environment=environment.name,
+        target=basis.target,
+        identity=basis.identity,
+        dialect=basis.dialect,
+        current=basis.current,
+        heads=after(basis.current, [r.id for r in reading.revisions], graph),
+        verdicts=verdicts,
+        answers=rules.answers(verdicts),
+        policy=environment.policy,
+        notes=(*basis.notes, *reading.notes),
+    )
+
+
+def _read(
+    config: Config, environment: Environment, environ: Mapping[str, str], basis: _Basis
+) -> "Reading":
+    from deployguard.revisions.reader import ReadRequest, read
+
+    request = ReadRequest(
+        dialect=basis.dialect,
+        url=basis.url.raw,
+        url_env=environment.database.url_env,
+        current=basis.current,
+        target=upgrade_target(environment.migrate.command),
+        catalogue=basis.catalogue,
+        only=basis.only,
+    )
+    return read(project_source(config, environment), request, environ=environ)
+
+
+def project_source(config: Config, environment: Environment) -> "ProjectSource":
+    """How this environment's revisions are read."""
+    from deployguard.revisions.reader import ProjectSource
+
+    return ProjectSource(
+        directory=config.directory,
+        alembic_ini=config.project.alembic_ini,
+        section=config.project.section,
+        command=environment.migrate.command,
+        pass_environment=environment.read.pass_environment,
+        launcher=_launcher(environment),
+        timeout=environment.read.timeout,
+    )
+
+
+def _launcher(environment: Environment) -> "Launcher":
+    from deployguard.revisions.launcher import Compose, Local
+
+    read, migrate = environment.read, environment.migrate
+    where = migrate.runner if read.where == "auto" else read.where
+    if where == "local":
+        return Local(read.python or (sys.executable,))
+    from deployguard.containers import compose_argv
+
+    compose = tuple(compose_argv(environment.target))
+    python = read.python[0] if read.python else "python"
+    return Compose(compose, migrate.service, migrate.profile, python)

@@ -1,0 +1,210 @@
+"""Makes the saga's World from the configuration: the one place that knows which room implements what."""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deployguard.config import Config, DatabaseUrl, Environment, resolve_url
+from deployguard.deploy.reporter import Reporter
+from deployguard.deploy.world import World
+from deployguard.errors import EnvironmentUnreachable, UsageError
+from deployguard.model import BackupRecord, Health, HealthSample, Plan
+from deployguard.process import Completed, Redactor, run
+from deployguard.state import DeployLock, Journal
+
+if TYPE_CHECKING:
+    from deployguard.backups import Site
+    from deployguard.containers import Engine
+    from deployguard.database import Database
+
+JOURNAL = "journal.db"
+
+
+def journal_path(config: Config) -> Path:
+    """Where the journal of a project is kept."""
+    return config.state_directory / JOURNAL
+
+
+def wire(
+    config: Config,
+    environment: Environment,
+    *,
+    reporter: Reporter,
+    by: str,
+    environ: Mapping[str, str] | None = None,
+) -> World:
+    """The collaborators of one environment. Nothing is dialled or started; raises UsageError for a bad URL."""
+    from deployguard import backups, migrators, targets
+    from deployguard.containers import Engine
+
+    around = _Surroundings(
+        config, environment, dict(os.environ if environ is None else environ), reporter, Engine()
+    )
+    site = around.site()
+    store = backups.store(site)
+    settings = (config, environment, around.environ, around.redact, around.engine)
+    return World(
+        project=config.project,
+        environment=environment,
+        config_path=config.path,
+        state=config.state_directory,
+        by=by,
+        journal=Journal(journal_path(config), clock=_now, redact=around.redact),
+        lock=DeployLock(config.state_directory, environment.name),
+        reporter=reporter,
+        assess=around.assess,
+        database=around.database,
+        backups=store,
+        migrator=migrators.make(migrators.Setting(*settings)),
+        target=targets.make(targets.Setting(*settings, reporter.progress)),
+        poll_health=around.poll_health,
+        take_backup=lambda reason, deploy: store.take(
+            backups.BackupRequest(reason, deploy or None, around.git_commit())
+        ),
+        find_backup=lambda reason, deploy: _find_backup(site, reason, deploy),
+        sweep_backups=lambda: _sweep(site.folder),
+        redact=around.redact,
+        clock=_now,
+        sleep=time.sleep,
+    )
+
+
+@dataclass
+class _Surroundings:
+    """The environment's outside world, asked only when a step asks."""
+
+    config: Config
+    environment: Environment
+    environ: dict[str, str]
+    reporter: Reporter
+    engine: "Engine"
+    url: DatabaseUrl = field(init=False)
+    redact: Redactor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.url = resolve_url(self.environment, self.environ)
+        self.redact = Redactor(self.url.secrets())
+
+    def database(self) -> "Database":
+        from deployguard.database import connect
+
+        return connect(self.url, directory=self.config.directory, address=self.address)
+
+    def assess(self) -> Plan:
+        from deployguard.deploy.assess import assess
+
+        with self.database() as database:
+            return assess(self.config, self.environment, self.environ, database)
+
+    def address(self, host: str, port: int) -> tuple[str, int] | None:
+        """Where a host answers that only Docker knows; None as well where there is no engine."""
+        from deployguard.containers import find_address
+
+        try:
+            self.engine.ping()
+        except EnvironmentUnreachable:
+            if self._in_compose:
+                raise
+            return None  # then the database's own error is the one to show
+        return find_address(self.engine, host, port, self._project)
+
+    def site(self) -> "Site":
+        from deployguard.backups import Site
+
+        return Site(
+            url=self.url,
+            directory=self.config.directory,
+            project=self.config.project.name,
+            environment=self.environment.name,
+            config=self.environment.backup,
+            version_table=self.config.project.version_table,
+            address=self.address,
+            inside=self.inside if self.url.dialect == "postgresql" else None,
+            environ=self.environ,
+            say=self.reporter.progress,
+        )
+
+    def inside(
+        self,
+        argv: tuple[str, ...],
+        *,
+        environment: Mapping[str, str] | None = None,
+        stdin_path: Path | None = None,
+        stdout_path: Path | None = None,
+        timeout: float | None = None,
+        redact: Redactor | None = None,
+    ) -> Completed:
+        """Run a program in the database's container; without one it is "not found", as in a shell."""
+        from deployguard.containers import find_container
+
+        try:
+            found = find_container(self.engine, self.url.host, self._project)
+        except (EnvironmentUnreachable, UsageError):
+            found = None
+        if found is None:
+            return Completed(127, "", "the database runs in no container of this machine", 0.0)
+        return self.engine.exec(
+            found.name,
+            argv,
+            environment=environment,
+            stdin_path=stdin_path,
+            stdout_path=stdout_path,
+            timeout=timeout,
+            redact=redact,
+        )
+
+    def poll_health(self, on_sample: Callable[[HealthSample], None]) -> Health:
+        from deployguard import health
+
+        return health.poll(self.environment.health, on_sample=on_sample)
+
+    def git_commit(self) -> str | None:
+        """The commit that is checked out where the project lies; None where that is no git repository."""
+        try:
+            done = run(
+                ["git", "-C", str(self.config.directory), "rev-parse", "HEAD"],
+                env=self.environ,
+                timeout=20,
+            )
+        except EnvironmentUnreachable:
+            return None
+        return done.stdout.strip() if done.ok else None
+
+    @property
+    def _in_compose(self) -> bool:
+        kinds = (self.environment.target.kind, self.environment.migrate.runner)
+        return "compose" in kinds
+
+    @cached_property
+    def _project(self) -> str | None:
+        """The compose project that the database belongs to; None where none is configured."""
+        from deployguard.containers import Compose
+
+        target = self.environment.target
+        if not self._in_compose:
+            return None
+        if target.project_name:
+            return target.project_name
+        return Compose(target, self.config.directory, self.environ, self.redact).project().name
+
+
+def _find_backup(site: "Site", reason: str, deploy: str) -> BackupRecord | None:
+    from deployguard import backups
+
+    records = backups.listing(site.folder, site.environment).records
+    return next((r for r in records if r.deploy == deploy and r.reason == reason), None)
+
+
+def _sweep(folder: Path) -> None:
+    from deployguard import backups
+
+    backups.sweep(folder)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
