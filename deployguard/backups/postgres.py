@@ -20,7 +20,7 @@ from deployguard.backups.base import (
 )
 from deployguard.database import libpq
 from deployguard.database.postgresql import PostgresDatabase
-from deployguard.database.snapshot import Instant, data_bytes, exported
+from deployguard.database.snapshot import Instant, exported
 from deployguard.errors import BackupFailed, EnvironmentUnreachable
 from deployguard.model import BackupRecord, Json, Restored, Verification
 from deployguard.process import Completed, Redactor
@@ -61,8 +61,9 @@ class PostgresBackups:
         self.sweep()
         with self.database() as database:
             tools = pgtools.choose(self.site, database.server_version[0], "The server")
-            half = data_bytes(database) // 2  # dumps are compressed
-            size = room.expected(self.site, database.name, database.size(), half)
+            now = database.size()
+            # the first time: a dump is compressed, and has no indexes
+            size = room.expected(self.site, database.name, now, otherwise=now // 2)
         room.need(self.site.folder, size, "the backup")
         return tools
 

@@ -115,6 +115,7 @@ def _fill(
 
     needed = max(maintenance.version[0], dumped_by(record))
     tools = pgtools.choose(store.site, needed, "The server or the backup")
+    strict = pgtools.understood(tools, maintenance.version[0])
     dump: Path = store.site.folder / record.folder / DATA
     with _opened(store, fresh) as database:
         done = pgtools.execute(
@@ -122,8 +123,9 @@ def _fill(
             pgtools.restore_argv(
                 tools.program("pg_restore"),
                 fresh,
-                1 if tools.inside else jobs(),
+                jobs() if strict and not tools.inside else 1,
                 "" if tools.inside else str(dump),
+                strict=strict,
             ),
             environment(store.site, database, tools, APPLICATION),
             redact=store.redact,
@@ -131,7 +133,7 @@ def _fill(
             say=telling(say),
             stdin_path=dump if tools.inside else None,
         )
-        if not done.ok:
+        if not pgtools.restored(done, strict=strict):
             said = [line for line in done.stderr.splitlines() if "error:" in line]
             raise BackupFailed(
                 f"pg_restore {tools.version} failed: {(said or [done.why()])[0].rstrip('.')}.",

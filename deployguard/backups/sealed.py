@@ -71,7 +71,13 @@ def drafting(directory: Path, identifier: str) -> Iterator[Draft]:
 
 def seal(draft: Draft, record: BackupRecord) -> BackupRecord:
     """Make the draft a backup: folder in place, then the manifest. What it returns has survived a power cut."""
-    sealed = replace(record, id=draft.id, folder=draft.id, files=dict(draft.files))
+    sealed = replace(
+        record,
+        id=draft.id,
+        folder=draft.id,
+        files=dict(draft.files),
+        seconds=round(record.seconds, 3),
+    )
     final = draft.folder.with_name(draft.id)
     flush(draft.folder)
     draft.folder.rename(final)
@@ -113,7 +119,7 @@ def encode(record: BackupRecord) -> bytes:
         },
         "revision": list(record.revision),
         "counts": dict(record.counts),
-        "seconds": round(record.seconds, 3),
+        "seconds": record.seconds,
         "reason": record.reason,
         "deploy": record.deploy,
         "git_commit": record.git_commit,

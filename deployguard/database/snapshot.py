@@ -17,10 +17,6 @@ _STATE: Final = b"""
 SELECT pg_export_snapshot(), pg_database_size(current_database()), current_setting('server_version'),
   CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END::text"""
 _SEQUENCES: Final = b"SELECT schemaname, sequencename, last_value FROM pg_sequences ORDER BY 1, 2"
-_DATA: Final = b"""
-SELECT coalesce(sum(pg_table_size(c.oid)), 0)::bigint FROM pg_class c
-JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'm') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +100,3 @@ def _revision(cursor: Cursor[Row], version_table: str) -> tuple[str, ...]:
             return tuple(sorted(str(row[0]) for row in cursor.execute(query).fetchall()))
     except psycopg.errors.UndefinedTable:
         return ()
-
-
-def data_bytes(database: PostgresDatabase) -> int:
-    """Bytes of all tables without their indexes: an upper bound for what a dump has to read."""
-    return int(database.session.rows(_DATA.decode())[0][0])

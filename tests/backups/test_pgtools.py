@@ -1,0 +1,156 @@
+"""Argv by equality: what the programs are told, and that no connection is in it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from deployguard.backups import Site, pgtools
+from deployguard.config import BackupConfig, parse_url
+from deployguard.errors import EnvironmentUnreachable
+from deployguard.process import Completed, Redactor
+
+
+def test_argv_holds_no_connection() -> None:
+    assert pgtools.dump_argv("/bin/pg_dump", "00000003-00000002-1") == [
+        "/bin/pg_dump",
+        "--format=custom",
+        "--snapshot=00000003-00000002-1",
+        "--lock-wait-timeout=60000",
+        "--no-password",
+        "--verbose",
+    ]
+    assert pgtools.read_argv("pg_restore", "/b/x.dump") == [
+        "pg_restore",
+        "--file=/dev/null",
+        "/b/x.dump",
+    ]
+    assert pgtools.read_argv("pg_restore", "") == ["pg_restore", "--file=/dev/null"]
+    assert pgtools.contents_argv("pg_restore", "/b/x.dump") == [
+        "pg_restore",
+        "--list",
+        "/b/x.dump",
+    ]
+    assert pgtools.restore_argv("pg_restore", "new", 4, "/b/x.dump") == [
+        "pg_restore",
+        "--dbname=new",
+        "--exit-on-error",
+        "--no-password",
+        "--verbose",
+        "--jobs=4",
+        "/b/x.dump",
+    ]
+    assert "--jobs=1" not in pgtools.restore_argv("pg_restore", "new", 1, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "major", "version"),
+    [
+        ("pg_dump (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)", 15, "15.14"),
+        ("pg_dump (PostgreSQL) 18.0", 18, "18.0"),
+        ("pg_dump (PostgreSQL) 19beta1", 19, "19beta1"),
+    ],
+)
+def test_versions_are_read(text: str, major: int, version: str) -> None:
+    found = pgtools.parse_version(text, Path("/bin"), None)
+    assert found is not None
+    assert (found.major, found.version) == (major, version)
+    assert pgtools.parse_version("something else", Path("/bin"), None) is None
+
+
+def fake(folder: Path, major: int) -> Path:
+    """A folder with programs that only know their version."""
+    folder.mkdir()
+    for name in ("pg_dump", "pg_restore"):
+        (folder / name).write_text(f"#!/bin/sh\necho '{name} (PostgreSQL) {major}.1'\n")
+        (folder / name).chmod(0o755)
+    return folder
+
+
+class Container:
+    """A database's container with tools of one version."""
+
+    def __init__(self, major: int) -> None:
+        self.major = major
+
+    def __call__(
+        self,
+        argv: tuple[str, ...],
+        *,
+        environment: Mapping[str, str] | None = None,
+        stdin_path: Path | None = None,
+        stdout_path: Path | None = None,
+        timeout: float | None = None,
+        redact: Redactor | None = None,
+    ) -> Completed:
+        return Completed(0, f"pg_dump (PostgreSQL) {self.major}.3\n", "", 0.1)
+
+
+def site(
+    tmp_path: Path, *, pg_bin: str = "", path: str = "", inside: Container | None = None
+) -> Site:
+    return Site(
+        url=parse_url("postgresql://u:p@h/d", "x"),
+        directory=tmp_path,
+        project="p",
+        environment="e",
+        config=BackupConfig(pg_bin=pg_bin),
+        inside=inside,
+        environ={"PATH": path},
+    )
+
+
+@pytest.fixture(autouse=True)
+def no_system_folders(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pgtools, "SYSTEM", ())
+
+
+def test_the_same_version_wins_then_the_container_then_a_newer_one(tmp_path: Path) -> None:
+    old, new = fake(tmp_path / "15", 15), fake(tmp_path / "18", 18)
+    exact = pgtools.choose(site(tmp_path, path=str(old), inside=Container(15)), 15, "The server")
+    assert (exact.major, exact.bin, exact.inside) == (15, old, None)
+    contained = pgtools.choose(
+        site(tmp_path, path=str(new), inside=Container(16)), 16, "The server"
+    )
+    assert (contained.major, contained.bin) == (16, None)
+    assert contained.program("pg_dump") == "pg_dump"
+    newer = pgtools.choose(site(tmp_path, path=str(new)), 16, "The server")
+    assert (newer.major, newer.program("pg_dump")) == (18, str(new / "pg_dump"))
+    assert pgtools.choose(site(tmp_path, pg_bin="15"), 15, "x").bin == old
+
+
+def test_too_old_is_one_error_that_names_both_versions(tmp_path: Path) -> None:
+    old = fake(tmp_path / "15", 15)
+    with pytest.raises(EnvironmentUnreachable, match=r"PostgreSQL 16.*found: 15\.1 in"):
+        pgtools.choose(site(tmp_path, path=str(old), inside=Container(14)), 16, "The server")
+    with pytest.raises(EnvironmentUnreachable, match="found: none"):
+        pgtools.choose(site(tmp_path), 16, "The server")
+    with pytest.raises(EnvironmentUnreachable, match="there is no pg_dump in"):
+        pgtools.choose(site(tmp_path, pg_bin="nowhere"), 16, "The server")
+
+
+TIMEOUT_SET = """pg_restore: connecting to database for restore
+pg_restore: error: could not execute query: ERROR:  unrecognized configuration parameter "transaction_timeout"
+Command was: SET transaction_timeout = 0;
+pg_restore: creating TABLE "public.t"
+"""
+
+
+def test_a_restore_that_was_not_strict_may_only_fail_to_set_what_the_server_does_not_know() -> None:
+    def done(stderr: str, code: int = 1, *, timed_out: bool = False) -> bool:
+        return pgtools.restored(Completed(code, "", stderr, 1.0, timed_out), strict=False)
+
+    tail = "pg_restore: warning: errors ignored on restore: {}\n"
+    assert done("", 0)
+    assert done(TIMEOUT_SET + tail.format(1))
+    assert done(TIMEOUT_SET * 2 + tail.format(2))
+    assert not done(TIMEOUT_SET + tail.format(2))
+    assert not done(TIMEOUT_SET)
+    assert not done("")
+    assert not done(TIMEOUT_SET + tail.format(1), timed_out=True)
+    assert not done(TIMEOUT_SET + tail.format(1), code=-9)
+    other = (
+        TIMEOUT_SET + "pg_restore: error: could not execute query: ERROR:  x\nCommand was: CREATE\n"
+    )
+    assert not done(other + tail.format(2))
+    assert not pgtools.restored(Completed(1, "", TIMEOUT_SET + tail.format(1), 1.0), strict=True)
