@@ -1,14 +1,25 @@
 """What the text of a revision shows, function by function, whether or not it could be run."""
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from deployguard.model import Body
 
-_WRITING_TEXT = ("insert ", "update ", "delete ", "merge ", "copy ", "truncate ", "replace into ")
+# SQL that changes rows, also when the rest of it is put together later.
+_WRITING = re.compile(
+    r"""^\s*(?:--[^\n]*\n\s*)*
+    (?: (insert)\s+(?:into|or|overwrite)\b | (update)\s+(?:only\s+)?[^\s]*\s*(?:(?:as\s+)?\w+\s+)?set\b
+      | (update)\s*$ | (delete)\s+from\b | (merge)\s+into\b | (replace)\s+into\b | (truncate)\b
+      | (copy)\s+\S+.*\sfrom\b | with\s.*\b(insert|update|delete|merge)\s+(?:into|from|\S+\s+set)\b )""",
+    re.IGNORECASE | re.VERBOSE | re.DOTALL,
+)
 _CONSTRUCTS = {"insert": "insert", "update": "update", "delete": "delete", "bulk_insert": "insert"}
+_CLOCK_MODULES = {"datetime", "time", "pendulum", "arrow", "date"}
 _SESSION = {
+    "commit",
+    "flush",
     "add",
     "add_all",
     "merge",
@@ -83,11 +94,11 @@ class FunctionFeatures:
     body: Body = Body.MISSING
     line: int = 0
     writes: tuple[Site, ...] = ()
-    reads: tuple[Site, ...] = ()
     inspects: tuple[Site, ...] = ()
     loops: tuple[Site, ...] = ()  # over the result of a query
     external: tuple[Site, ...] = ()
     helper: str = ""
+    helper_line: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,19 +159,19 @@ def _function(module: _Module, name: str, application: set[str]) -> FunctionFeat
             return FunctionFeatures(Body.PRESENT, 0, helper=f"{module.imported[name]}.{name}")
         return FunctionFeatures()
     body = _body(node)
-    reached = _reached(module, node)
     found = _Finder(module)
-    for function in reached:
+    for function in _reached(module, node):
         found.look(function)
+    helper, helper_line = _helper(module, node, application) if body is Body.PRESENT else ("", 0)
     return FunctionFeatures(
         body,
         node.lineno,
-        tuple(found.writes),
-        tuple(found.reads),
-        tuple(found.inspects),
-        tuple(found.loops),
-        tuple(found.external),
-        _helper(module, node, application) if body is Body.PRESENT else "",
+        writes=found.sites("writes"),
+        inspects=found.sites("inspects"),
+        loops=found.sites("loops"),
+        external=found.sites("external"),
+        helper=helper,
+        helper_line=helper_line,
     )
 
 
@@ -188,7 +199,8 @@ def _does_nothing(statement: ast.stmt) -> bool:
 
 def _helper(
     module: _Module, node: ast.FunctionDef | ast.AsyncFunctionDef, application: set[str]
-) -> str:
+) -> tuple[str, int]:
+    """The function that the body does nothing but call, and where; ("", 0) when it does more."""
     statements = [statement for statement in node.body if not _does_nothing(statement)]
     calls = [
         statement.value
@@ -196,11 +208,10 @@ def _helper(
         if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call)
     ]
     if not calls or len(calls) != len(statements):
-        return ""
-    roots = [_root(call.func) for call in calls]
-    if all(module.imported.get(root, "") in application for root in roots):
-        return ast.unparse(calls[0].func)
-    return ""
+        return "", 0
+    if all(module.imported.get(_root(call.func), "") in application for call in calls):
+        return ast.unparse(calls[0].func), calls[0].lineno
+    return "", 0
 
 
 def _reached(
@@ -218,68 +229,76 @@ def _reached(
 
 
 class _Finder:
-    """Collects the places that matter in a function."""
+    """Collects the places that matter in a function; each is the whole statement around what was found."""
 
     def __init__(self, module: _Module) -> None:
         self.module = module
-        self.writes: list[Site] = []
-        self.reads: list[Site] = []
-        self.inspects: list[Site] = []
-        self.loops: list[Site] = []
-        self.external: list[Site] = []
+        self.found: dict[str, dict[tuple[int, str], Site]] = {}
+        self.sessions: set[str] = {"session"}
+        self.results: set[str] = set()
 
-    def look(self, function: ast.AST) -> None:
+    def sites(self, kind: str) -> tuple[Site, ...]:
+        """The places of one kind, in order."""
+        return tuple(self.found.get(kind, {}).values())
+
+    def look(self, function: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         """Go through one function."""
+        self._names(function)
         values = {id(node) for node in _row_values(function)}
+        documentation = {
+            id(node.value) for node in ast.walk(function) if isinstance(node, ast.Expr)
+        }
+        for statement, end, nodes in _statements(function.body):
+            for node in nodes:
+                if id(node) not in documentation or not isinstance(node, ast.Constant):
+                    self._node(node, statement.lineno, end, is_value=id(node) in values)
+            if isinstance(statement, ast.For | ast.AsyncFor) and self._queries(statement.iter):
+                self._add("loops", Site(statement.lineno, end, "for"))
+
+    def _names(self, function: ast.AST) -> None:
+        """Which names are sessions, and which hold the result of a query."""
         for node in ast.walk(function):
-            if isinstance(node, ast.Call):
-                self._call(node, is_value=id(node) in values)
-            elif isinstance(node, ast.For | ast.AsyncFor):
-                if _queries(node.iter):
-                    self.loops.append(_site(node, "for"))
-            elif isinstance(node, ast.Attribute) and node.attr == "environ":
-                self.external.append(_site(node, "the environment"))
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                self._text(node, node.value)
+            targets: list[ast.expr] = []
+            value: ast.expr | None = None
+            if isinstance(node, ast.Assign):
+                targets, value = node.targets, node.value
+            elif isinstance(node, ast.withitem) and node.optional_vars is not None:
+                targets, value = [node.optional_vars], node.context_expr
+            if value is None:
+                continue
+            names = {target.id for target in targets if isinstance(target, ast.Name)}
+            calls = [_called(call) for call in ast.walk(value) if isinstance(call, ast.Call)]
+            if any("session" in call.lower() for call in calls):
+                self.sessions |= names
+            if {"execute", "query", *_RESULTS} & set(calls):
+                self.results |= names
 
-    def _text(self, node: ast.AST, text: str) -> None:
-        for part in text.split(";"):
-            start = part.strip().lower()
-            verb = next((verb for verb in _WRITING_TEXT if start.startswith(verb)), "")
-            if verb and len(start.split()) > 2:
-                self.writes.append(_site(node, verb.split()[0]))
-            elif start.startswith("with ") and any(
-                f" {verb}" in start for verb in ("insert ", "update ", "delete ")
-            ):
-                self.writes.append(_site(node, "insert"))
-            elif start.startswith("select "):
-                self.reads.append(_site(node, "select"))
+    def _add(self, kind: str, site: Site) -> None:
+        self.found.setdefault(kind, {}).setdefault((site.line, site.what), site)
 
-    def _call(self, node: ast.Call, *, is_value: bool) -> None:
+    def _node(self, node: ast.AST, line: int, end: int, *, is_value: bool) -> None:
+        if isinstance(node, ast.Call):
+            for kind, what in self._call(node, is_value=is_value):
+                self._add(kind, Site(line, end, what))
+        elif isinstance(node, ast.Attribute) and node.attr == "environ":
+            self._add("external", Site(line, end, "the environment"))
+        else:
+            for verb in _verbs(_text(node)):
+                self._add("writes", Site(line, end, verb))
+
+    def _call(self, node: ast.Call, *, is_value: bool) -> Iterator[tuple[str, str]]:
         name, root = _called(node), _root(node.func)
         origin = self.module.imported.get(root, "").split(".")[0]
         if name in _CONSTRUCTS and self._builds_statement(node, name):
-            self.writes.append(_site(node, _CONSTRUCTS[name]))
-        elif (
-            isinstance(node.func, ast.Attribute) and name in _SESSION and "session" in root.lower()
-        ) or (
-            isinstance(node.func, ast.Attribute) and name == "commit" and "session" in root.lower()
-        ):
-            self.writes.append(_site(node, "session"))
-        elif name in {"select", "query"}:
-            self.reads.append(_site(node, "select"))
+            yield "writes", _CONSTRUCTS[name]
+        elif name in _SESSION and isinstance(node.func, ast.Attribute) and root in self.sessions:
+            yield "writes", "session"
         if name in _INSPECTOR:
-            self.inspects.append(_site(node, name))
-        if origin in _OUTSIDE_MODULES:
-            self.external.append(_site(node, origin))
-        elif name in _OUTSIDE_CALLS:
-            self.external.append(_site(node, name))
-        elif (
-            name in _CLOCK
-            and not is_value
-            and origin in {"datetime", "time", "pendulum", "arrow", "date"}
-        ):
-            self.external.append(_site(node, "the clock"))
+            yield "inspects", name
+        if origin in _OUTSIDE_MODULES or name in _OUTSIDE_CALLS:
+            yield "external", origin if origin in _OUTSIDE_MODULES else name
+        elif name in _CLOCK and not is_value and origin in _CLOCK_MODULES:
+            yield "external", "the clock"
 
     def _builds_statement(self, node: ast.Call, name: str) -> bool:
         """`users.insert()`, `sa.update(users)`: not `items.insert(0, x)`, `values.update(…)` or `path.delete()`."""
@@ -289,11 +308,55 @@ class _Finder:
             return self.module.imported.get(name, "").startswith("sqlalchemy")
         if _root(node.func) in {"sa", "sqlalchemy", "sql", "postgresql"}:
             return True
-        if name == "insert":
-            return not node.args or not isinstance(node.args[0], ast.Constant)
-        if name == "update":
-            return not node.args and not node.keywords
-        return not node.args
+        if "query" in {_called(call) for call in ast.walk(node.func) if isinstance(call, ast.Call)}:
+            return True
+        return not node.args and not (name == "update" and node.keywords)
+
+    def _queries(self, node: ast.expr) -> bool:
+        calls = {_called(call) for call in ast.walk(node) if isinstance(call, ast.Call)}
+        names = {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
+        return bool(calls & (_RESULTS | {"execute", "query"}) or names & self.results)
+
+
+def _statements(body: list[ast.stmt]) -> Iterator[tuple[ast.stmt, int, list[ast.AST]]]:
+    """Every statement with its last line and its own nodes; of a compound one, only its head."""
+    for statement in body:
+        heads: list[ast.AST] = []
+        inner: list[ast.stmt] = []
+        for child in ast.iter_child_nodes(statement):
+            if isinstance(child, ast.stmt):
+                inner.append(child)
+            elif isinstance(child, ast.ExceptHandler | ast.match_case):
+                inner.extend(child.body)
+            else:
+                heads.append(child)
+        nodes = [node for head in heads for node in ast.walk(head)]
+        last = max((getattr(node, "end_lineno", 0) or 0 for node in nodes), default=0)
+        yield statement, max(last, statement.lineno), nodes
+        if not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield from _statements(inner)
+        else:
+            yield from _statements(statement.body)
+
+
+def _text(node: ast.AST) -> str:
+    """The text of a string; what is filled into it is one word."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        return "".join(
+            part.value if isinstance(part, ast.Constant) and isinstance(part.value, str) else "x"
+            for part in node.values
+        )
+    return ""
+
+
+def _verbs(text: str) -> Iterator[str]:
+    for part in text.split(";"):
+        match = _WRITING.match(part)
+        if match:
+            verb = next(word for word in match.groups() if word).lower()
+            yield "insert" if verb == "replace" else verb
 
 
 def _row_values(function: ast.AST) -> Iterator[ast.AST]:
@@ -307,15 +370,6 @@ def _row_values(function: ast.AST) -> Iterator[ast.AST]:
             yield from node.elts
 
 
-def _queries(node: ast.expr) -> bool:
-    names = {_called(call) for call in ast.walk(node) if isinstance(call, ast.Call)}
-    if names & (_RESULTS | {"execute", "query"}):
-        return True
-    return isinstance(node, ast.Name) and any(
-        word in node.id.lower() for word in ("rows", "result", "records")
-    )
-
-
 def _called(node: ast.Call) -> str:
     if isinstance(node.func, ast.Attribute):
         return node.func.attr
@@ -326,8 +380,3 @@ def _root(node: ast.expr) -> str:
     while isinstance(node, ast.Attribute | ast.Call):
         node = node.value if isinstance(node, ast.Attribute) else node.func
     return node.id if isinstance(node, ast.Name) else ""
-
-
-def _site(node: ast.AST, what: str) -> Site:
-    line = getattr(node, "lineno", 0)
-    return Site(line, getattr(node, "end_lineno", None) or line, what)

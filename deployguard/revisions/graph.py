@@ -22,7 +22,6 @@ class Node:
     depends_on: tuple[str, ...]
     labels: tuple[str, ...]
     path: Path
-    exact: bool = True  # false: an identifier is computed and could not be read
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +162,8 @@ def build(locations: Locations, files: Iterable[tuple[Path, bytes]]) -> Graph:
                 f"{path.name} declares no revision identifier that can be read; it is left out."
             )
             continue
+        if "revision" in header.unknown or "down_revision" in header.unknown:
+            raise _computed(path, header)
         if header.revision in nodes:
             raise UsageError(
                 f"Two files declare the revision {header.revision}: "
@@ -170,10 +171,8 @@ def build(locations: Locations, files: Iterable[tuple[Path, bytes]]) -> Graph:
                 next_commands=(f"grep -rn {header.revision} {path.parent}",),
             )
         nodes[header.revision] = _node(header, path)
-        if not header.exact:
-            notes.append(
-                f"{path.name} computes one of its identifiers; its place in the graph is a guess."
-            )
+        if "depends_on" in header.unknown:
+            notes.append(f"{path.name} computes its depends_on, which is left out.")
     graph = Graph(nodes, locations, tuple(notes))
     above = {node.id: _needs(graph, node) for node in nodes.values()}
     _refuse_cycles(above)
@@ -181,9 +180,7 @@ def build(locations: Locations, files: Iterable[tuple[Path, bytes]]) -> Graph:
 
 
 def _node(header: Header, path: Path) -> Node:
-    return Node(
-        header.revision, header.parents, header.depends_on, header.labels, path, header.exact
-    )
+    return Node(header.revision, header.parents, header.depends_on, header.labels, path)
 
 
 def _needs(graph: Graph, node: Node) -> tuple[str, ...]:
@@ -240,11 +237,20 @@ def _files(locations: Locations) -> Iterator[Path]:
 
 def _several(heads: tuple[str, ...]) -> UsageError:
     return UsageError(
-        f"The history has {len(heads)} heads: {', '.join(heads)}. `upgrade head` cannot choose between them.",
+        f"The history has several heads: {', '.join(heads)}. `upgrade head` cannot choose between them.",
         next_commands=(
             f'alembic merge -m "merge heads" {" ".join(heads)}',
             'set migrate.command = ["alembic", "upgrade", "heads"] in deployguard.toml',
         ),
+    )
+
+
+def _computed(path: Path, header: Header) -> UsageError:
+    which = "revision" if "revision" in header.unknown else "down_revision"
+    return UsageError(
+        f"{path.name} computes its {which}, so its place in the history cannot be read from the file. "
+        f"Write {which} as a plain string.",
+        next_commands=(f"grep -n {which} {path}",),
     )
 
 
@@ -261,6 +267,7 @@ def _not_here(name: str, locations: Locations) -> UsageError:
         f"The database says that it is at revision {name!r}, but no file in {where} has it. Either the database is "
         "ahead of this code (a newer release ran here), or this is another branch, or the file was deleted.",
         next_commands=(
+            "alembic history",
             "git fetch --all",
             f"git log --all --oneline -S {name} -- {locations.versions[0]}",
         ),

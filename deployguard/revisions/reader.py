@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from deployguard.errors import EnvironmentUnreachable
+from deployguard.errors import EnvironmentUnreachable, UsageError
 from deployguard.model import Evidence, Json, Revision, Script
 from deployguard.revisions import process_run
 from deployguard.revisions.features import Features, read_features
@@ -40,18 +40,19 @@ class ProjectSource:
 class ReadRequest:
     """What is pending, and against what.
 
-    `url` is a dummy of the target's URL and `url_env` the variable that holds the real one ("" is none).
+    `url` is a dummy of the target's URL and `url_env` the variable that holds the real one.
     `catalogue` is the target's (None: the history is replayed to know the schema). `only` limits the revisions to
-    these, whatever the database is at.
+    these, whatever the database is at. `version_table` is where `current` was read ("": nowhere).
     """
 
     dialect: str
     url: str
-    url_env: str = ""
+    url_env: str | None = None
     current: tuple[str, ...] = ()
     target: str = "head"
     catalogue: Json = None
     only: frozenset[str] | None = None
+    version_table: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,7 @@ def read(
     recording = _record(
         project, request, pending, run or process_run(), os.environ if environ is None else environ
     )
+    _agree(request, recording)
     if warming is not None:
         warming.join()
     seen = Seen(
@@ -96,6 +98,7 @@ def read(
         dialect=request.dialect,
         transactional=recording.transactional,
         target_catalogue=request.catalogue is not None,
+        own_transaction=recording.each or not recording.transactional,
         missing=recording.unreached[-1]
         if recording.evidence is Evidence.SOURCE and recording.unreached
         else "",
@@ -105,6 +108,19 @@ def read(
         for name in _order(graph, pending, recording, request)
     )
     return Reading(revisions, heads, (*graph.notes, *_notes(recording, request)))
+
+
+def _agree(request: ReadRequest, recording: Recording) -> None:
+    """What is pending was decided by one version table; env.py must mean the same one."""
+    told, used = request.version_table, recording.version_table
+    if request.catalogue is None or not told or not used:
+        return
+    if recording.evidence is Evidence.RECORDED and told != used:
+        raise UsageError(
+            f"env.py keeps the revision in the table {used}, but it was read from {told}: "
+            f'set version_table = "{used}" in [project] of deployguard.toml.',
+            next_commands=("deployguard check",),
+        )
 
 
 def _record(
@@ -125,7 +141,7 @@ def _record(
         section=project.section,
         dialect=request.dialect,
         url=request.url,
-        url_env=request.url_env,
+        url_env=request.url_env or "",
         current=request.current,
         target=request.target,
         pending=pending,
@@ -172,6 +188,8 @@ def _revision(
     text = content.decode("utf-8", errors="replace")
     features = read_features(text, _STANDARD)
     ran = step is not None
+    events = recording.scripts.get((name, "upgrade"), [])
+    unread = bool(features.error) or any(event.get("kind") == "import" for event in events)
     return Revision(
         id=name,
         parents=node.parents if node else (step[1] if step else ()),
@@ -180,7 +198,7 @@ def _revision(
         digest=hashlib.sha256(content).hexdigest(),
         up=_script(name, "upgrade", features, recording, seen, ran=ran),
         down=_script(name, "downgrade", features, recording, seen, ran=ran),
-        evidence=recording.evidence,
+        evidence=Evidence.SOURCE if unread else recording.evidence,
         depends_on=node.depends_on if node else (),
         labels=node.labels if node else (),
     )

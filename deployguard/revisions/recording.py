@@ -66,7 +66,9 @@ class Recording:
     notes: list[str] = field(default_factory=list)
     unreached: list[str] = field(default_factory=list)
     transactional: bool = True
+    each: bool = False
     versions: str = ""
+    version_table: str = ""
     open: tuple[str, str] | None = None
     complete: bool = False
     ended: bool = False
@@ -184,6 +186,8 @@ def _run(recording: Recording, event: Event) -> None:
     bare = event["tier"] == "bare"
     recording.evidence = Evidence.RECORDED_WITHOUT_ENV if bare else Evidence.RECORDED
     recording.transactional = bool(event["transactional"])
+    recording.each = bool(event["each"])
+    recording.version_table = str(event["version_table"])
     known = {name for name, _, _ in recording.steps}
     steps = event["steps"]
     for name, path, parents in steps if isinstance(steps, list) else ():

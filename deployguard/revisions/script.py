@@ -7,13 +7,14 @@ from typing import Protocol
 from deployguard.model import Body, Opacity, Opaque, Script, Statement
 from deployguard.operations import (
     ColumnShape,
-    ControlTransaction,
     CreateIndex,
+    CreateTable,
     Maintain,
     Operation,
     Procedural,
     ReadRows,
-    RenameTable,
+    RebuildTable,
+    Truncate,
     Unrecognised,
     WriteRows,
 )
@@ -41,6 +42,7 @@ class Lower(Protocol):
 class Seen:
     """What is the same for every script of a reading.
 
+    `own_transaction`: each revision begins one (transaction_per_migration, or a database without transactional DDL);
     `target_catalogue` is true when the schema is the target's own, so that what an inspector decided is decided;
     `missing` is the reason why nothing was recorded at all.
     """
@@ -49,6 +51,7 @@ class Seen:
     dialect: str
     transactional: bool
     target_catalogue: bool
+    own_transaction: bool = False
     missing: str = ""
 
 
@@ -73,13 +76,15 @@ def build_script(
     ):
         why = seen.missing or "the project's command did not come to this revision"
         found.add(Opaque.FAILED, function.line, f"it could not be run: {why}")
-    body = function.body
-    if features.error:
-        body = Body.PRESENT
-    if body is Body.RAISES and direction == "downgrade":
-        return Script(body, function.line)
     found.collect()
-    return Script(body, function.line, tuple(statements), tuple(found.found.values()))
+    body = Body.PRESENT if features.error else function.body
+    if direction == "downgrade" and body is not Body.PRESENT:
+        # That there is no way back says it all.
+        return Script(body, function.line, own_transaction=seen.own_transaction)
+    opacities = tuple(found.found.values())
+    return Script(
+        body, function.line, tuple(statements), opacities, own_transaction=seen.own_transaction
+    )
 
 
 class _Opacities:
@@ -122,26 +127,33 @@ class _Opacities:
         return any(known is code for known, _ in self.found)
 
     def _told(self) -> None:
+        looks: list[tuple[int, str]] = []
         for event in self.events:
             line, what = _line(event), str(event.get("what", ""))
             if event["e"] == "fail":
-                self.add(
-                    Opaque.FAILED, line, _FAILURES.get(str(event.get("kind")), "{}").format(what)
-                )
+                self._failed(str(event.get("kind")), line, what)
             elif event["e"] == "outside":
                 self.add(Opaque.EXTERNAL_INPUT, line, f"it reaches for {what}")
             elif event["e"] == "driver":
-                self.add(
-                    Opaque.UNPARSED,
-                    line,
-                    f"it uses the driver directly ({what}), which cannot be recorded",
-                )
+                why = f"it uses the driver directly ({what}), which cannot be recorded"
+                self.add(Opaque.UNPARSED, line, why)
             elif event["e"] == "look" and (
                 event.get("answered") is False or not self.seen.target_catalogue
             ):
-                self.add(
-                    Opaque.GUARDED, line, f"what it does depends on the schema it finds: {what}"
-                )
+                looks.append((line, what))
+        if looks:
+            # One reason for all of them, where the looking begins.
+            begins = [site.line for site in self.function.inspects]
+            asked = ", ".join(dict.fromkeys(what for _, what in looks))
+            first = min([*begins, *(line for line, _ in looks if line)], default=0)
+            self.add(Opaque.GUARDED, first, f"what it does depends on the schema it finds: {asked}")
+
+    def _failed(self, kind: str, line: int, what: str) -> None:
+        if kind == "import" and self.function.helper:
+            detail = f"it only calls {self.function.helper}, which could not be imported: {what}"
+            self.add(Opaque.APPLICATION_HELPER, self.function.helper_line, detail)
+        else:
+            self.add(Opaque.FAILED, line, _FAILURES.get(kind, "{}").format(what))
 
     def _data_dependent(self) -> None:
         for statement, operation in self.operations:
@@ -159,17 +171,17 @@ class _Opacities:
 
     def _unseen_writes(self) -> None:
         written = [
-            (at.line, operation.verb)
+            (at.line, operation.verb if isinstance(operation, WriteRows) else "truncate")
             for at, operation in self.operations
-            if isinstance(operation, WriteRows)
+            if isinstance(operation, WriteRows | Truncate)
         ]
         for site in self.function.writes:
             if not _was_seen(site, written):
-                verb = "changes rows" if site.what == _SESSION else site.what.upper()
+                what = "a change of rows" if site.what == _SESSION else site.what.upper()
                 self.add(
                     Opaque.UNSEEN_WRITES,
                     site.line,
-                    f"{verb} is in the source but was not seen to run",
+                    f"{what} is in the source but was not seen to run",
                 )
 
     def _unreadable_sql(self) -> None:
@@ -189,32 +201,21 @@ class _Opacities:
             self.add(
                 Opaque.NON_ATOMIC, outside[0].line, "part of it runs outside of the transaction"
             )
-        for statement, operation in self.operations:
-            if isinstance(operation, ControlTransaction) and operation.action in {
-                "begin",
-                "commit",
-                "rollback",
-            }:
-                self.add(
-                    Opaque.NON_ATOMIC, statement.line, f"it says {operation.action.upper()} itself"
-                )
 
     def _nothing(self) -> None:
         if self.function.body is not Body.PRESENT or self.statements:
             return
-        if self.function.helper:
-            self.add(
-                Opaque.APPLICATION_HELPER,
-                self.function.line,
-                f"it only calls {self.function.helper}",
-            )
+        function = self.function
+        explained = (Opaque.FAILED, Opaque.APPLICATION_HELPER, Opaque.GUARDED)
         decided = self.seen.target_catalogue and any(event["e"] == "look" for event in self.events)
-        if (
-            not decided
-            and not self._has(Opaque.FAILED)
-            and not self._has(Opaque.APPLICATION_HELPER)
-        ):
-            self.add(Opaque.EMPTY, self.function.line, "it has a body, but nothing was seen to run")
+        if decided or any(self._has(code) for code in explained):
+            return
+        if function.helper:
+            self.add(
+                Opaque.APPLICATION_HELPER, function.helper_line, f"it only calls {function.helper}"
+            )
+        else:
+            self.add(Opaque.EMPTY, function.line, "it has a body, but nothing was seen to run")
 
 
 _FAILURES = {
@@ -263,36 +264,38 @@ def _lowered(
     old_types = {
         (str(table), str(column)): str(kind) for table, column, kind in _rows(event.get("old"))
     }
+    lowered = seen.lower(str(event["sql"]), seen.dialect, old_types=old_types)
     if batch is None:
-        return seen.lower(str(event["sql"]), seen.dialect, old_types=old_types)
-    shape = tuple(
-        ColumnShape(str(name), str(kind), bool(nullable))
-        for name, kind, nullable in _rows(batch.get("columns"))
-    )
-    lowered = seen.lower(str(event["sql"]), seen.dialect, shapes={str(batch["table"]): shape})
-    return tuple((text, _in_batch(operations, batch, shape, seen)) for text, operations in lowered)
+        return lowered
+    return tuple((text, _in_batch(operations, batch, seen)) for text, operations in lowered)
 
 
-def _in_batch(
-    operations: tuple[Operation, ...], batch: Event, shape: tuple[ColumnShape, ...], seen: Seen
-) -> tuple[Operation, ...]:
-    """The last move of a copy carries what the directives asked for; indexes that were there come back with it."""
+def _in_batch(operations: tuple[Operation, ...], batch: Event, seen: Seen) -> tuple[Operation, ...]:
+    """SQLite's copy and move as what the directives asked for; what only carries it out is no danger of its own."""
+    table = str(batch["table"])
+    first = operations[0] if operations else None
+    if isinstance(first, CreateTable) and first.table.rpartition(".")[2].startswith(
+        "_alembic_tmp_"
+    ):
+        return (RebuildTable(table, _asked(table, batch, seen)),)
     indexes = batch.get("indexes")
-    kept = set(map(str, indexes)) if isinstance(indexes, list) else set()
-    found: list[Operation] = []
-    for operation in operations:
-        if isinstance(operation, CreateIndex) and operation.name in kept:
-            found.append(Maintain("create index again after the batch copy"))
-            continue
-        found.append(operation)
-        if isinstance(operation, RenameTable) and operation.to == str(batch["table"]):
-            types = {(str(batch["table"]), column.name): column.type for column in shape}
-            asked = batch.get("asked")
-            for directive in asked if isinstance(asked, list) else ():
-                # ALTER as PostgreSQL writes it: SQLite has no words for most of these.
-                for _, meant in seen.lower(str(directive), "postgresql", old_types=types):
-                    found.extend(meant)
-    return tuple(found)
+    if isinstance(first, CreateIndex) and first.name not in (
+        indexes if isinstance(indexes, list) else ()
+    ):
+        return operations
+    return (Maintain(f"part of the batch copy of {table}"),)
+
+
+def _asked(table: str, batch: Event, seen: Seen) -> tuple[Operation, ...]:
+    types = {(table, str(name)): str(kind) for name, kind, _ in _rows(batch.get("columns"))}
+    asked = batch.get("asked")
+    return tuple(
+        operation
+        for directive in (asked if isinstance(asked, list) else ())
+        # ALTER as PostgreSQL writes it: SQLite has no words for most of these.
+        for _, meant in seen.lower(str(directive), "postgresql", old_types=types)
+        for operation in meant
+    )
 
 
 def _rows(value: object) -> list[tuple[object, object, object]]:

@@ -19,8 +19,11 @@ _AGGREGATE = re.compile(
     re.IGNORECASE,
 )
 _SYSTEM = re.compile(
-    r"\b(information_schema\.|pg_catalog\.|pg_(?!advisory)\w+|to_reg\w+)", re.IGNORECASE
+    r"\b((?:from|join)\s+(?:information_schema\.|pg_catalog\.|pg_|sqlite_(?:schema|master))|to_reg\w+\s*\()",
+    re.IGNORECASE,
 )
+# PostgreSQL's type code of numeric; some drivers' result processors look at it.
+_NUMERIC = 1700
 _SHOWN = {
     "server_version": "16.0",
     "server_version_num": "160000",
@@ -71,16 +74,13 @@ class Answer:
                 _label(item) for item in top_level(returning.group(1))
             ]
             kinds = [kind for _, kind in types] or [None] * len(names)
-            return _describe(names), [
+            return _describe(names, kinds), [
                 tuple(self._sample(kind, context) for kind in kinds) for _ in range(many)
             ]
         names = [name for name, _ in types] or self._labels(items, bare)
-        if not _one_row(items, bare):
-            return _describe(names), []
         row = tuple(self._value(item) for item in items)
-        if len(row) != len(names):
-            return _describe(names), []
-        return _describe(names), [row]
+        described = _describe(names, [kind for _, kind in types])
+        return described, [row] if _one_row(items, bare) and len(row) == len(names) else []
 
     def _labels(self, items: list[str], text: str) -> list[str]:
         names: list[str] = []
@@ -109,7 +109,9 @@ class Answer:
         if python is uuid.UUID:
             value = uuid.UUID(int=self.next)
         processor = (
-            kind._cached_result_processor(context.dialect, None) if context is not None else None
+            kind._cached_result_processor(context.dialect, _code(kind))
+            if context is not None
+            else None
         )
         return next((item for item in (value, str(value)) if _fits(item, processor)), None)
 
@@ -170,8 +172,13 @@ def _result_types(context: Any) -> list[tuple[str, Any]]:
     return [(str(column[0]), column[3]) for column in columns]
 
 
-def _describe(names: list[str]) -> list[tuple[Any, ...]]:
-    return [(name, None, None, None, None, None, None) for name in names]
+def _describe(names: list[str], kinds: list[Any] | None = None) -> list[tuple[Any, ...]]:
+    kinds = kinds or [None] * len(names)
+    return [(name, _code(kind), None, None, None, None, None) for name, kind in zip(names, kinds)]  # noqa: B905 - Python 3.9
+
+
+def _code(kind: Any) -> int | None:
+    return _NUMERIC if any(base.__name__ == "Numeric" for base in type(kind).__mro__) else None
 
 
 def select_list(text: str) -> list[str] | None:

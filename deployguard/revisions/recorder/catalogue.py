@@ -1,22 +1,7 @@
 """The schema as the recorder believes it: what the inspector is told, and what recorded DDL moves on.
 
-It starts from the target's catalogue, as deployguard's `database` room writes it, or empty. The JSON:
-
-    {"dialect": "sqlite", "sql": [CREATE statements of sqlite_master in order]}
-
-    {"dialect": "postgresql", "server_version": [16, 3], "default_schema": "public", "schemas": ["public"],
-     "tables": [{"schema": "public", "name": "users",
-       "kind": "table" | "partitioned table" | "foreign table" | "view" | "materialized view",
-       "columns": [{"name", "type": "character varying(50)", "nullable": true, "default": null,
-                    "identity": "" | "always" | "by default", "generated": "" | "stored" | "virtual", "comment"}],
-       "primary_key": {"name", "columns": []} | null,
-       "foreign_keys": [{"name", "columns", "schema", "table", "referred", "ondelete", "onupdate"}],
-       "uniques": [{"name", "columns"}], "checks": [{"name", "sql"}],
-       "indexes": [{"name", "columns" (null for an expression), "unique", "constraint"}]}],
-     "enums": [{"schema", "name", "values"}], "domains": [{"schema", "name", "type"}],
-     "sequences": [{"schema", "name"}], "extensions": []}
-
-Every key may be missing.
+It starts from the target catalogue in the JSON of deployguard's `database/catalogue.py`, or empty. Every key may be
+missing.
 """
 
 from __future__ import annotations
@@ -77,24 +62,27 @@ class Catalogue:
         self.extensions = set(json.get("extensions", ()))
         self.tables: dict[tuple[str, str], Table] = {}
         self.enums = {
-            self._key(item): list(item.get("values", ())) for item in json.get("enums", ())
+            self._key(item): list(item.get("labels", ())) for item in json.get("enums", ())
         }
         self.domains = {self._key(item): item.get("type", "") for item in json.get("domains", ())}
         self.sequences = {self._key(item) for item in json.get("sequences", ())}
         for item in json.get("tables", ()):
-            self._load(item)
+            self._load(item, "table")
+        for item in json.get("views", ()):
+            self._load(item, "materialized view" if item.get("materialized") else "view")
 
     def _key(self, item: dict[str, Any]) -> tuple[str, str]:
         return (item.get("schema") or self.default_schema, item["name"])
 
-    def _load(self, item: dict[str, Any]) -> None:
-        table = Table(*self._key(item), item.get("kind", "table"))
+    def _load(self, item: dict[str, Any], kind: str) -> None:
+        table = Table(*self._key(item), kind)
         self.tables[table.schema, table.name] = table
-        for column in item.get("columns", ()):
-            table.columns[column["name"]] = dict(column)
+        table.columns = {column["name"]: dict(column) for column in item.get("columns") or ()}
         table.primary_key = dict(item.get("primary_key") or table.primary_key)
-        for kind in ("foreign_keys", "uniques", "checks", "indexes"):
-            setattr(table, kind, [dict(entry) for entry in item.get(kind) or ()])
+        table.foreign_keys = [_foreign_key(entry) for entry in item.get("foreign_keys") or ()]
+        table.uniques = [_keyed(entry) for entry in item.get("uniques") or ()]
+        table.checks = [dict(entry) for entry in item.get("checks") or ()]
+        table.indexes = [_keyed(entry) for entry in item.get("indexes") or ()]
 
     def find(self, name: str, schema: str | None = None) -> Table | None:
         """The table of that name, in the default schema unless one is given."""
@@ -127,3 +115,18 @@ class Catalogue:
         """The names in one schema, sorted."""
         wanted = schema or self.default_schema
         return sorted(name for owner, name in names if owner == wanted)
+
+
+def _keyed(entry: dict[str, Any]) -> dict[str, Any]:
+    return {**entry, "columns": list(entry.get("column_names") or ())}
+
+
+def _foreign_key(entry: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": entry.get("name"),
+        "columns": list(entry.get("constrained_columns") or ()),
+        "schema": entry.get("referred_schema"),
+        "table": entry.get("referred_table"),
+        "referred": list(entry.get("referred_columns") or ()),
+        "options": dict(entry.get("options") or {}),
+    }

@@ -83,8 +83,8 @@ def _column(table: Table, column: Any, dialect: Any) -> None:
         "nullable": bool(column.nullable),
         "default": text,
         "comment": column.comment,
-        "identity": "by default" if kind == "Identity" else "",
-        "generated": "stored" if kind == "Computed" else "",
+        "identity": {"always": False, "start": 1, "increment": 1} if kind == "Identity" else None,
+        "computed": {"sqltext": text or "", "persisted": True} if kind == "Computed" else None,
     }
 
 
@@ -112,12 +112,18 @@ def _constraint(catalogue: Catalogue, table: Table, constraint: Any) -> None:
                 "schema": target[-3] if len(target) > 2 else None,
                 "table": target[-2] if len(target) > 1 else target[-1],
                 "referred": [parts[-1] for parts in targets],
-                "ondelete": constraint.ondelete,
-                "onupdate": constraint.onupdate,
+                "options": {
+                    key: value
+                    for key, value in (
+                        ("ondelete", constraint.ondelete),
+                        ("onupdate", constraint.onupdate),
+                    )
+                    if value
+                },
             }
         )
     elif kind == "CheckConstraint":
-        table.checks.append({"name": name, "sql": str(constraint.sqltext)})
+        table.checks.append({"name": name, "sqltext": str(constraint.sqltext)})
 
 
 def _add_constraint(catalogue: Catalogue, construct: Any, _dialect: Any) -> None:

@@ -32,9 +32,9 @@ def load_lazily(
         with open(path, "rb") as file:
             text = file.read().decode("utf-8", errors="replace")
         header = read_header(text)
-        if header is None:
+        if header is None or not header.revision:
             return original(dir_, filename)
-        if wanted is not None and header.exact and header.revision not in wanted:
+        if wanted is not None and not header.unknown and header.revision not in wanted:
             return _stub(path, text, header, None)
         try:
             return original(dir_, filename)

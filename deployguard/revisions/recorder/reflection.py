@@ -98,7 +98,7 @@ class Answers:
     def get_table_names(
         self, _dialect: Any, _connection: Any, schema: str | None = None, **_kw: Any
     ) -> list[str]:
-        return self._relations(schema, "table", "partitioned table", "foreign table")
+        return self._relations(schema, "table")
 
     def get_view_names(
         self, _dialect: Any, _connection: Any, schema: str | None = None, **_kw: Any
@@ -136,18 +136,10 @@ class Answers:
                 "autoincrement": str(column.get("default")).startswith("nextval("),
                 "comment": column.get("comment"),
             }
-            if column.get("identity"):
-                entry["identity"] = {
-                    "always": column["identity"] == "always",
-                    "start": 1,
-                    "increment": 1,
-                }
-            if column.get("generated"):
-                entry["computed"] = {
-                    "sqltext": column.get("default") or "",
-                    "persisted": column["generated"] == "stored",
-                }
-                entry["default"] = None
+            for special in ("identity", "computed"):
+                if column.get(special):
+                    entry[special] = column[special]
+                    entry["default"] = None
             columns.append(entry)
         return columns
 
@@ -167,7 +159,7 @@ class Answers:
                 "referred_schema": self._other_schema(key.get("schema"), schema),
                 "referred_table": key["table"],
                 "referred_columns": list(key.get("referred", ())),
-                "options": {name: key[name] for name in ("ondelete", "onupdate") if key.get(name)},
+                "options": dict(key.get("options", {})),
                 "comment": None,
             }
             for key in self._table(name, schema).foreign_keys
@@ -188,8 +180,8 @@ class Answers:
                 "include_columns": [],
                 "dialect_options": {},
             }
-            if index.get("constraint"):
-                entry["duplicates_constraint"] = index["name"]
+            if index.get("duplicates_constraint"):
+                entry["duplicates_constraint"] = index["duplicates_constraint"]
             found.append(entry)
         return found
 
@@ -206,7 +198,7 @@ class Answers:
         self, _dialect: Any, _connection: Any, name: str, schema: str | None = None, **_kw: Any
     ) -> Any:
         return [
-            {"name": item["name"], "sqltext": item["sql"], "comment": None}
+            {"name": item["name"], "sqltext": item["sqltext"], "comment": None}
             for item in self._table(name, schema).checks
         ]
 

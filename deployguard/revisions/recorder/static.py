@@ -11,17 +11,18 @@ _ASSIGNMENT = re.compile(
     re.MULTILINE,
 )
 _STRING = re.compile(r"""^[rbu]?(?:'([^'\\]*)'|"([^"\\]*)")[ \t]*(?:\#.*)?$""")
+_NAMES = {"revision", "down_revision", "branch_labels", "depends_on"}
 _DOCSTRING = re.compile(r'''\A\s*(?:#.*\n\s*)*[rRuU]?("""|\'\'\'|"|')(.*?)\1''', re.DOTALL)
 
 
 class Header(NamedTuple):
-    """What Alembic's revision map is built from; ``exact`` is false when a value could not be read."""
+    """What Alembic's revision map is built from; ``unknown`` names the values that could not be read."""
 
     revision: str
     parents: tuple[str, ...]
     labels: tuple[str, ...]
     depends_on: tuple[str, ...]
-    exact: bool
+    unknown: tuple[str, ...] = ()
 
 
 class _Unknown(Exception):
@@ -31,13 +32,14 @@ class _Unknown(Exception):
 def read_header(text: str) -> Header | None:
     """The identifiers of one revision file, or None when the file declares no ``revision``.
 
-    A syntax error further down does not matter. A value that is computed leaves ``exact`` false.
+    A syntax error further down does not matter. A value that is computed is named in ``unknown``;
+    when it is the identifier itself, ``revision`` is "".
     """
     found = _ASSIGNMENT.findall(text)
     names = [name for name, _ in found]
     if "revision" in names and len(set(names)) == len(names):
         try:
-            return _header({name: _simple(value) for name, value in found}, exact=True)
+            return _header({name: _simple(value) for name, value in found}, set())
         except _Unknown:
             pass
     try:
@@ -66,19 +68,19 @@ def _simple(value: str) -> object:
 
 def _first_guess(found: list[tuple[str, str]]) -> Header | None:
     values: dict[str, object] = {}
-    exact = True
+    unknown = set()
     for name, value in found:
         if name not in values:
             try:
                 values[name] = _simple(value)
             except _Unknown:
-                exact = False
-    return _header(values, exact=exact) if isinstance(values.get("revision"), str) else None
+                unknown.add(name)
+    return _header(values, unknown)
 
 
 def _from_tree(tree: ast.Module) -> Header | None:
     values: dict[str, object] = {}
-    unknown = set()
+    unknown: set[str] = set()
     for node in tree.body:
         if isinstance(node, ast.Assign):
             targets, value = node.targets, node.value
@@ -94,10 +96,7 @@ def _from_tree(tree: ast.Module) -> Header | None:
                 except _Unknown:
                     values.pop(target.id, None)
                     unknown.add(target.id)
-    if not isinstance(values.get("revision"), str):
-        return None
-    exact = not unknown & {"revision", "down_revision", "branch_labels", "depends_on"}
-    return _header(values, exact=exact)
+    return _header(values, unknown & _NAMES)
 
 
 def _value(node: ast.expr, names: dict[str, object]) -> object:
@@ -119,20 +118,24 @@ def _value(node: ast.expr, names: dict[str, object]) -> object:
         raise _Unknown from error
 
 
-def _header(values: dict[str, object], *, exact: bool) -> Header | None:
-    revision = values.get("revision")
-    if not isinstance(revision, str) or not revision:
+def _header(values: dict[str, object], unknown: set[str]) -> Header | None:
+    revision = values.get("revision", "")
+    if not isinstance(revision, str) or (not revision and "revision" not in unknown):
         return None
-    try:
-        return Header(
-            revision,
-            _names(values.get("down_revision")),
-            _names(values.get("branch_labels")),
-            _names(values.get("depends_on")),
-            exact,
-        )
-    except _Unknown:
-        return Header(revision, (), (), (), exact=False)
+    known: dict[str, tuple[str, ...]] = {}
+    for name in ("down_revision", "branch_labels", "depends_on"):
+        try:
+            known[name] = _names(values.get(name))
+        except _Unknown:
+            known[name] = ()
+            unknown.add(name)
+    return Header(
+        revision,
+        known["down_revision"],
+        known["branch_labels"],
+        known["depends_on"],
+        tuple(sorted(unknown)),
+    )
 
 
 def _names(value: object) -> tuple[str, ...]:

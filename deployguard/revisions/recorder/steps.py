@@ -49,61 +49,66 @@ def _run(state: State, context: Any, arguments: dict[str, Any]) -> None:
     if context.dialect.name != request["dialect"]:
         state.mismatch = context.dialect.name
         raise OtherDialect(context.dialect.name)
-    scripts = _scripts(state, context)
+    history, pending = _scripts(state, context)
     if state.runs:
         state.reset()
     state.runs += 1
+    table = context.version_table
     state.channel.send(
         "run",
         tier=state.tier,
         transactional=bool(context.impl.transactional_ddl),
         each=bool(context._transaction_per_migration),
-        version_table=context.version_table,
+        version_table=f"{context.version_table_schema}.{table}"
+        if context.version_table_schema
+        else table,
         steps=[
             [script.revision, script.path, list(script._versioned_down_revisions)]
-            for script in scripts
+            for script in pending
         ],
     )
     if context.on_version_apply_callbacks:
         state.channel.note("env.py's on_version_apply callbacks were not run.")
-    asked = set(request["pending"]) if request["only"] else None
-    for script in scripts:
-        silent = (
-            script.revision not in request["pending"]
-            if _replays(state)
-            else _left_out(script, asked)
-        )
+    asked = {script.revision for script in pending}
+    for script in history:
+        silent = script.revision not in asked
         _one(state, context, script, "upgrade", arguments, silent=silent)
-    for script in reversed(scripts):
-        if script.revision in request["pending"] or not (_replays(state) or asked):
-            _one(state, context, script, "downgrade", arguments, silent=False)
+    for script in reversed(pending):
+        _one(state, context, script, "downgrade", arguments, silent=False)
     state.complete = True
     state.channel.send("complete")
 
 
-def _replays(state: State) -> bool:
-    return state.request["catalogue"] is None
+def _scripts(state: State, context: Any) -> tuple[list[Any], list[Any]]:
+    """(all revisions to run in order, those of them that are asked for).
 
-
-def _left_out(script: Any, asked: set[str] | None) -> bool:
-    return asked is not None and script.revision not in asked
-
-
-def _scripts(state: State, context: Any) -> list[Any]:
-    """The revisions that the command would apply, in Alembic's own order."""
+    Without a catalogue the history up to the current revisions comes first, to know the schema.
+    """
     request = state.request
-    target, script = request["target"], context.script
+    current = tuple(request["current"])
     try:
-        if script is None or target in request["command"]:
-            steps = context._migrations_fn(state.heads, context)
+        if request["only"]:
+            everything = _steps(context, "heads", ())
+            return everything, [
+                script for script in everything if script.revision in request["pending"]
+            ]
+        if request["target"] in request["command"] or context.script is None:
+            steps = context._migrations_fn(current, context)
+            pending = [step.revision for step in steps if getattr(step, "is_upgrade", False)]
         else:
-            steps = script._upgrade_revs(target, state.heads)
-        return [step.revision for step in steps if getattr(step, "is_upgrade", False)]
+            pending = _steps(context, request["target"], current)
     except Exception:
         if state.tier != "bare":
             raise
         # The last way of running: the order that was read from the files.
-        return [script.get_revision(name) for name in request["pending"]]
+        pending = [context.script.get_revision(name) for name in request["pending"]]
+    if request["catalogue"] is not None or not current:
+        return pending, pending
+    return [*_steps(context, current, ()), *pending], pending
+
+
+def _steps(context: Any, target: Any, heads: tuple[str, ...]) -> list[Any]:
+    return [step.revision for step in context.script._upgrade_revs(target, heads)]
 
 
 def _one(
