@@ -144,6 +144,7 @@ def _read(
         target=upgrade_target(environment.migrate.command),
         catalogue=basis.catalogue,
         only=basis.only,
+        version_table=config.project.version_table,
     )
     return read(project_source(config, environment), request, environ=environ)
 
