@@ -189,18 +189,22 @@ def _hand_on(
 
 def stop(spawned: Spawned, *, grace: float = 10.0) -> State:
     """Stop the command's process group (SIGTERM, after ``grace`` seconds SIGKILL); how it ended is still written."""
-    if not isinstance(look(spawned), Running):
-        return look(spawned)
-    child = _identity(spawned.folder / "child.json")
     for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
-        if child is not None and alive(child):
-            with suppress(ProcessLookupError):
-                os.killpg(child.pid, number)
-        deadline = time.monotonic() + seconds
+        deadline, sent = time.monotonic() + seconds, False
         while isinstance(look(spawned), Running) and time.monotonic() < deadline:
+            sent = sent or _signal(spawned, number)
             time.sleep(0.05)
-            child = child or _identity(spawned.folder / "child.json")
     return look(spawned)
+
+
+def _signal(spawned: Spawned, number: signal.Signals) -> bool:
+    """Signal the command's group; False when there is none yet: its witness has only just begun."""
+    child = _identity(spawned.folder / "child.json")
+    if child is None or not alive(child):
+        return False
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, number)
+    return True
 
 
 def forget(spawned: Spawned) -> None:

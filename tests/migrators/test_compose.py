@@ -1,5 +1,6 @@
 """A migration in a compose container survives us; its exit code, its log and its image are found afterwards."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -274,6 +275,7 @@ def test_an_engine_that_goes_away_and_comes_back_loses_no_line(
         again = migrator_of(compose_project, fragile, ("unused",))
         assert again.follow(started, on_line).code == 9
     proxy.close()
+    gc.collect()
     said = [line for line in lines if line.startswith("deployguard: ")]
     assert [line for line in lines if line not in said] == [f"line {i}" for i in range(1, 26)]
     assert len(said) == 1

@@ -179,6 +179,13 @@ def test_stop_ends_the_group_and_keeps_the_code(tmp_path: Path) -> None:
     eventually(lambda: identify(int(note.read_text())) is None)
 
 
+def test_stop_right_after_the_start_asks_kindly_too(tmp_path: Path) -> None:
+    for attempt in range(5):
+        began = time.monotonic()
+        assert code_of(stop(spawn(["sleep", "60"], tmp_path / f"r{attempt}"))) == -signal.SIGTERM
+        assert time.monotonic() - began < 5
+
+
 def test_stop_kills_what_ignores_sigterm(tmp_path: Path) -> None:
     script = "trap '' TERM; echo ready; while :; do sleep 0.1; done"
     spawned = spawn(["sh", "-c", script], tmp_path / "run")

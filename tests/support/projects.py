@@ -26,6 +26,7 @@ class Project:
     name: str = field(default_factory=lambda: f"dgt{secrets.token_hex(4)}")
     environ: dict[str, str] = field(default_factory=lambda: dict(os.environ))
     secrets: tuple[str, ...] = ()
+    built: list[str] = field(default_factory=list)  # image ids
 
     def write(self, text: str, file: str = "docker-compose.prod.yml") -> None:
         (self.folder / file).write_text(text.replace("@BASE", BASE).replace("@PROJECT", self.name))
@@ -57,7 +58,9 @@ class Project:
             *("docker", "build", "-q", "-t", f"{self.name}:{tag}", str(context)),
             environment={"DOCKER_BUILDKIT": "0"},
         )
-        return run("docker", "image", "inspect", "-f", "{{.Id}}", f"{self.name}:{tag}").strip()
+        image = run("docker", "image", "inspect", "-f", "{{.Id}}", f"{self.name}:{tag}").strip()
+        self.built.append(image)
+        return image
 
     def down(self) -> None:
         label = f"label=com.docker.compose.project={self.name}"
@@ -70,8 +73,9 @@ class Project:
             if ids:
                 subprocess.run(["docker", *remove, *ids], capture_output=True, check=False)
         names = run("docker", "images", "--format", "{{.Repository}}:{{.Tag}}", self.name).split()
-        if names:
-            subprocess.run(["docker", "rmi", "-f", *names], capture_output=True, check=False)
+        if names or self.built:
+            argv = ["docker", "rmi", "-f", *names, *self.built]
+            subprocess.run(argv, capture_output=True, check=False)
 
 
 @contextmanager
