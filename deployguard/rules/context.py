@@ -1,0 +1,225 @@
+"""What is known when a statement is judged: a fold over everything that the pending run did before it."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from deployguard.model import Facts, TableFact
+from deployguard.operations import (
+    AddColumn,
+    AddConstraint,
+    AddEnumValue,
+    Constraint,
+    CreateIndex,
+    CreateObject,
+    CreateTable,
+    CreateType,
+    DropIndex,
+    DropObject,
+    DropTable,
+    Operation,
+    RebuildTable,
+    RenameColumn,
+    RenameIndex,
+    RenameTable,
+    SetNotNull,
+    SetSchema,
+    ValidateConstraint,
+    WriteRows,
+)
+
+_NOT_NULL = re.compile(r'^\(*\s*("?)(?P<column>[\w$ ]+?)\1\s+is\s+not\s+null\s*\)*$', re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Everything is named by :meth:`key`, so that ``public.t`` and ``t`` are one table."""
+
+    facts: Facts
+    new: frozenset[str] = frozenset()  # tables created in this run
+    filled: frozenset[str] = frozenset()  # those of them that have been written to since
+    objects: frozenset[str] = frozenset()  # types, views, sequences, schemas, … created in this run
+    columns: frozenset[tuple[str, str]] = frozenset()  # added in this run
+    indexes: Mapping[str, str] = field(default_factory=dict)  # index → its table, where known
+    constraints: frozenset[tuple[str, str]] = frozenset()  # (table, name) added in this run
+    unvalidated: frozenset[tuple[str, str]] = frozenset()  # NOT VALID, added in this transaction
+    checks: Mapping[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
+    proven: frozenset[tuple[str, str]] = frozenset()  # (table, column) that can't be NULL any more
+    required: frozenset[tuple[str, str]] = frozenset()  # (table, column) set NOT NULL in this run
+    enum_values: frozenset[tuple[str, str]] = frozenset()  # added in this transaction
+    references: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    sql: str = ""  # the statement at hand
+    in_transaction: bool = True
+
+    @classmethod
+    def start(cls, facts: Facts) -> "Context":
+        return cls(facts, indexes=dict(facts.indexes), proven=facts.not_null)
+
+    @property
+    def dialect(self) -> str:
+        return self.facts.dialect
+
+    @property
+    def postgresql(self) -> bool:
+        return self.dialect == "postgresql"
+
+    @property
+    def sqlite(self) -> bool:
+        return self.dialect == "sqlite"
+
+    def older_than(self, *version: int) -> bool:
+        """Whether the server is known to be older; an unknown version is taken to be a current one."""
+        return bool(self.facts.server_version) and self.facts.server_version < version
+
+    def key(self, name: str) -> str:
+        """One spelling for a table: without the default schema, folded where the server folds."""
+        if self.postgresql:
+            return name.removeprefix("public.")
+        return name.removeprefix("main.").casefold()
+
+    def is_new(self, table: str) -> bool:
+        """Created in this run and still empty: nobody uses it yet, so nothing can be blocked or lost."""
+        return self.key(table) in self.new - self.filled
+
+    def is_made_here(self, table: str) -> bool:
+        """Created in this run; it may hold rows by now, but only rows of this run."""
+        return self.key(table) in self.new
+
+    def is_new_object(self, name: str) -> bool:
+        return self.key(name) in self.objects or self.key(name) in self.new
+
+    def table_of(self, index: str) -> str | None:
+        """The table of an index; None when nothing tells."""
+        return self.indexes.get(self.key(index))
+
+    def fact(self, table: str) -> TableFact | None:
+        """What the live database says of a table; None when it was not asked or doesn't know it."""
+        for fact in self.facts.tables or ():
+            if self.key(fact.table) == self.key(table):
+                return fact
+        return None
+
+    def begin(self, *, own_transaction: bool) -> "Context":
+        """The next revision; in a transaction of its own what came before is committed."""
+        if not own_transaction:
+            return self
+        return replace(self, unvalidated=frozenset(), enum_values=frozenset())
+
+    def at(self, sql: str, *, in_transaction: bool) -> "Context":
+        """The statement that is judged next; outside a transaction everything before it is committed."""
+        here = replace(self, sql=sql, in_transaction=in_transaction)
+        return here if in_transaction else here.begin(own_transaction=True)
+
+    def after(self, operation: Operation) -> "Context":
+        """The context once ``operation`` has run."""
+        match operation:
+            case CreateTable():
+                return self._after_create_table(operation)
+            case DropTable(table) | RenameTable(table) | SetSchema(table):
+                return self._after_move(operation, self.key(table))
+            case WriteRows(table):
+                return replace(self, filled=self.filled | {self.key(table)})
+            case CreateObject(_, name) | CreateType(name):
+                return replace(self, objects=self.objects | {self.key(name)})
+            case DropObject(_, name):
+                return replace(self, objects=self.objects - {self.key(name)})
+            case CreateIndex() | DropIndex() | RenameIndex():
+                return self._after_index(operation)
+            case AddColumn(table, column):
+                return replace(self, columns=self.columns | {(self.key(table), column)})
+            case RenameColumn(table, column, to):
+                owner = self.key(table)
+                moved = {(owner, to)} if (owner, column) in self.columns else set()
+                return replace(self, columns=(self.columns - {(owner, column)}) | moved)
+            case AddConstraint() | ValidateConstraint() | SetNotNull():
+                return self._after_constraint(operation)
+            case AddEnumValue(type_name, value):
+                if not self.in_transaction:
+                    return self
+                return replace(self, enum_values=self.enum_values | {(self.key(type_name), value)})
+            case RebuildTable(_, changes):
+                here = self
+                for change in changes or ():
+                    here = here.after(change)
+                return here
+            case _:
+                return self
+
+    def _after_create_table(self, operation: CreateTable) -> "Context":
+        table = self.key(operation.table)
+        known = {self.key(fact.table) for fact in self.facts.tables or ()}
+        # IF NOT EXISTS may find the table there, with rows; only the live database can tell.
+        if operation.if_not_exists and (self.facts.tables is None or table in known):
+            return self
+        filled = self.filled | {table} if operation.from_query else self.filled - {table}
+        return replace(self, new=self.new | {table}, filled=filled)
+
+    def _after_move(self, operation: DropTable | RenameTable | SetSchema, table: str) -> "Context":
+        new, filled = self.new - {table}, self.filled - {table}
+        to = ""
+        if isinstance(operation, RenameTable):
+            schema, _, _ = table.rpartition(".")
+            to = f"{schema}.{operation.to}" if schema else operation.to
+        elif isinstance(operation, SetSchema):
+            to = f"{operation.schema}.{table.rpartition('.')[2]}"
+        if to and table in self.new:
+            new |= {self.key(to)}
+            filled |= {self.key(to)} if table in self.filled else set()
+        return replace(self, new=new, filled=filled)
+
+    def _after_index(self, operation: CreateIndex | DropIndex | RenameIndex) -> "Context":
+        indexes = dict(self.indexes)
+        match operation:
+            case CreateIndex(table, name):
+                schema, _, _ = self.key(table).rpartition(".")
+                indexes[f"{schema}.{name}" if schema else name] = self.key(table)
+            case DropIndex(name):
+                indexes.pop(self.key(name), None)
+            case RenameIndex(name, to):
+                owner = indexes.pop(self.key(name), "")
+                if owner:
+                    indexes[self.key(to)] = owner
+        return replace(self, indexes=indexes)
+
+    def _after_constraint(
+        self, operation: AddConstraint | ValidateConstraint | SetNotNull
+    ) -> "Context":
+        table = self.key(operation.table)
+        match operation:
+            case SetNotNull(_, column):
+                return replace(self, required=self.required | {(table, column)})
+            case ValidateConstraint(_, name):
+                proven = self.proven
+                if (table, name) in self.checks:
+                    proven |= {self.checks[table, name]}
+                return replace(self, proven=proven)
+            case AddConstraint(_, _, name):
+                return self._after_add_constraint(operation, table, name)
+
+    def _after_add_constraint(self, operation: AddConstraint, table: str, name: str) -> "Context":
+        here = replace(self, constraints=self.constraints | {(table, name)})
+        if operation.references:
+            references = {**self.references, (table, name): self.key(operation.references)}
+            here = replace(here, references=references)
+        if operation.not_valid and self.in_transaction:
+            here = replace(here, unvalidated=here.unvalidated | {(table, name)})
+        column = not_null_column(operation)
+        if column is None:
+            return here
+        if operation.not_valid:
+            return replace(here, checks={**here.checks, (table, name): (table, column)})
+        return replace(
+            here,
+            checks={**here.checks, (table, name): (table, column)},
+            proven=here.proven | {(table, column)},
+        )
+
+
+def not_null_column(operation: AddConstraint) -> str | None:
+    """The column that ``CHECK (c IS NOT NULL)`` or ``NOT NULL c`` keeps from NULL; None for other constraints."""
+    if operation.kind is Constraint.NOT_NULL and operation.columns:
+        return operation.columns[0]
+    if operation.kind is Constraint.CHECK and (match := _NOT_NULL.match(operation.expression)):
+        column = match["column"]
+        return column if match[1] else column.lower()
+    return None

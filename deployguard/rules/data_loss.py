@@ -1,0 +1,198 @@
+"""DG1xx: what loses or rewrites data."""
+
+from deployguard.model import Risk
+from deployguard.operations import (
+    DropColumn,
+    DropObject,
+    DropTable,
+    Truncate,
+    WriteRows,
+)
+from deployguard.rules.base import Answer, Found, rule
+from deployguard.rules.context import Context
+
+_ROWS = "Rows are gone for good: no downgrade brings them back, only a backup does."
+
+
+@rule(
+    "DG101",
+    "drop-table",
+    DropTable,
+    Risk.CRITICAL,
+    effect=f"{_ROWS} The application that is still running fails on every query of the table.",
+    instead="Deploy a release that no longer uses {table}; rename it and wait; drop it in a later"
+    " release, with a backup.",
+    sqlite_effect=f"{_ROWS} The application that is still running fails on every query of the"
+    f" table.",
+    bad=("DROP TABLE orders", "CREATE TABLE IF NOT EXISTS orders (id int); DROP TABLE orders"),
+    good=("CREATE TABLE scratch (id int); DROP TABLE scratch",),
+)
+def drop_table(op: DropTable, ctx: Context) -> Answer:
+    if ctx.is_made_here(op.table):
+        return None
+    fact = ctx.fact(op.table)
+    rows = f" with about {fact.rows:,} rows" if fact and fact.rows > 0 else ""
+    also = " and everything that depends on it" if op.cascade else ""
+    return f"Drops the table {op.table}{rows}{also}."
+
+
+@rule(
+    "DG102",
+    "drop-column",
+    DropColumn,
+    Risk.CRITICAL,
+    effect="The values are gone for good, indexes and constraints on the column go with it, and"
+    " the application that"
+    " is still running fails where it names the column (an ORM names all of them).",
+    instead="Deploy a release whose models no longer have {table}.{column}; drop the column in the"
+    " release after it.",
+    bad=("ALTER TABLE orders DROP COLUMN note", "ALTER TABLE orders DROP note CASCADE"),
+    good=("ALTER TABLE orders ADD COLUMN note text; ALTER TABLE orders DROP COLUMN note",),
+)
+def drop_column(op: DropColumn, ctx: Context) -> Answer:
+    if ctx.is_made_here(op.table) or (ctx.key(op.table), op.column) in ctx.columns:
+        return None
+    also = " and everything that depends on it" if op.cascade else ""
+    return f"Drops the column {op.table}.{op.column}{also}."
+
+
+@rule(
+    "DG103",
+    "truncate",
+    Truncate,
+    Risk.CRITICAL,
+    effect=f"{_ROWS} TRUNCATE takes an ACCESS EXCLUSIVE lock, and with CASCADE it empties every"
+    f" table that points here.",
+    instead="Delete what must go in batches from a script of its own, after a backup; or keep the"
+    " rows.",
+    bad=("TRUNCATE orders", "TRUNCATE TABLE orders CASCADE"),
+    good=("CREATE TABLE scratch (id int); TRUNCATE scratch",),
+)
+def truncate(op: Truncate, ctx: Context) -> Answer:
+    if ctx.is_made_here(op.table):
+        return None
+    also = ", and every table that points at it" if op.cascade else ""
+    return f"Deletes all rows of {op.table}{also}."
+
+
+@rule(
+    "DG104",
+    "drop-schema",
+    DropObject,
+    Risk.CRITICAL,
+    effect="Every table in it is lost with its rows.",
+    instead="Drop the tables one by one in revisions of their own, so that each can be judged and"
+    " backed up.",
+    bad=("DROP SCHEMA archive CASCADE", "DROP DATABASE archive", "DROP OWNED BY bob"),
+    good=("CREATE SCHEMA scratch; DROP SCHEMA scratch",),
+)
+def drop_schema(op: DropObject, ctx: Context) -> Answer:
+    if op.kind not in {"schema", "database", "owned objects"} or ctx.is_new_object(op.name):
+        return None
+    if op.kind == "owned objects":
+        return f"Drops everything that {op.name} owns."
+    return f"Drops the {op.kind} {op.name} with everything in it."
+
+
+_VERBS = {"update": "Updates", "delete": "Deletes", "merge": "Writes over", "copy": "Loads"}
+
+
+@rule(
+    "DG105",
+    "transform-data",
+    WriteRows,
+    Risk.CRITICAL,
+    effect="Rows that people rely on are changed, and no downgrade knows what they were. All of"
+    " them stay locked until"
+    " the transaction ends, and on a large table that takes long.",
+    instead="Change the rows in batches, in a script that can be stopped and repeated, outside of"
+    " the schema migration:"
+    " add nullable → deploy → backfill → constrain → drop.",
+    bad=(
+        "UPDATE orders SET note = ''",
+        "DELETE FROM orders WHERE note IS NULL",
+        "INSERT INTO orders (id) SELECT id FROM old_orders",
+        "INSERT INTO orders (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET note = 'x'",
+        "COPY orders FROM STDIN",
+        "WITH gone AS (DELETE FROM orders RETURNING *) SELECT count(*) FROM gone",
+        "-- dialect: sqlite\nREPLACE INTO orders VALUES (1)",
+    ),
+    good=(
+        (
+            "CREATE TABLE kinds (id int); INSERT INTO kinds SELECT id FROM orders; UPDATE kinds SET id"
+            " = 1"
+        ),
+        "SELECT count(*) FROM orders",
+    ),
+)
+def transform_data(op: WriteRows, ctx: Context) -> Answer:
+    if ctx.is_made_here(op.table) or (op.verb == "insert" and not op.from_query):
+        return None
+    if op.verb == "insert":
+        return f"Copies rows into {op.table}, as many as a query returns."
+    where = "" if op.where or op.verb in {"merge", "copy"} else "all "
+    columns = f" ({', '.join(op.columns)})" if op.verb == "update" and op.columns else ""
+    fact = ctx.fact(op.table)
+    rows = f", about {fact.rows:,}" if fact and fact.rows > 0 and where else ""
+    return f"{_VERBS[op.verb]} {where}rows of {op.table}{columns}{rows}."
+
+
+@rule(
+    "DG106",
+    "insert-rows",
+    WriteRows,
+    Risk.MEDIUM,
+    effect="Rows appear in a table that is in use: a key may already be taken, and a downgrade"
+    " cannot tell these rows"
+    " from those that people have added since.",
+    instead="Seed reference data in the revision that creates the table, or from the application;"
+    " let a second run do no"
+    " harm: ON CONFLICT DO NOTHING.",
+    bad=("INSERT INTO grades (id, name) VALUES (1, 'a')",),
+    good=("CREATE TABLE grades (id int); INSERT INTO grades (id) VALUES (1)",),
+)
+def insert_rows(op: WriteRows, ctx: Context) -> Answer:
+    if op.verb != "insert" or op.from_query or ctx.is_made_here(op.table):
+        return None
+    return f"Inserts rows into {op.table}, which is in use."
+
+
+_STATEFUL = {"sequence", "extension", "virtual table", "materialized view", "foreign table"}
+_DEFINITIONS = {"type", "domain", "view"}
+
+
+@rule(
+    "DG107",
+    "drop-object",
+    DropObject,
+    Risk.CRITICAL,
+    effect="What it holds (a counter, stored rows, the columns of its types) is lost, and what"
+    " uses it fails.",
+    instead="Drop it in a release after the one that stopped using it, without CASCADE, so that a"
+    " forgotten use is an error.",
+    bad=(
+        "DROP SEQUENCE numbers",
+        "DROP VIEW totals",
+        "DROP TYPE mood CASCADE",
+        "DROP EXTENSION hstore",
+    ),
+    good=(
+        "CREATE SEQUENCE numbers; DROP SEQUENCE numbers",
+        "CREATE TYPE mood AS ENUM ('a'); DROP TYPE mood",
+    ),
+)
+def drop_object(op: DropObject, ctx: Context) -> Answer:
+    if op.kind not in _STATEFUL | _DEFINITIONS or ctx.is_new_object(op.name):
+        return None
+    if op.kind in _STATEFUL:
+        return f"Drops the {op.kind} {op.name} and what it holds."
+    if op.cascade and op.kind in {"type", "domain"}:
+        return f"Drops the {op.kind} {op.name} and every column of it."
+    return Found(
+        f"Drops the {op.kind} {op.name}.",
+        Risk.HIGH,
+        why="It holds no rows, but what uses it fails from then on.",
+    )
+
+
+RULES = (drop_table, drop_column, truncate, drop_schema, transform_data, insert_rows, drop_object)

@@ -1,0 +1,106 @@
+"""Every rule over every statement of the pending run, in order: revisions in, verdicts out."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from deployguard.model import Facts, Finding, Lock, Opacity, Opaque, Revision, Risk, Script, Verdict
+from deployguard.operations import Operation, RebuildTable
+from deployguard.rules.base import Rule, Subject, Whole
+from deployguard.rules.batch import collapse
+from deployguard.rules.context import Context
+from deployguard.rules.expand import expand_only
+from deployguard.rules.locks import locks, strongest
+from deployguard.rules.undo import judge_undo
+
+
+def judge_run(
+    book: Sequence[Rule], revisions: Sequence[Revision], facts: Facts
+) -> tuple[Verdict, ...]:
+    """One verdict a revision. What an earlier one made is known to the later ones."""
+    context = Context.start(facts)
+    verdicts: list[Verdict] = []
+    for revision in revisions:
+        context = context.begin(own_transaction=revision.up.own_transaction)
+        verdict, context = _judge_one(book, revision, context)
+        verdicts.append(verdict)
+    return tuple(verdicts)
+
+
+def _judge_one(
+    book: Sequence[Rule], revision: Revision, before: Context
+) -> tuple[Verdict, Context]:
+    up, down = collapse(revision.up), collapse(revision.down)
+    undo = judge_undo(revision, up, down, before)
+    findings: list[Finding] = []
+    taken: list[Lock] = []
+    context = before
+    for statement in up.statements:
+        context = context.at(statement.sql, in_transaction=statement.in_transaction)
+        for operation in statement.operations:
+            findings += _on_operation(book, operation, context, revision, statement.line)
+            taken += locks(operation, context)
+            context = context.after(operation)
+    whole = Whole(revision, up, undo)
+    findings += _findings(book, whole, context, revision, up.line)
+    findings += _on_opacities(book, up, context, revision, findings)
+    findings.sort(key=lambda finding: (-finding.risk, finding.line, finding.rule))
+    risk = max((finding.risk for finding in findings), default=Risk.LOW)
+    verdict = Verdict(
+        revision, risk, tuple(findings), strongest(taken), undo, expand_only(up, before)
+    )
+    return verdict, replace(context, sql="", in_transaction=True)
+
+
+def _on_operation(
+    book: Sequence[Rule], operation: Operation, context: Context, revision: Revision, line: int
+) -> list[Finding]:
+    """The findings on one operation; a rebuilt table is judged by what differs, and by itself where nothing does."""
+    if isinstance(operation, RebuildTable) and operation.changes is not None:
+        found: list[Finding] = []
+        inner = context
+        for change in operation.changes:
+            found += _findings(book, change, inner, revision, line)
+            inner = inner.after(change)
+        if found:
+            return found
+    return list(_findings(book, operation, context, revision, line))
+
+
+def _on_opacities(
+    book: Sequence[Rule],
+    up: Script,
+    context: Context,
+    revision: Revision,
+    so_far: list[Finding],
+) -> Iterator[Finding]:
+    """What the reader could not see; once, where a statement has already shown it."""
+    known = {(finding.rule, finding.line) for finding in so_far}
+    codes = {finding.rule for finding in so_far}
+    for opacity in up.opacities:
+        for finding in _findings(book, opacity, context, revision, opacity.line):
+            once = opacity.code is Opaque.NON_ATOMIC and finding.rule in codes
+            if not once and (finding.rule, finding.line) not in known:
+                yield finding
+
+
+def _findings(
+    book: Sequence[Rule], subject: Subject, context: Context, revision: Revision, line: int
+) -> Iterator[Finding]:
+    for entry in book:
+        found = entry.found(subject, context)
+        if found is not None and found.risk is not None:
+            yield Finding(
+                entry.code,
+                found.risk,
+                revision.id,
+                revision.path,
+                line if found.line is None else found.line,
+                found.message,
+                found.why or "",
+                found.instead or "",
+            )
+
+
+def opaque(opacity: Opacity) -> bool:
+    """Whether it hides what happens; that a revision is not atomic hides nothing."""
+    return opacity.code is not Opaque.NON_ATOMIC

@@ -1,0 +1,91 @@
+"""The rule reference, written from the rules themselves."""
+
+from collections.abc import Iterator, Sequence
+
+from deployguard.rules.base import Rule
+from deployguard.rules.context import Context
+from deployguard.rules.examples import read
+from deployguard.rules.locks import locks
+
+_HEAD = """# Rules
+
+Every hazard that `deployguard check` knows. `deployguard explain DG201` prints the same text. The page is
+generated from `deployguard/rules/` by `scripts/docs`; the examples on it are run by the tests: each of "found here"
+yields the rule, and each of "not here" yields nothing at all. The locks are those that PostgreSQL was seen to take.
+
+How the examples are written: a line `-- next revision` begins another revision in the same transaction,
+`-- own transaction` one in its own; what follows `-- autocommit` runs outside a transaction; `-- was:` names a
+column's former type; `-- opaque:` stands for what could not be seen while a revision was read.
+"""
+
+
+def render(families: Sequence[tuple[str, tuple[Rule, ...]]]) -> str:
+    """The whole page as Markdown."""
+    return "\n".join([_HEAD, *_contents(families), *_pages(families)]).rstrip() + "\n"
+
+
+def _contents(families: Sequence[tuple[str, tuple[Rule, ...]]]) -> Iterator[str]:
+    yield "| rule | level | what |\n| --- | --- | --- |"
+    for _, rules in families:
+        for entry in rules:
+            yield f"| [{entry.code}](#{entry.code.lower()}) | {entry.risk} | {entry.name} |"
+    yield ""
+
+
+def _pages(families: Sequence[tuple[str, tuple[Rule, ...]]]) -> Iterator[str]:
+    for title, rules in families:
+        yield f"## {title}\n"
+        for entry in rules:
+            yield from _page(entry)
+
+
+def _page(entry: Rule) -> Iterator[str]:
+    yield f'<a id="{entry.code.lower()}"></a>\n\n### {entry.code} {entry.name}\n'
+    yield f"Level: **{entry.risk}**\n"
+    yield f"{entry.effect}\n"
+    if entry.sqlite_effect and entry.sqlite_effect != entry.effect:
+        yield f"On SQLite: {entry.sqlite_effect}\n"
+    yield "Instead:\n"
+    yield f"```text\n{_shown(entry.instead)}\n```\n"
+    if entry.sqlite_instead:
+        yield f"On SQLite: {_shown(entry.sqlite_instead)}\n"
+    yield "Found here:\n"
+    yield f"{_examples(entry.bad)}\n"
+    taken = _locks(entry)
+    if taken:
+        yield "Locks:\n"
+        yield "| statement | relation | lock | blocks | work |\n| --- | --- | --- | --- | --- |"
+        yield from taken
+        yield ""
+    yield "Not here:\n"
+    yield f"{_examples(entry.good)}\n"
+
+
+def _shown(template: str) -> str:
+    return template.replace("{schema}", "").replace("{{", "{").replace("}}", "}")
+
+
+def _examples(examples: tuple[str, ...]) -> str:
+    return "\n\n".join(f"```sql\n{example}\n```" for example in examples)
+
+
+def _locks(entry: Rule) -> list[str]:
+    rows: list[str] = []
+    for example in entry.bad:
+        revisions, facts = read(example)
+        if facts.dialect != "postgresql":
+            continue
+        context = Context.start(facts)
+        for statement in (one for revision in revisions for one in revision.up.statements):
+            for operation in statement.operations:
+                rows += [
+                    f"| `{_cell(statement.sql)}` | {one.relation} | {one.mode} | {one.blocks} |"
+                    f" {one.work or 'brief'} |"
+                    for one in locks(operation, context)
+                ]
+                context = context.after(operation)
+    return list(dict.fromkeys(rows))
+
+
+def _cell(sql: str) -> str:
+    return " ".join(sql.split()).replace("|", "\\|")

@@ -1,0 +1,178 @@
+"""DG5xx: what goes wrong because of a transaction, or because there is none."""
+
+from deployguard.model import Risk
+from deployguard.operations import (
+    AddColumn,
+    AddConstraint,
+    AddEnumValue,
+    AlterType,
+    ControlTransaction,
+    CreateIndex,
+    CreateObject,
+    CreateTable,
+    DetachPartition,
+    DropIndex,
+    DropObject,
+    Maintain,
+    Operation,
+    ReadRows,
+    Reindex,
+    RewriteTable,
+    SetDefault,
+    SetSetting,
+    WriteRows,
+)
+from deployguard.rules.base import Answer, Found, Whole, rule
+from deployguard.rules.context import Context
+
+_BLOCK = "with op.get_context().autocommit_block():\n    …"
+
+
+@rule(
+    "DG501",
+    "not-in-a-transaction",
+    (
+        CreateIndex,
+        DropIndex,
+        Reindex,
+        DetachPartition,
+        Maintain,
+        RewriteTable,
+        CreateObject,
+        DropObject,
+        AddEnumValue,
+    ),
+    Risk.HIGH,
+    effect="PostgreSQL refuses it inside a transaction: the migration will fail here.",
+    instead=_BLOCK,
+    bad=(
+        "CREATE INDEX CONCURRENTLY ix ON orders (a)",
+        "DROP INDEX CONCURRENTLY ix",
+        "REINDEX INDEX CONCURRENTLY ix",
+        "VACUUM orders",
+        "CREATE DATABASE other",
+    ),
+    good=(
+        "-- autocommit\nCREATE INDEX CONCURRENTLY ix ON orders (a)",
+        "-- autocommit\nVACUUM orders",
+    ),
+)
+def not_in_a_transaction(op: Operation, ctx: Context) -> Answer:
+    if not ctx.postgresql or not ctx.in_transaction:
+        return None
+    match op:
+        case CreateIndex() | DropIndex() | Reindex() | DetachPartition() if op.concurrently:
+            return "CONCURRENTLY does not work inside a transaction."
+        case Reindex(kind) if kind not in {"table", "index"}:
+            return f"REINDEX {kind.upper()} does not work inside a transaction."
+        case Maintain("vacuum") | RewriteTable(_, "vacuum full"):
+            return "VACUUM does not work inside a transaction."
+        case RewriteTable("*", "cluster"):
+            return "CLUSTER of every table does not work inside a transaction."
+        case CreateObject("database") | DropObject("database"):
+            return "A database is neither created nor dropped inside a transaction."
+        case AddEnumValue() if ctx.older_than(12):
+            return "ALTER TYPE … ADD VALUE does not work inside a transaction before PostgreSQL 12."
+        case _:
+            return None
+
+
+@rule(
+    "DG502",
+    "transaction-control",
+    ControlTransaction,
+    Risk.HIGH,
+    effect="Alembic believes that its own transaction is still open: a failure afterwards leaves"
+    " the revision half done, and"
+    " the version table does not know.",
+    instead="Leave the transaction to Alembic. What must run outside of one goes into\n" + _BLOCK,
+    bad=("COMMIT", "BEGIN", "ROLLBACK"),
+    good=("SAVEPOINT a; RELEASE SAVEPOINT a",),
+)
+def transaction_control(op: ControlTransaction, ctx: Context) -> Answer:
+    del ctx
+    if op.action in {"savepoint", "release", "rollback to"}:
+        return None
+    return f"{op.action.upper()} inside a revision."
+
+
+@rule(
+    "DG503",
+    "enum-value-used-at-once",
+    (WriteRows, SetDefault, AddColumn, AddConstraint, CreateIndex, CreateTable, AlterType),
+    Risk.HIGH,
+    effect="PostgreSQL does not let a new enum value be used before the transaction that added it"
+    " is committed: the migration"
+    " will fail here.",
+    instead="Add the value in an earlier revision, inside\n" + _BLOCK,
+    bad=(
+        (
+            "CREATE TYPE mood AS ENUM ('ok'); CREATE TABLE t (a mood); ALTER TYPE mood ADD VALUE 'sad';"
+            " INSERT INTO t VALUES ('sad')"
+        ),
+    ),
+    good=(
+        (
+            "CREATE TYPE mood AS ENUM ('ok'); CREATE TABLE t (a mood)\n-- own transaction\nALTER TYPE"
+            " mood ADD VALUE 'sad'\n"
+            "-- own transaction\nINSERT INTO t VALUES ('sad')"
+        ),
+    ),
+)
+def enum_value_used_at_once(
+    op: WriteRows | SetDefault | AddColumn | AddConstraint | CreateIndex | CreateTable | AlterType,
+    ctx: Context,
+) -> Answer:
+    del op
+    if not ctx.postgresql or not ctx.in_transaction:
+        return None
+    for type_name, value in sorted(ctx.enum_values):
+        if "'" + value.replace("'", "''") + "'" in ctx.sql:
+            return f"Uses the value {value!r} of {type_name} in the transaction that added it."
+    return None
+
+
+_TRIFLES = (SetSetting, Maintain, ReadRows, ControlTransaction)
+
+
+@rule(
+    "DG504",
+    "non-atomic",
+    Whole,
+    Risk.LOW,
+    effect="What ran before it is committed by itself. When the rest fails, the revision is half"
+    " done: running it again fails"
+    " on what is there already, and an index that was being built stays behind INVALID.",
+    instead="Give what runs outside a transaction a revision of its own.",
+    bad=(
+        (
+            "ALTER TABLE orders ADD COLUMN a int\n-- autocommit\nCREATE INDEX CONCURRENTLY ix ON"
+            " orders (a)"
+        ),
+    ),
+    good=(
+        "-- autocommit\nCREATE INDEX CONCURRENTLY ix ON orders (a)\nDROP INDEX CONCURRENTLY iy",
+        "SET lock_timeout = '5s'\n-- autocommit\nCREATE INDEX CONCURRENTLY ix ON orders (a)",
+    ),
+)
+def non_atomic(whole: Whole, ctx: Context) -> Answer:
+    if not ctx.postgresql:
+        return None
+    work = [
+        statement
+        for statement in whole.up.statements
+        if not all(isinstance(operation, _TRIFLES) for operation in statement.operations)
+    ]
+    outside = [statement for statement in work if not statement.in_transaction]
+    if not outside or len(outside) == len(work):
+        return None
+    if any(
+        isinstance(operation, ControlTransaction) and operation.action in {"commit", "rollback"}
+        for statement in whole.up.statements
+        for operation in statement.operations
+    ):
+        return None  # DG502 says it, and worse
+    return Found("Runs one part in a transaction and another outside of it.", line=outside[0].line)
+
+
+RULES = (not_in_a_transaction, transaction_control, enum_value_used_at_once, non_atomic)

@@ -1,0 +1,328 @@
+"""Whether and how one revision can be taken back: what its upgrade loses, and what its downgrade would."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from deployguard.model import Body, Opacity, Opaque, Revision, Script, Undo, Way
+from deployguard.operations import (
+    AddColumn,
+    AlterType,
+    ControlTransaction,
+    CreateObject,
+    CreateTable,
+    CreateType,
+    DropColumn,
+    DropObject,
+    DropTable,
+    LockTable,
+    Maintain,
+    Operation,
+    Procedural,
+    ReadRows,
+    RebuildTable,
+    RefreshView,
+    Reindex,
+    RenameColumn,
+    RenameTable,
+    RewriteTable,
+    SetSetting,
+    Truncate,
+    Unrecognised,
+    ValidateConstraint,
+    WriteRows,
+)
+from deployguard.rules.context import Context
+from deployguard.rules.types import catalogue_only, keeps_values, plain_cast
+
+# Nothing of these is there to be taken back.
+_LEAVES_NOTHING = (
+    ControlTransaction, LockTable, Maintain, ReadRows, RefreshView, Reindex, RewriteTable, SetSetting,
+    ValidateConstraint,
+)  # fmt: skip
+_HIDES = {
+    Opaque.FAILED,
+    Opaque.UNPARSED,
+    Opaque.PROCEDURAL,
+    Opaque.APPLICATION_HELPER,
+    Opaque.EMPTY,
+}
+_RUNS_CODE = ("do", "call", "execute", "select function", "prepare", "load", "copy program")
+_HOLDS = {
+    "sequence",
+    "extension",
+    "schema",
+    "database",
+    "owned objects",
+    "virtual table",
+    "foreign table",
+}
+
+
+@dataclass(slots=True)
+class Made:
+    """What a revision's upgrade has made and not dropped again: the downgrade may drop it without losing old data."""
+
+    tables: set[str] = field(default_factory=set)
+    columns: set[tuple[str, str]] = field(default_factory=set)
+    objects: set[str] = field(default_factory=set)
+
+    def note(self, operation: Operation, ctx: Context) -> None:
+        match operation:
+            case CreateTable(table):
+                self.tables.add(ctx.key(table))
+            case AddColumn(table, column):
+                self.columns.add((ctx.key(table), column))
+            case CreateType(name) | CreateObject(_, name):
+                self.objects.add(ctx.key(name))
+            case DropTable(table):
+                self.tables.discard(ctx.key(table))
+            case DropColumn(table, column):
+                self.columns.discard((ctx.key(table), column))
+            case DropObject(_, name):
+                self.objects.discard(ctx.key(name))
+            case RenameTable() | RenameColumn():
+                self._rename(operation, ctx)
+            case RebuildTable(_, changes):
+                for change in changes or ():
+                    self.note(change, ctx)
+            case _:
+                pass
+
+    def _rename(self, operation: RenameTable | RenameColumn, ctx: Context) -> None:
+        table = ctx.key(operation.table)
+        if isinstance(operation, RenameColumn):
+            if (table, operation.column) in self.columns:
+                self.columns.remove((table, operation.column))
+                self.columns.add((table, operation.to))
+            return
+        schema, _, _ = table.rpartition(".")
+        to = ctx.key(f"{schema}.{operation.to}" if schema else operation.to)
+        if table in self.tables:
+            self.tables.remove(table)
+            self.tables.add(to)
+        self.columns = {(to if owner == table else owner, name) for owner, name in self.columns}
+
+    def has_table(self, table: str, ctx: Context) -> bool:
+        return ctx.key(table) in self.tables
+
+    def has_column(self, table: str, column: str, ctx: Context) -> bool:
+        return self.has_table(table, ctx) or (ctx.key(table), column) in self.columns
+
+
+def operations(script: Script) -> Iterator[Operation]:
+    """Every operation of a script in order, a rebuilt table's changes in place of it."""
+    for statement in script.statements:
+        for operation in statement.operations:
+            if isinstance(operation, RebuildTable) and operation.changes is not None:
+                yield from operation.changes
+            else:
+                yield operation
+
+
+def judge_undo(revision: Revision, up: Script, down: Script, before: Context) -> Undo:
+    """The way back of ``revision``; ``up`` and ``down`` have batch copies put together, ``before`` is the context."""
+    upward = tuple(operations(up))
+    lost = _lost_by(upward, before)
+    if lost:
+        return Undo(Way.RESTORE, f"{lost}; the downgrade can't bring that back.")
+    written = next((one for one in up.opacities if _writes_unseen(one)), None)
+    if written:
+        return Undo(Way.RESTORE, "The upgrade changes rows in a way that can't be seen.")
+    hidden = _hidden(up)
+    if not hidden and _nothing_left(upward, before) and not up.opacities:
+        return Undo(Way.NOTHING, "The upgrade leaves nothing behind.")
+    if hidden and not _helper_alone(up, down):
+        return Undo(Way.UNKNOWN, f"What the upgrade does is not known completely: {hidden}.")
+    if down.body is not Body.PRESENT:
+        what = {Body.MISSING: "missing", Body.EMPTY: "empty"}.get(down.body, "only raises")
+        return Undo(
+            Way.RESTORE,
+            f"downgrade() is {what}." if what != "only raises" else "downgrade() only raises.",
+        )
+    if not upward and up.opacities:
+        return Undo(
+            Way.UNKNOWN, "What the upgrade does here was decided by something that was not asked."
+        )
+    return _downgrade(revision, upward, down, before)
+
+
+def _downgrade(
+    revision: Revision, upward: tuple[Operation, ...], down: Script, before: Context
+) -> Undo:
+    hidden = _hidden(down) or next(
+        (one.detail or one.code for one in down.opacities if one.code is not Opaque.NON_ATOMIC), ""
+    )
+    if hidden:
+        return Undo(Way.UNKNOWN, f"What the downgrade does is not known completely: {hidden}.")
+    downward = tuple(operations(down))
+    if not downward:
+        return Undo(Way.RESTORE, "downgrade() was seen to do nothing.")
+    made = made_by(upward, before)
+    lost = tuple(dict.fromkeys(_lost_back(upward, downward, made, before)))
+    if lost:
+        return Undo(Way.LOSSY, f"The downgrade {', and '.join(lost)}.")
+    return Undo(
+        Way.LOSSLESS, f"The downgrade of {revision.id} only takes back what the upgrade made."
+    )
+
+
+def made_by(upward: Iterable[Operation], before: Context) -> Made:
+    made = Made()
+    for operation in upward:
+        made.note(operation, before)
+    return made
+
+
+def _writes_unseen(opacity: Opacity) -> bool:
+    return opacity.code is Opaque.UNSEEN_WRITES or (
+        opacity.code is Opaque.DATA_DEPENDENT and opacity.writes
+    )
+
+
+def _hidden(script: Script) -> str:
+    """Why a script is not known completely; "" when it is."""
+    for opacity in script.opacities:
+        if opacity.code in _HIDES:
+            return opacity.detail or str(opacity.code)
+    for operation in operations(script):
+        if isinstance(operation, Unrecognised):
+            return operation.reason
+        if isinstance(operation, RebuildTable):
+            return f"what {operation.table} was before"
+        if isinstance(operation, Procedural) and operation.what in _RUNS_CODE:
+            return f"{operation.what} {operation.name}".strip()
+    return ""
+
+
+def _helper_alone(up: Script, down: Script) -> bool:
+    """A helper that can't be read, and no downgrade at all: then it is certain that there is no other way."""
+    helper = any(one.code is Opaque.APPLICATION_HELPER for one in up.opacities)
+    return helper and down.body is not Body.PRESENT
+
+
+def _nothing_left(upward: tuple[Operation, ...], before: Context) -> bool:
+    """Whether the upgrade has no effect that stays: nothing at all, or what it made it dropped again."""
+    made = Made()
+    for operation in upward:
+        if isinstance(operation, _LEAVES_NOTHING):
+            continue
+        own = getattr(operation, "table", "")
+        made.note(operation, before)
+        if isinstance(operation, CreateTable | CreateType | CreateObject | AddColumn):
+            continue
+        if isinstance(operation, DropTable | DropColumn | DropObject):
+            continue  # of something older it would have counted as a loss before
+        if not (own and (made.has_table(own, before) or _made_and_dropped(own, upward, before))):
+            return False
+    return not (made.tables or made.columns or made.objects)
+
+
+def _made_and_dropped(table: str, upward: tuple[Operation, ...], ctx: Context) -> bool:
+    return any(
+        isinstance(operation, CreateTable) and ctx.key(operation.table) == ctx.key(table)
+        for operation in upward
+    )
+
+
+def _lost_by(upward: tuple[Operation, ...], before: Context) -> str:
+    """What of the old data the upgrade loses; "" for nothing."""
+    ctx = before
+    for operation in upward:
+        lost = _loss(operation, ctx)
+        if lost:
+            return lost
+        ctx = ctx.after(operation)
+    return ""
+
+
+def _loss(operation: Operation, ctx: Context) -> str:
+    match operation:
+        case DropTable(table) | Truncate(table) if not ctx.is_made_here(table):
+            verb = "drops" if isinstance(operation, DropTable) else "empties"
+            return f"The upgrade {verb} {table}"
+        case DropColumn(table, column):
+            known = ctx.is_made_here(table) or (ctx.key(table), column) in ctx.columns
+            return "" if known else f"The upgrade drops {table}.{column}"
+        case DropObject(kind, name) if kind in _HOLDS and not ctx.is_new_object(name):
+            return f"The upgrade drops the {kind} {name}"
+        case DropObject(kind, name, True) if kind in {"type", "domain"} and not ctx.is_new_object(
+            name
+        ):
+            return f"The upgrade drops the columns of type {name}"
+        case WriteRows(table, verb) if verb in {
+            "update",
+            "delete",
+            "merge",
+        } and not ctx.is_made_here(table):
+            return f"The upgrade changes rows of {table}"
+        case AlterType(table, column) if not ctx.is_made_here(table) and not _keeps(operation):
+            return f"The upgrade may lose values of {table}.{column}"
+        case _:
+            return ""
+
+
+def _keeps(operation: AlterType) -> bool:
+    if operation.using_sql and not plain_cast(operation.using_sql, operation.column):
+        return False
+    return keeps_values(operation.old_type, operation.type)
+
+
+def _lost_back(
+    upward: tuple[Operation, ...], downward: tuple[Operation, ...], made: Made, before: Context
+) -> Iterator[str]:
+    """What each step of the downgrade may lose besides what the upgrade made."""
+    for operation in downward:
+        match operation:
+            case DropTable(table) if not made.has_table(table, before):
+                yield f"drops {table}, which the upgrade did not make"
+            case DropColumn(table, column) if not made.has_column(table, column, before):
+                yield f"drops {table}.{column}, which the upgrade did not make"
+            case Truncate(table) if not made.has_table(table, before):
+                yield f"empties {table}"
+            case DropObject(kind, name) if kind in _HOLDS and before.key(name) not in made.objects:
+                yield f"drops the {kind} {name}"
+            case WriteRows(table, verb) if verb != "insert" and not made.has_table(table, before):
+                if not _only_new_columns(operation, made, before):
+                    yield f"changes rows of {table}"
+            case AlterType(table, column) if not made.has_column(table, column, before):
+                if not _back_is_free(operation, upward):
+                    yield f"turns {table}.{column} back into {operation.type}"
+            case _:
+                made.note(operation, before)
+
+
+def _only_new_columns(operation: WriteRows, made: Made, ctx: Context) -> bool:
+    """An UPDATE that only sets columns which the upgrade added."""
+    return (
+        operation.verb == "update"
+        and bool(operation.columns)
+        and all(made.has_column(operation.table, name, ctx) for name in operation.columns)
+    )
+
+
+def _back_is_free(operation: AlterType, upward: tuple[Operation, ...]) -> bool:
+    old = operation.old_type or next(
+        (
+            step.type
+            for step in upward
+            if isinstance(step, AlterType)
+            and (step.table, step.column) == (operation.table, operation.column)
+        ),
+        None,
+    )
+    return bool(catalogue_only(old, operation.type)) and not operation.using_sql
+
+
+def dropped_back(
+    upward: Iterable[Operation], downward: Iterable[Operation], before: Context
+) -> Iterator[tuple[str, str | None]]:
+    """(table, column) of all that the upgrade made and the downgrade drops; the column is None for a whole table."""
+    made = made_by(upward, before)
+    for operation in downward:
+        match operation:
+            case DropTable(table) if made.has_table(table, before):
+                yield table, None
+            case DropColumn(table, column) if made.has_column(table, column, before):
+                yield table, column
+            case _:
+                made.note(operation, before)
