@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Protocol, TypeAlias, TypeVar, cast
 
 from deployguard.model import Opacity, Revision, Risk, Script, Undo
-from deployguard.operations import Operation
+from deployguard.operations import AddConstraint, Constraint, Operation
 from deployguard.rules.context import Context
 
 
@@ -97,6 +97,9 @@ def names(subject: Subject) -> dict[str, str]:
             found[f"{entry.name}_list"] = f"[{quoted or '…'}]"
     schema, _, own = found.get("table", "").rpartition(".")
     found["own"] = own or "…"
+    if found.get("name") == "" and own:
+        # The database makes up a name for it; a safe form in two steps needs one that is known.
+        found["name"] = "_".join([own, *getattr(subject, "columns", ()), _suffix(subject)])
     found["schema"] = f', schema="{schema}"' if schema else ""
     return found
 
@@ -105,6 +108,11 @@ class Decorator(Protocol):
     """Takes the function of one rule."""
 
     def __call__(self, function: Callable[[S, Context], Answer], /) -> Rule: ...
+
+
+def _suffix(subject: Subject) -> str:
+    kind = subject.kind if isinstance(subject, AddConstraint) else None
+    return {Constraint.FOREIGN_KEY: "fkey", Constraint.CHECK: "check", None: "idx"}.get(kind, "key")
 
 
 def rule(

@@ -32,7 +32,7 @@ _HARMLESS = (
 
 
 def expand_only(up: Script, before: Context) -> bool:
-    """True only when every operation of ``up`` is provably harmless for the old application, and nothing is opaque."""
+    """True only when all of ``up`` is provably harmless for the old application, and nothing is opaque."""
     if any(opacity.code is not Opaque.NON_ATOMIC for opacity in up.opacities):
         return False
     ctx = before

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from deployguard.rules.base import Rule
 from deployguard.rules.context import Context
 from deployguard.rules.examples import read
+from deployguard.rules.judge import judge_run
 from deployguard.rules.locks import locks
 
 _HEAD = """# Rules
@@ -45,10 +46,10 @@ def _page(entry: Rule) -> Iterator[str]:
     yield f"{entry.effect}\n"
     if entry.sqlite_effect and entry.sqlite_effect != entry.effect:
         yield f"On SQLite: {entry.sqlite_effect}\n"
-    yield "Instead:\n"
-    yield f"```text\n{_shown(entry.instead)}\n```\n"
+    yield "Instead (for the first example):\n"
+    yield f"```text\n{_instead(entry)}\n```\n"
     if entry.sqlite_instead:
-        yield f"On SQLite: {_shown(entry.sqlite_instead)}\n"
+        yield f"On SQLite: {entry.sqlite_instead.replace('{', '<').replace('}', '>')}\n"
     yield "Found here:\n"
     yield f"{_examples(entry.bad)}\n"
     taken = _locks(entry)
@@ -61,8 +62,13 @@ def _page(entry: Rule) -> Iterator[str]:
     yield f"{_examples(entry.good)}\n"
 
 
-def _shown(template: str) -> str:
-    return template.replace("{schema}", "").replace("{{", "{").replace("}}", "}")
+def _instead(entry: Rule) -> str:
+    """The safe form as a user gets it, with the names of the first example."""
+    revisions, facts = read(entry.bad[0])
+    found = [
+        finding for verdict in judge_run((entry,), revisions, facts) for finding in verdict.findings
+    ]
+    return found[0].instead if found else entry.instead
 
 
 def _examples(examples: tuple[str, ...]) -> str:

@@ -9,7 +9,8 @@ _ALIASES = {
     "decimal": "numeric", "dec": "numeric", "float8": "double precision", "double": "double precision",
     "float4": "real", "timestamp without time zone": "timestamp", "timestamp with time zone": "timestamptz",
     "time without time zone": "time", "time with time zone": "timetz", "bit varying": "varbit",
-    "datetime": "timestamp", "tinyint": "smallint", "mediumint": "integer", "mediumtext": "text", "longtext": "text", "clob": "text",
+    "datetime": "timestamp", "tinyint": "smallint", "mediumint": "integer",
+    "mediumtext": "text", "longtext": "text", "clob": "text",
     "serial": "integer", "bigserial": "bigint", "smallserial": "smallint", "blob": "bytea",
 }  # fmt: skip
 _WIDTH = {"smallint": 1, "integer": 2, "bigint": 3}
