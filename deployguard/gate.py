@@ -2,9 +2,10 @@
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from enum import Enum, StrEnum
 
@@ -28,6 +29,7 @@ DIGEST_FORMAT = 1  # a part of every digest: a change of what is covered voids o
 SHORTEST_DIGEST = (
     12  # hexadecimal digits; it is compared with one plan, so it only has to be hard to mistype
 )
+_BATCH = "_alembic_tmp_"  # how Alembic names the copy that a batch operation makes on SQLite
 _HEX = re.compile(r"[0-9a-f]{12,64}")
 _SKEW = timedelta(minutes=5)  # between the clock of who approved and ours
 
@@ -203,5 +205,20 @@ def _script(script: Script) -> Json:
     return {
         "body": str(script.body),
         "opaque": jsonable(sorted(f"{o.code}:{o.line}" for o in script.opacities)),
-        "sql": jsonable(() if external else [statement.sql for statement in script.statements]),
+        "sql": [] if external else list(_sql(script)),
     }
+
+
+def _sql(script: Script) -> Iterator[str]:
+    """The statements' texts. Those of one batch operation are sorted, and the clauses of its copy as well.
+
+    Alembic's batch mode walks through sets of constraints and indexes, so the order differs from process to process.
+    """
+    for _, together in itertools.groupby(script.statements, key=lambda statement: statement.line):
+        texts = [statement.sql for statement in together]
+        if any(_BATCH in text for text in texts):
+            clauses = (
+                "\n".join(sorted(line.strip(" \t,") for line in t.splitlines())) for t in texts
+            )
+            texts = sorted(clauses)
+        yield from texts

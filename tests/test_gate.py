@@ -1,6 +1,7 @@
 """The gate: what may run, and what exactly an approval covers."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,12 +14,15 @@ from deployguard.model import (
     Approval,
     ApprovalMode,
     BackupMode,
+    Body,
     Denied,
     Opacity,
     Opaque,
     Plan,
     Requirement,
     Risk,
+    Script,
+    Statement,
 )
 from tests.deploy.plans import CREATE, plan, verdict
 
@@ -153,6 +157,27 @@ def test_sql_that_differs_on_every_reading_does_not_void_an_approval() -> None:
     second = plan(verdict(sql="UPDATE t SET at = '10:30:02'", opacities=clock))
     assert first.digest == second.digest
     assert plan(verdict(file="edited", opacities=clock)).digest != first.digest
+
+
+def test_the_order_in_which_alembic_walks_through_its_sets_does_not_void_an_approval() -> None:
+    def batch(*texts: str) -> str:
+        up = Script(Body.PRESENT, 10, tuple(Statement(text, 11, ()) for text in texts))
+        one = verdict()
+        return plan(replace(one, revision=replace(one.revision, up=up))).digest
+
+    move = "ALTER TABLE _alembic_tmp_t RENAME TO t"
+    one = batch(
+        "CREATE TABLE _alembic_tmp_t (\n\ta INT, \n\tUNIQUE (a), \n\tCHECK (a > 0)\n)", move
+    )
+    other = batch(
+        "CREATE TABLE _alembic_tmp_t (\n\ta INT, \n\tCHECK (a > 0), \n\tUNIQUE (a)\n)", move
+    )
+    third = batch(
+        "CREATE TABLE _alembic_tmp_t (\n\ta INT, \n\tCHECK (a > 1), \n\tUNIQUE (a)\n)", move
+    )
+    assert one == other
+    assert one != third
+    assert batch("A", "B") != batch("B", "A")
 
 
 @pytest.mark.parametrize(
