@@ -61,7 +61,10 @@ class Choice:
         return self.way in (WayBack.DOWNGRADE, WayBack.RESTORE)
 
 
-_CANNOT_STOP = "deployguard cannot stop the application ([target] says no way to), so it may write while the data goes back"
+_CANNOT_STOP = (
+    "deployguard cannot stop the application ([target] names no way to), "
+    "and it may write while the data goes back"
+)
 
 
 def choose(seen: Situation) -> Choice:
