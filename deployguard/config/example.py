@@ -198,6 +198,8 @@ def _development(facts: ProjectFacts) -> str:
         "[environments.development]\n"
         "#   A URL without a password may stand here; a relative SQLite path counts from this file.\n"
         f"database_url = {value(facts.sqlite_url or f'sqlite:///{facts.name}.db')}\n"
+        "#   The variable that env.py reads: it is given the URL above where it is not set.\n"
+        f"database_url_env = {value(facts.url_env)}\n"
     )
 
 
@@ -226,8 +228,8 @@ current folder and then in the folders above, or takes `--config PATH`.
   nearest key that exists.
 - Tables at the top hold for every environment. `[environments.NAME.TABLE]`, or `TABLE.key = …` inside
   `[environments.NAME]`, overrides them key by key.
-- An environment has exactly one of `database_url` (no password in it) and `database_url_env` (the name of the
-  variable that holds the URL).
+- An environment has `database_url` (no password in it), `database_url_env` (the name of the variable that holds the
+  URL), or both: then the variable counts where it is set, and the migration is given the URL in it where it is not.
 - High and critical always need an approval and a verified backup; a file that says otherwise is refused.
 
 ```toml

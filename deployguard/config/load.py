@@ -74,12 +74,13 @@ def parse(document: _Table, path: Path) -> Config:
 
 
 def resolve_url(environment: Environment, environ: Mapping[str, str]) -> DatabaseUrl:
-    """The database URL of an environment. Raises UsageError when the variable is not set or no URL."""
-    variable = environment.database.url_env
-    if not variable:
-        return parse_url(
-            environment.database.url, f"[environments.{environment.name}] database_url"
-        )
+    """The database URL of an environment: the variable's, where it is set, else the file's.
+
+    Raises UsageError when neither is there, or when it is no URL.
+    """
+    url, variable = environment.database.url, environment.database.url_env
+    if url and not environ.get(variable):
+        return parse_url(url, f"[environments.{environment.name}] database_url")
     if not environ.get(variable):
         raise UsageError(
             f"The environment variable {variable}, which holds the database URL of "
@@ -114,8 +115,8 @@ def _environment(name: str, table: _Table, shared: Mapping[str, _Table]) -> Envi
 def _database(table: _Table, where: str) -> DatabaseConfig:
     url = _convert(table.get("database_url", ""), str, f"{where} database_url")
     variable = _convert(table.get("database_url_env", ""), str, f"{where} database_url_env")
-    if not isinstance(url, str) or not isinstance(variable, str) or bool(url) == bool(variable):
-        raise UsageError(f"{where} needs exactly one of database_url and database_url_env.")
+    if not isinstance(url, str) or not isinstance(variable, str) or not (url or variable):
+        raise UsageError(f"{where} needs database_url, database_url_env, or both.")
     if url and parse_url(url, f"{where} database_url").secrets():
         raise UsageError(
             f"{where} database_url holds a password. Put the URL into an environment variable and "

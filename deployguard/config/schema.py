@@ -113,7 +113,11 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseConfig:
-    """Where the database's URL comes from: an environment variable, or a URL that holds no password."""
+    """Where the database's URL comes from: an environment variable, or a URL that holds no password.
+
+    With both, the URL counts where the variable is not set, and the migration is given it in that variable: what
+    is checked and backed up must be what env.py connects to.
+    """
 
     url: str = ""
     url_env: str = ""

@@ -88,6 +88,9 @@ class _Surroundings:
 
     def __post_init__(self) -> None:
         self.url = resolve_url(self.environment, self.environ)
+        if variable := self.environment.database.url_env:
+            # What was checked and backed up must be what the migration connects to.
+            self.environ[variable] = self.environ.get(variable) or self.url.raw
         self.redact = Redactor(self.url.secrets())
 
     def database(self) -> "Database":

@@ -145,10 +145,17 @@ def test_a_password_in_the_file_is_refused_and_not_repeated(tmp_path: Path) -> N
     assert "hunter2" not in message
 
 
-@pytest.mark.parametrize("keys", ["", "database_url='sqlite:///x.db'\ndatabase_url_env='X'\n"])
-def test_an_environment_has_exactly_one_source_of_its_url(tmp_path: Path, keys: str) -> None:
-    message = refusal(tmp_path, MINIMAL + f"[environments.production]\n{keys}")
-    assert "exactly one of" in message
+def test_an_environment_needs_a_source_of_its_url(tmp_path: Path) -> None:
+    message = refusal(tmp_path, MINIMAL + "[environments.production]\n")
+    assert "needs database_url" in message
+
+
+def test_a_variable_that_is_set_goes_before_the_url_in_the_file(tmp_path: Path) -> None:
+    keys = "database_url = 'sqlite:///file.db'\ndatabase_url_env = 'APP_URL'\n"
+    both = read(tmp_path, MINIMAL + f"[environments.both]\n{keys}").environment("both")
+    assert resolve_url(both, {}).database == "file.db"
+    assert resolve_url(both, {"APP_URL": ""}).database == "file.db"
+    assert resolve_url(both, {"APP_URL": "sqlite:///other.db"}).database == "other.db"
 
 
 def test_an_unknown_environment_lists_those_that_exist(tmp_path: Path) -> None:
