@@ -110,7 +110,7 @@ def _postgresql(operation: Operation, context: Context) -> Iterable[Lock]:
             return (lock(table, AX, "" if proven else SCAN),)
         case ValidateConstraint(table, name):
             other = context.references.get((context.key(table), name))
-            return (lock(table, SUX, SCAN), *((lock(other, "ROW SHARE"),) if other else ()))
+            return (lock(table, SUX, SCAN), *((lock(other, "ROW SHARE", SCAN),) if other else ()))
         case DropConstraint(table, name):
             other = context.references.get((context.key(table), name))
             return (lock(table, AX), *((lock(other, AX),) if other else ()))
@@ -142,7 +142,7 @@ def _add_column(operation: AddColumn, context: Context) -> Iterable[Lock]:
         work = ""
     yield lock(operation.table, AX, work)
     if operation.references and operation.references != operation.table:
-        yield lock(operation.references, SRX)
+        yield lock(operation.references, SRX, SCAN if has_default else "")
 
 
 def _add_constraint(operation: AddConstraint, context: Context) -> Iterable[Lock]:
@@ -150,7 +150,7 @@ def _add_constraint(operation: AddConstraint, context: Context) -> Iterable[Lock
     if operation.kind is Constraint.FOREIGN_KEY:
         yield lock(operation.table, SRX, work)
         if operation.references and operation.references != operation.table:
-            yield lock(operation.references, SRX)
+            yield lock(operation.references, SRX, work)
         return
     if operation.using_index:
         # A primary key must also know that no value is NULL.
@@ -185,7 +185,7 @@ def _indexes(
         case RenameIndex(name):
             yield lock(name, SUX)
         case AttachIndex(name, child):
-            yield lock(name, AX)
+            yield lock(name, SUX)
             yield lock(child, AX)
         case Reindex(kind, name, concurrently):
             mode = SUX if concurrently else S
