@@ -60,7 +60,7 @@ def test_exec_argv_names_variables_and_never_their_values() -> None:
 
 @pytest.mark.docker
 def test_state_and_exit_code_of_a_container(engine: Engine, named: Callable[..., str]) -> None:
-    name = named("c", "sh", "-c", "sleep 1; exit 6")
+    name = named("c", "sh", "-c", "sleep 4; exit 6")
     container = engine.container(name)
     assert container is not None
     assert (container.status, container.running, container.code) == ("running", True, None)
@@ -89,7 +89,7 @@ def test_log_lines_come_once_in_order_while_it_runs(
     engine: Engine, named: Callable[..., str]
 ) -> None:
     script = (
-        "for i in $(seq 60); do echo line $i; [ $((i % 7)) = 0 ] && sleep 0.1; done; printf end"
+        "for i in $(seq 60); do echo line $i; [ $((i % 7)) = 0 ] && sleep 0.4; done; printf end"
     )
     name = named("c", "sh", "-c", script)
     seen: list[str] = []

@@ -101,7 +101,7 @@ def test_kill_9_of_deployguard_leaves_the_migration_and_its_exit_code(
         from deployguard.migrators import ComposeMigrator, Job
         from deployguard.process import Redactor
         folder = Path({str(compose_project.folder)!r})
-        command = ("sh", "-c", "echo one; sleep 4; echo two; exit 4")
+        command = ("sh", "-c", "echo one; sleep 8; echo two; exit 4")
         config = MigrateConfig(runner="compose", command=command)
         target = TargetConfig(kind="compose", project_name={compose_project.name!r})
         compose = Compose(target, folder, dict(os.environ), Redactor())
@@ -338,25 +338,28 @@ def test_a_blocked_migration_of_a_real_project_gives_up_and_may_be_retried(
     )
     config = MigrateConfig(runner="compose", lock_timeout=2)
     migrator = ComposeMigrator(config, compose, engine, stack.project, tmp_path / "state")
-    locks = "BEGIN; LOCK TABLE guests, bookings, rooms IN ACCESS SHARE MODE; SELECT pg_sleep(8)"
+    locks = "BEGIN; LOCK TABLE guests, bookings, rooms IN ACCESS SHARE MODE; SELECT pg_sleep(200)"
+    held = (
+        "SELECT count(*) FROM pg_locks"
+        " WHERE mode = 'AccessShareLock' AND granted AND relation = 'guests'::regclass"
+    )
+    release = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE query LIKE 'BEGIN; LOCK%'"
     argv = ("docker", "compose", "-p", stack.project, "-f", str(COMPOSE_FILE), "exec", "-T")
     with subprocess.Popen(
         [*argv, "postgres", "psql", "-U", "bookings", "-c", locks],
         env=os.environ | stack.environment,
         stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     ):
-        while not int(
-            stack.sql(
-                "SELECT count(*) FROM pg_locks WHERE mode = 'AccessShareLock' AND relation = 'guests'::regclass"
-            )
-        ):
+        while stack.sql(held) != "1":
             time.sleep(0.1)
-        began = time.monotonic()
         blocked = migrator.follow(migrator.start(JOB), print)
-        assert time.monotonic() - began < 7
+        assert stack.sql(held) == "1"  # nobody let go: the migration gave up by itself
         assert not blocked.ok
+        assert not blocked.timed_out
         assert retryable(blocked.log_path.read_text()[-8000:])
         assert stack.revision() == "b013"
+        assert stack.sql(release) == "1"
     again = migrator.follow(migrator.start(Job("d1", "upgrade", attempt=2)), print)
     assert again.ok
     assert stack.revision() == "b014"

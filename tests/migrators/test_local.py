@@ -53,7 +53,7 @@ def test_kill_9_of_deployguard_leaves_the_migration_and_its_exit_code(
         from deployguard.config import MigrateConfig
         from deployguard.migrators import Job, LocalMigrator
         from deployguard.process import Redactor
-        config = MigrateConfig(command=("sh", "-c", "echo one; sleep 1.5; echo two; exit 4"))
+        config = MigrateConfig(command=("sh", "-c", "echo one; sleep 3; echo two; exit 4"))
         folder = Path({str(tmp_path)!r})
         migrator = LocalMigrator(config, folder, folder / "state", dict(os.environ), Redactor())
         started = migrator.start(Job("d1", "upgrade", timeout=60))

@@ -36,7 +36,7 @@ def test_lines_arrive_while_the_program_still_runs() -> None:
         on_line=lambda line: seen.append((line, time.monotonic() - began)),
     )
     assert [line for line, _ in seen] == ["first", "second"]
-    assert seen[0][1] < 0.4 < seen[1][1]
+    assert seen[1][1] - seen[0][1] > 0.3
 
 
 def test_exit_code_and_both_streams_are_kept_apart() -> None:
@@ -71,7 +71,7 @@ def test_timeout_ends_the_whole_group(tmp_path: Path) -> None:
     done = run(["sh", "-c", f"sleep 60 & echo $! > {note}; echo partial; sleep 60"], timeout=0.7)
     assert done.timed_out
     assert not done.ok
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 30
     assert done.stdout == "partial\n"
     assert ended(int(note.read_text()))
 
@@ -108,9 +108,9 @@ def test_an_error_of_the_listener_ends_the_program(tmp_path: Path) -> None:
 
 def test_a_daemon_that_keeps_the_pipe_open_does_not_hold_us() -> None:
     began = time.monotonic()
-    done = run(["sh", "-c", "sleep 8 & echo done"])
+    done = run(["sh", "-c", "sleep 60 & echo done"])
     assert done.stdout == "done\n"
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 30
 
 
 def test_input_is_given_whole_and_may_be_ignored() -> None:

@@ -68,7 +68,7 @@ def test_kill_9_of_the_starter_leaves_the_run_and_its_exit_code(tmp_path: Path) 
         import time
         from pathlib import Path
         from deployguard.process import spawn
-        spawn(["sh", "-c", "echo one; sleep 1.5; echo two; exit 3"], Path({str(folder)!r}))
+        spawn(["sh", "-c", "echo one; sleep 3; echo two; exit 3"], Path({str(folder)!r}))
         print("spawned", flush=True)
         time.sleep(60)
     """
@@ -183,7 +183,7 @@ def test_stop_right_after_the_start_asks_kindly_too(tmp_path: Path) -> None:
     for attempt in range(5):
         began = time.monotonic()
         assert code_of(stop(spawn(["sleep", "60"], tmp_path / f"r{attempt}"))) == -signal.SIGTERM
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 9  # SIGKILL comes after 10
 
 
 def test_stop_kills_what_ignores_sigterm(tmp_path: Path) -> None:
