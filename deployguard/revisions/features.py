@@ -11,7 +11,7 @@ from deployguard.model import Body
 _WRITING = re.compile(
     r"""^\s*(?:--[^\n]*\n\s*)*
     (?: (insert)\s+(?:into|or|overwrite)\b | (update)\s+(?:only\s+)?[^\s]*\s*(?:(?:as\s+)?\w+\s+)?set\b
-      | (update)\s*$ | (delete)\s+from\b | (merge)\s+into\b | (replace)\s+into\b | (truncate)\b
+      | (update)\s+$ | (delete)\s+from\b | (merge)\s+into\b | (replace)\s+into\b | (truncate)\b
       | (copy)\s+\S+.*\sfrom\b | with\s.*\b(insert|update|delete|merge)\s+(?:into|from|\S+\s+set)\b )""",
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )

@@ -133,10 +133,14 @@ class Graph:
             raise _not_here(name, self.locations) from error
 
     def _branch_head(self, label: str) -> str:
-        start = self.resolve(label)
-        heads = [head for head in self.heads if start in self.ancestors((head,))]
+        """The one head of the branch that begins at `label`: what a revision depends on is another branch."""
+        branch = {self.resolve(label)}
+        for name in self.ordered():
+            if any(self.resolve(parent) in branch for parent in self.nodes[name].parents):
+                branch.add(name)
+        heads = tuple(head for head in self.heads if head in branch)
         if len(heads) != 1:
-            raise _several(tuple(heads))
+            raise _several(heads)
         return heads[0]
 
 

@@ -23,6 +23,7 @@ from deployguard.revisions.recording import Event
 
 _SYSTEM = ("information_schema.", "pg_catalog.", "pg_", "sqlite_")
 _SESSION = "session"
+_QUESTIONS = 3  # of an inspector, that are named
 
 
 class Lower(Protocol):
@@ -144,7 +145,10 @@ class _Opacities:
         if looks:
             # One reason for all of them, where the looking begins.
             begins = [site.line for site in self.function.inspects]
-            asked = ", ".join(dict.fromkeys(what for _, what in looks))
+            questions = list(dict.fromkeys(what for _, what in looks))
+            asked = ", ".join(questions[:_QUESTIONS]) + (
+                ", …" if len(questions) > _QUESTIONS else ""
+            )
             first = min([*begins, *(line for line, _ in looks if line)], default=0)
             self.add(Opaque.GUARDED, first, f"what it does depends on the schema it finds: {asked}")
 

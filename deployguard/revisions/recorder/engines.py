@@ -123,7 +123,7 @@ def _sqlite(base: type, state: State, recorded: Callable[[type], type]) -> type:
         }
     )
     members.update(import_dbapi=driver, dbapi=driver)
-    return type("Recorded" + base.__name__, (base,), members)
+    return type("Recorded" + base.__name__, (base,), _awaiting(base, members))
 
 
 def _fake(base: type, state: State, recorded: Callable[[type], type]) -> type:
@@ -179,7 +179,37 @@ def _fake(base: type, state: State, recorded: Callable[[type], type]) -> type:
             "_detect_casing": lambda self, connection: 0,
         }
     )
-    return type("Recorded" + base.__name__, (base,), members)
+    return type("Recorded" + base.__name__, (base,), _awaiting(base, members))
+
+
+def _awaiting(base: type, members: dict[str, Any]) -> dict[str, Any]:
+    """An asynchronous connection insists that something was awaited while a statement ran."""
+    if not getattr(base, "is_async", False):
+        return members
+
+    def awaiting(execute: Any) -> Any:
+        def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+            _breathe()
+            return execute(self, *args, **kwargs)
+
+        return call
+
+    names = ("do_execute", "do_executemany", "do_execute_no_params")
+    awaited = {name: awaiting(members.get(name, getattr(base, name))) for name in names}
+    return {**members, **awaited}
+
+
+def _breathe() -> None:
+    from sqlalchemy import exc, util
+
+    async def nothing() -> None:
+        return None
+
+    coroutine = nothing()
+    try:
+        util.await_only(coroutine)
+    except exc.MissingGreenlet:  # the synchronous way in: nobody waits
+        coroutine.close()
 
 
 def _inherited_multi(base: type) -> dict[str, Any]:

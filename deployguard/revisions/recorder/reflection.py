@@ -133,7 +133,8 @@ class Answers:
                 "type": resolve(column.get("type"), dialect, self.state.catalogue),
                 "nullable": column.get("nullable", True),
                 "default": column.get("default"),
-                "autoincrement": str(column.get("default")).startswith("nextval("),
+                "autoincrement": bool(column.get("identity"))
+                or str(column.get("default")).startswith("nextval("),
                 "comment": column.get("comment"),
             }
             for special in ("identity", "computed"):
@@ -147,7 +148,7 @@ class Answers:
         self, _dialect: Any, _connection: Any, name: str, schema: str | None = None, **_kw: Any
     ) -> Any:
         key = self._table(name, schema).primary_key
-        return {"constrained_columns": list(key["columns"]), "name": key["name"], "comment": None}
+        return {"constrained_columns": list(key["columns"]), "name": key["name"]}
 
     def get_foreign_keys(
         self, _dialect: Any, _connection: Any, name: str, schema: str | None = None, **_kw: Any
@@ -160,7 +161,6 @@ class Answers:
                 "referred_table": key["table"],
                 "referred_columns": list(key.get("referred", ())),
                 "options": dict(key.get("options", {})),
-                "comment": None,
             }
             for key in self._table(name, schema).foreign_keys
         ]
@@ -190,15 +190,14 @@ class Answers:
     ) -> Any:
         table = self._table(name, schema)
         return [
-            {"name": item["name"], "column_names": list(item["columns"]), "comment": None}
-            for item in table.uniques
+            {"name": item["name"], "column_names": list(item["columns"])} for item in table.uniques
         ]
 
     def get_check_constraints(
         self, _dialect: Any, _connection: Any, name: str, schema: str | None = None, **_kw: Any
     ) -> Any:
         return [
-            {"name": item["name"], "sqltext": item["sqltext"], "comment": None}
+            {"name": item["name"], "sqltext": item["sqltext"]}
             for item in self._table(name, schema).checks
         ]
 

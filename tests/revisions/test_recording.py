@@ -1,0 +1,261 @@
+"""What reaches the driver is recorded as it would reach a server: every way to run SQL, with line and transaction."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from deployguard.model import Opaque
+from deployguard.operations import AlterType, WriteRows
+from tests.revisions.projects import (
+    ENV,
+    chain,
+    detail,
+    named,
+    opaque,
+    project,
+    reading,
+    revision,
+    sql,
+)
+
+TABLE = 'op.create_table("t", sa.Column("id", sa.Integer, primary_key=True), sa.Column("n", sa.Integer))'
+
+WAYS = {
+    'op.execute("UPDATE t SET n = 1")': ["UPDATE t SET n = 1"],
+    'op.execute(sa.text("UPDATE t SET n = :v").bindparams(v=3))': ["UPDATE t SET n = $1"],
+    "op.execute(\"SELECT '50%' LIKE '%'\")": ["SELECT '50%' LIKE '%'"],
+    'op.get_bind().exec_driver_sql("UPDATE t SET n = %s", (3,))': ["UPDATE t SET n = $1"],
+    'op.bulk_insert(sa.table("t", sa.column("n", sa.Integer)), [{"n": 1}, {"n": 2}])': [
+        "INSERT INTO t (n) VALUES ($1)"
+    ],
+    """
+    t = sa.table("t", sa.column("id"), sa.column("n"))
+    op.execute(t.update().where(t.c.id == 4).values(n=5))
+    """: ["UPDATE t SET n=$1 WHERE t.id = $2"],
+    """
+    cursor = op.get_bind().connection.cursor()
+    cursor.execute("UPDATE t SET n = %(n)s", {"n": 1})
+    """: ["UPDATE t SET n = $1"],
+    """
+    t = sa.table("t", sa.column("id", sa.Integer), sa.column("n"))
+    new = op.get_bind().execute(t.insert().values(n=5).returning(t.c.id)).scalar_one()
+    assert isinstance(new, int)
+    """: ["INSERT INTO t (n) VALUES ($1) RETURNING t.id"],
+    """
+    from sqlalchemy.orm import Session, declarative_base
+    Base = declarative_base()
+    class T(Base):
+        __tablename__ = "t"
+        id = sa.Column(sa.Integer, primary_key=True)
+        n = sa.Column(sa.Integer)
+    session = Session(bind=op.get_bind())
+    session.add_all([T(n=1), T(n=2)])
+    session.flush()
+    """: None,
+    """
+    async def work(connection):
+        await connection.execute(sa.text("UPDATE t SET n = 7"))
+    op.run_async(work)
+    """: None,
+}
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.strip().splitlines()[-1].strip())
+def test_every_way_to_run_sql_is_seen(tmp_path: Path, way: str) -> None:
+    if "run_async" in way:
+        pytest.importorskip("greenlet")
+        env = ASYNC_ENV
+    else:
+        env = ENV
+    up = named(reading(chain(tmp_path, TABLE, way, env=env)), "r2").up
+    assert Opaque.FAILED not in opaque(up), up.opacities
+    expected = WAYS[way]
+    assert [text.replace("::INTEGER", "") for text in sql(up)] == expected or expected is None
+    assert (
+        any(
+            isinstance(operation, WriteRows)
+            for one in up.statements
+            for operation in one.operations
+        )
+        or "SELECT" in sql(up)[0]
+    )
+    assert up.statements[0].line >= 12
+
+
+ASYNC_ENV = """\
+import asyncio, os
+from alembic import context
+from sqlalchemy.ext.asyncio import create_async_engine
+
+def run(connection):
+    context.configure(connection=connection)
+    with context.begin_transaction():
+        context.run_migrations()
+
+async def main():
+    engine = create_async_engine(os.environ["DATABASE_URL"])
+    async with engine.connect() as connection:
+        await connection.run_sync(run)
+        await connection.commit()
+    await engine.dispose()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("query", "value"),
+    [
+        ("SELECT count(*) FROM t", "0"),
+        ("SELECT EXISTS (SELECT 1 FROM t WHERE n > 1)", "False"),
+        ("SELECT NOT EXISTS (SELECT 1 FROM t)", "True"),
+        ("SELECT max(n) FROM t", "None"),
+        ("SELECT 1", "1"),
+        ("SELECT 'a,b' AS x, 2", "a,b"),
+        ("SELECT n FROM t", "None"),
+        ("SHOW server_version", "16.0"),
+        ("SELECT current_schema()", "public"),
+    ],
+)
+def test_queries_get_the_answer_of_an_empty_database(
+    tmp_path: Path, query: str, value: str
+) -> None:
+    body = f"""
+        answer = op.get_bind().execute(sa.text({query!r})).scalar()
+        op.execute("COMMENT ON TABLE t IS '%s'" % answer)
+    """
+    up = named(reading(chain(tmp_path, TABLE, body)), "r2").up
+    assert sql(up)[-1] == f"COMMENT ON TABLE t IS '{value}'"
+
+
+def test_a_row_loop_is_data_dependent_and_its_writes_unseen(tmp_path: Path) -> None:
+    body = """
+        bind = op.get_bind()
+        rows = bind.execute(sa.text("SELECT id FROM t")).fetchall()
+        for row in rows:
+            bind.execute(
+                sa.text("UPDATE t SET n = 1 WHERE id = :id"), {"id": row.id}
+            )
+    """
+    up = named(reading(chain(tmp_path, TABLE, body)), "r2").up
+    assert opaque(up) == {Opaque.DATA_DEPENDENT: 13, Opaque.UNSEEN_WRITES: 15}
+    assert all(opacity.writes for opacity in up.opacities)
+
+
+def test_autocommit_blocks_and_text_commits_leave_the_transaction(tmp_path: Path) -> None:
+    body = """
+        op.execute("UPDATE t SET n = 1")
+        with op.get_context().autocommit_block():
+            op.create_index("i", "t", ["n"], postgresql_concurrently=True)
+        op.execute("UPDATE t SET n = 2")
+        op.execute("COMMIT")
+        op.execute("DROP INDEX CONCURRENTLY i")
+    """
+    folder = chain(tmp_path, TABLE, body)
+
+    def transactions(driver: str) -> list[bool]:
+        found = reading(folder, url=f"postgresql+{driver}://x:x@127.0.0.1:1/app")
+        return [one.in_transaction for one in named(found, "r2").up.statements]
+
+    # psycopg sees that the text ended the transaction and begins the next one; psycopg2 does not.
+    assert transactions("psycopg") == [True, False, True, True, True]
+    assert transactions("psycopg2") == [True, False, True, True, False]
+    up = named(reading(folder), "r2").up
+    assert opaque(up) == {Opaque.NON_ATOMIC: 14}
+
+
+def test_each_script_says_whether_it_begins_a_transaction(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "all").mkdir()
+    each = reading(chain(tmp_path / "one", TABLE))
+    together = reading(chain(tmp_path / "all", TABLE, env=ENV.replace("True", "False")))
+    assert named(each, "r1").up.own_transaction
+    assert not named(together, "r1").up.own_transaction
+
+
+def test_loops_and_helpers_keep_the_line_of_the_innermost_call(tmp_path: Path) -> None:
+    head = """
+        def index(column):
+            op.create_index(
+                f"ix_{column}", "t", [column]
+            )
+    """
+    body = 'for column in ("a", "b"):\n    index(column)'
+    text = revision("r1", None, body, head=head)
+    line = next(n for n, text in enumerate(text.splitlines(), 1) if "op.create_index(" in text)
+    up = named(reading(project(tmp_path, {"r1": text})), "r1").up
+    assert [statement.line for statement in up.statements] == [line, line]
+
+
+def test_the_old_type_comes_from_the_schema_and_else_from_the_directive(tmp_path: Path) -> None:
+    body = """
+        op.alter_column("t", "n", type_=sa.BigInteger(), existing_type=sa.SmallInteger())
+        op.alter_column("elsewhere", "m", type_=sa.Text(), existing_type=sa.String(9))
+        op.execute("ALTER TABLE t ALTER COLUMN n TYPE numeric(10, 2)")
+        op.alter_column("elsewhere", "unknown", type_=sa.Text())
+    """
+    up = named(reading(chain(tmp_path, TABLE, body)), "r2").up
+    old = [
+        operation.old_type
+        for statement in up.statements
+        for operation in statement.operations
+        if isinstance(operation, AlterType)
+    ]
+    assert old == ["INTEGER", "VARCHAR(9)", "BIGINT", None]
+
+
+def test_driver_calls_that_cannot_be_recorded_are_said(tmp_path: Path) -> None:
+    body = """
+        raw = op.get_bind().connection.driver_connection
+        raw.lobject(0, "wb")
+        raw.cursor().copy_expert("COPY t FROM STDIN", None)
+    """
+    up = named(reading(chain(tmp_path, TABLE, body)), "r2").up
+    assert "lobject" in detail(up, Opaque.UNPARSED)
+    assert sql(up) == ["COPY t FROM STDIN"]
+
+
+def test_downgrades_are_read_from_the_last_to_the_first(tmp_path: Path) -> None:
+    files = {
+        "r1": revision("r1", None, TABLE, 'op.drop_table("t")'),
+        "r2": revision(
+            "r2", "r1", 'op.add_column("t", sa.Column("x", sa.Text))', "raise NotImplementedError"
+        ),
+        "r3": revision("r3", "r2", 'op.rename_table("t", "u")', 'op.rename_table("u", "t")'),
+    }
+    found = reading(project(tmp_path, files), "sqlite")
+    assert sql(named(found, "r1").down) == ["DROP TABLE t"]
+    assert sql(named(found, "r3").down) == ["ALTER TABLE u RENAME TO t"]
+    assert [one.down.body.value for one in found.revisions] == ["present", "raises", "present"]
+
+
+def test_an_env_that_migrates_several_schemas_says_the_same_once(tmp_path: Path) -> None:
+    env = textwrap.dedent(
+        """
+        import os
+        from alembic import context
+        from sqlalchemy import create_engine
+
+        engine = create_engine(os.environ["DATABASE_URL"])
+        for tenant in ("one", "two", "three"):
+            with engine.connect() as connection:
+                context.configure(connection=connection, version_table_schema=tenant)
+                with context.begin_transaction():
+                    context.run_migrations(tenant=tenant)
+        """
+    )
+    same = revision("r1", None, TABLE).replace("def upgrade()", "def upgrade(tenant)")
+    differs = revision("r2", "r1", 'op.execute(f"UPDATE {tenant}.t SET n = 1")')
+    files = {
+        "r1": same.replace("def downgrade()", "def downgrade(tenant)"),
+        "r2": differs.replace("def upgrade()", "def upgrade(tenant)"),
+    }
+    for dialect in ("postgresql", "sqlite"):
+        folder = tmp_path / dialect
+        folder.mkdir()
+        found = reading(project(folder, files, env=env), dialect)
+        assert len(named(found, "r1").up.statements) == 1
+        assert len(named(found, "r2").up.statements) == 3
