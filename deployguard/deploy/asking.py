@@ -6,6 +6,7 @@ from deployguard.deploy.decision import downgrades, own_backup, restores
 from deployguard.deploy.run import Run, strings, text
 from deployguard.deploy.step import Evidence, Probed, Repeat, Settled
 from deployguard.errors import ApprovalMissing, BackupFailed
+from deployguard.state import Kind, Status
 
 
 def needs_confirmation(run: Run) -> bool:
@@ -78,5 +79,12 @@ def takes_safety_net(run: Run) -> bool:
 
 
 def arm(run: Run) -> Evidence:
-    """What runs now, at the last moment at which the rollback has changed nothing."""
+    """What runs now, at the last moment at which the rollback has changed nothing.
+
+    From here on this is the rollback that counts: an earlier one of the same deploy that got stuck is given up.
+    """
+    for row in run.world.journal.history(run.deploy.environment, 1000):
+        stuck = row.kind is Kind.ROLLBACK and row.unfinished and row.id != run.id
+        if stuck and text(row.options, "deploy") == run.subject.id:
+            run.world.journal.set_status(row.id, Status.FAILED, f"given up for {run.id}")
     return release_evidence(run)

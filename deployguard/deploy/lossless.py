@@ -17,24 +17,30 @@ def lossless(database: Database, done: Sequence[PlannedRevision]) -> tuple[bool 
             return False, f"{revision.id}: {revision.reason}"
         if revision.way is Way.UNKNOWN:
             return None, f"{revision.id}: {revision.reason}"
-    created = {table for revision in done for table in revision.created}
+    created = {_label(database, table) for revision in done for table in revision.created}
     for table in sorted(created):
         rows = database.count(table)
         if rows:  # None: an earlier downgrade dropped it, or a later revision renamed it
             return False, f"the new table {table} holds {rows} row(s)"
         if rows is None:
             return None, f"the new table {table} could not be counted"
-    for added in (a for revision in done for a in revision.added if a.table not in created):
+    columns = [added for revision in done for added in revision.added]
+    for added in (a for a in columns if _label(database, a.table) not in created):
         loses, why = _column(database, added)
         if loses is not False:
             return (None, why) if loses is None else (False, why)
     return True, "what it drops holds no data that was not there before"
 
 
+def _label(database: Database, table: str) -> str:
+    """The name under which the database counts a table: it leaves the default schema out."""
+    return table.removeprefix("public.") if database.dialect == "postgresql" else table
+
+
 def _column(database: Database, added: Added) -> tuple[bool | None, str]:
     """Whether an added column holds something that its default did not put there."""
     name = f"{added.table}.{added.column}"
-    filled = database.count(added.table, added.column)
+    filled = database.count(_label(database, added.table), added.column)
     if filled is None:
         return None, f"the new column {name} could not be counted"
     if not filled:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import takewhile
 
 from deployguard.deploy import decision, engine, names, words
 from deployguard.deploy.back import RECOVERY, ROLLBACK
@@ -51,10 +52,8 @@ def rollback(world: World, options: RollbackOptions) -> Outcome:
     """Take a deploy back: the named one, else the unfinished one, else the last one that is in service."""
     with _locked(world, "rollback"):
         subject = _subject(world, options.deploy)
-        open_run = world.journal.unfinished(world.environment.name)
-        if open_run is not None and open_run.id != subject.id:
-            raise words.unfinished(open_run)
         former = Run(world, subject)
+        _refuse_later(world, subject, options)
         if not engine.armed(former, STEPS):
             return _forget(former)
         asked = options_document(options) | {"deploy": subject.id}
@@ -65,13 +64,16 @@ def rollback(world: World, options: RollbackOptions) -> Outcome:
 def close(world: World, reason: str) -> Outcome:
     """A person has put production right by hand: close the unfinished run without touching anything."""
     with _locked(world, "close"):
-        row = world.journal.unfinished(world.environment.name)
-        if row is None:
-            raise UsageError(f"Nothing is unfinished in {world.environment.name!r}.")
         summary = f"closed by hand by {world.by}: {reason}"
-        Run(world, row).note(names.CLOSE, reason=reason, by=world.by)
-        world.journal.set_status(row.id, Status.ROLLED_BACK, summary)
-        return Outcome(row.id, Status.ROLLED_BACK, summary)
+        last = ""
+        # A rollback that got stuck leaves its deploy unfinished too.
+        while (row := world.journal.unfinished(world.environment.name)) is not None:
+            Run(world, row).note(names.CLOSE, reason=reason, by=world.by)
+            world.journal.set_status(row.id, Status.ROLLED_BACK, summary)
+            last = last or row.id
+        if not last:
+            raise UsageError(f"Nothing is unfinished in {world.environment.name!r}.")
+        return Outcome(last, Status.ROLLED_BACK, summary)
 
 
 @contextmanager
@@ -211,6 +213,21 @@ def _stuck(run: Run, error: Exception, second: Exception) -> PersonNeeded:
         state=f"{words.last_step(run)}{words.stopped(run)} The lock, the backup and the previous release are kept.",
         next_commands=decision.ways_by_hand(run.subject),
     )
+
+
+def _refuse_later(world: World, subject: Deploy, options: RollbackOptions) -> None:
+    """What came after the subject must be taken back first, and what is unfinished must be finished."""
+    rows = world.journal.history(world.environment.name, 1000)
+    for row in takewhile(lambda row: row.id != subject.id, rows):
+        own_try = row.kind is Kind.ROLLBACK and text(row.options, "deploy") == subject.id
+        if row.unfinished and not own_try:
+            raise words.unfinished(row)
+        chosen = options.restore or bool(options.to)  # a person has said where it goes
+        if row.kind is Kind.DEPLOY and row.status is Status.DONE and not chosen:
+            raise UsageError(
+                f"Deploy {row.id} came after {subject.id} and is in service: take that one back first.",
+                next_commands=(f"deployguard rollback {row.id}",),
+            )
 
 
 def _subject(world: World, wanted: str) -> Deploy:

@@ -58,6 +58,7 @@ def summary(run: Run) -> str:
 
 
 def unfinished(row: Deploy) -> Busy:
+    """The error for a run that left work behind."""
     return Busy(
         f"{row.kind.capitalize()} {row.id} of {row.environment!r} (by {row.by}, {row.started:%Y-%m-%d %H:%M} UTC) "
         f"is unfinished: {row.status}{': ' + row.summary if row.summary else ''}.",
@@ -65,7 +66,7 @@ def unfinished(row: Deploy) -> Busy:
         next_commands=(
             f"deployguard show {row.id}",
             f"deployguard resume --env {row.environment}",
-            f"deployguard rollback {row.id}",
+            f"deployguard rollback {text(row.options, 'deploy') or row.id}",
         ),
     )
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from deployguard.errors import Busy
+from deployguard.state.records import StateError
 from deployguard.state.schema import prepare_folder
 
 _TRIES, _PAUSE = 5, 0.05  # seconds
@@ -41,8 +42,11 @@ class DeployLock:
     @contextlib.contextmanager
     def hold(self, why: str, by: str) -> Iterator[None]:
         """Hold the lock for the length of the block. Raises Busy, which names the holder and what to type."""
-        prepare_folder(self.path.parent)
-        handle = os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            prepare_folder(self.path.parent)
+            handle = os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StateError(f"The lock {self.path} cannot be taken: {error.strerror}.") from error
         try:
             if not _try_lock(handle):
                 raise busy(self.environment, _read(self.path))

@@ -673,6 +673,36 @@ def test_rollback_of_an_unfinished_deploy_takes_it_over(
     assert world.journal.unfinished("production") is None
 
 
+def test_a_rollback_that_got_stuck_can_be_given_up_for_another(
+    tmp_path: Path, production: Production
+) -> None:
+    pending = verdict(AFTER, BEFORE, risk=Risk.CRITICAL, expand=False, operations=(CREATE,))
+    world = make_world(tmp_path, pending=pending)
+    deploy = saga.deploy(world, approved(world)).deploy
+    production.script(downgrade="fails")
+    with pytest.raises(NeedsHuman) as caught:
+        saga.rollback(world, RollbackOptions())
+    assert "THE APPLICATION IS STOPPED" in caught.value.state
+    assert f"deployguard rollback {deploy} --restore" in caught.value.next_commands
+    with pytest.raises(Busy) as busy:
+        saga.deploy(world, AUTO)
+    assert busy.value.next_commands[-1] == f"deployguard rollback {deploy}"
+    with pytest.raises(ApprovalMissing):  # not confirmed: the first one stays what is unfinished
+        saga.rollback(world, RollbackOptions(deploy, restore=True))
+    assert world.journal.unfinished("production") is not None
+    saga.rollback(world, RollbackOptions(deploy, restore=True, confirm=deploy))
+    untouched(production)
+    assert world.journal.unfinished("production") is None
+
+
+def test_the_later_deploy_is_taken_back_first(world: World, production: Production) -> None:
+    first = saga.deploy(world, AUTO).deploy
+    second = saga.deploy(world, AUTO).deploy
+    with pytest.raises(UsageError, match="came after") as caught:
+        saga.rollback(world, RollbackOptions(first))
+    assert caught.value.next_commands == (f"deployguard rollback {second}",)
+
+
 def test_rollback_of_a_deploy_that_changed_nothing_closes_it(
     tmp_path: Path, production: Production
 ) -> None:

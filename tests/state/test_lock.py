@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deployguard.errors import Busy
-from deployguard.state import DeployLock, holder
+from deployguard.state import DeployLock, StateError, holder
 
 HOLD = """
 import sys, time
@@ -103,3 +103,10 @@ def test_an_error_inside_frees_the_lock(tmp_path: Path) -> None:
     with pytest.raises(ValueError), DeployLock(tmp_path, "production").hold("deploy", "ann"):
         raise ValueError
     assert holder(tmp_path, "production") is None
+
+
+def test_a_lock_that_cannot_be_made_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    lock = DeployLock(tmp_path / "file", "production")
+    with pytest.raises(StateError, match="cannot be taken"), lock.hold("deploy", "ann"):
+        pass
