@@ -29,7 +29,6 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
             "while True:\n    try:\n        pass\n    except Exception:\n        pass",
             "no end after",
         ),
-        ('while True:\n    op.execute("SELECT 1")', "more than"),
         ("import sys\nsys.exit(3)", "sys.exit(3)"),
         ("import os\nos._exit(4)", "os._exit(4)"),
         ("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)", "ends the process"),
@@ -49,6 +48,15 @@ def test_what_does_not_end_well_is_failed_and_the_next_is_read(
     assert says in detail(failed, Opaque.FAILED)
     assert sql(named(found, "r3").up) == ["ALTER TABLE t1 ADD COLUMN note TEXT"]
     assert opaque(named(found, "r3").up) == {}
+
+
+def test_a_revision_that_never_stops_talking_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "STATEMENTS", 50)
+    found = reading(chain(tmp_path, 'while True:\n    op.execute("SELECT 1")', CREATE))
+    assert "more than 50 statements" in detail(named(found, "r1").up, Opaque.FAILED)
+    assert len(named(found, "r2").up.statements) == 1
 
 
 def test_a_failure_has_the_line_of_the_revision(tmp_path: Path) -> None:
