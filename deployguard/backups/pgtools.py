@@ -32,8 +32,11 @@ class Tools:
         return name if self.bin is None else str(self.bin / name)
 
 
-def dump_argv(program: str, snapshot: str) -> list[str]:
-    """pg_dump to standard output, in the snapshot that was counted."""
+def dump_argv(program: str, snapshot: str, file: str) -> list[str]:
+    """pg_dump of everything in the snapshot that was counted; "" is standard output.
+
+    A dump to a file is the better one: it knows where in it each table begins.
+    """
     return [
         program,
         "--format=custom",
@@ -41,6 +44,7 @@ def dump_argv(program: str, snapshot: str) -> list[str]:
         f"--lock-wait-timeout={LOCK_WAIT * 1000}",
         "--no-password",
         "--verbose",
+        *([f"--file={file}"] if file else []),
     ]
 
 

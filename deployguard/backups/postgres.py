@@ -136,14 +136,17 @@ class PostgresBackups:
         identifier: str,
         target: Path,
     ) -> None:
+        with sealed.open_private(target):
+            pass  # made before pg_dump would make it with the umask's permissions
+        file = "" if tools.inside else str(target)
         done = pgtools.execute(
             tools,
-            pgtools.dump_argv(tools.program("pg_dump"), instant.name),
+            pgtools.dump_argv(tools.program("pg_dump"), instant.name, file),
             environment(self.site, database, tools, APPLICATION + identifier),
             redact=self.redact,
             timeout=self.site.config.timeout,
             say=telling(self.site.say),
-            stdout_path=target,
+            stdout_path=target if tools.inside else None,
         )
         if not done.ok:
             raise why(done, self.site.folder)

@@ -133,6 +133,7 @@ def _fill(
             say=telling(say),
             stdin_path=dump if tools.inside else None,
         )
+
         if not pgtools.restored(done, strict=strict):
             said = [line for line in done.stderr.splitlines() if "error:" in line]
             raise BackupFailed(

@@ -22,8 +22,8 @@ from deployguard.errors import EnvironmentUnreachable, UsageError
 SWAPS: Final = 3  # times that the renames are tried while somebody cannot be made to leave
 _PAUSE: Final = 0.05  # seconds between two rounds of ending sessions
 _OTHERS: Final = b"""
-SELECT pid FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()
-AND backend_type IN ('client backend', 'walsender')"""
+SELECT pid, usename FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()
+AND coalesce(backend_type, '') IN ('', 'client backend', 'walsender')"""  # '': hidden from us
 _SHAPE: Final = """
 SELECT pg_get_userbyid(datdba), pg_encoding_to_char(encoding), datcollate, datctype, datconnlimit,
        (SELECT spcname FROM pg_tablespace t WHERE t.oid = dattablespace), {provider}, {locale}, datacl IS NULL
@@ -146,44 +146,55 @@ class Maintenance:
             ]
         statements.append(_rename(new, live))
         for attempt in range(1, SWAPS + 1):
-            error = self._rename_while_ending((live, new), statements)
+            error, stayed = self._rename_while_ending((live, new), statements)
             if (
                 error is None or self._number(live) == new_is
             ):  # the commit's answer may have been lost
                 return
-            if not isinstance(error, psycopg.errors.ObjectInUse) or attempt == SWAPS:
-                self.session.fail(error, f"The databases {live} and {new} could not be swapped")
+            in_use = isinstance(error, psycopg.errors.ObjectInUse)
+            if stayed or not in_use or attempt == SWAPS:
+                doing = f"The databases {live} and {new} could not be swapped"
+                self.session.fail(error, f"{doing} ({stayed})" if stayed else doing)
 
     def _rename_while_ending(
         self, names: Sequence[str], statements: Sequence[sql.Composed]
-    ) -> psycopg.Error | None:
+    ) -> tuple[psycopg.Error | None, str]:
+        """(what went wrong with the renames, who could not be ended and why)."""
         worker = self.session.elsewhere(self.session.parameters["dbname"])
         outcome: list[psycopg.Error] = []
+        stayed: tuple[str, ...] = ()
 
         def rename() -> None:
             try:
-                with worker.connection().transaction():
+                with connection.transaction():
+                    connection.execute(b"SET LOCAL lock_timeout = '30s'")
                     for statement in statements:
-                        worker.connection().execute(statement)
+                        connection.execute(statement)
             except psycopg.Error as error:
                 outcome.append(error)
 
+        connection = worker.connection()
+        thread = threading.Thread(target=rename, name="swap")
+        thread.start()
         try:
-            worker.connection()
-            thread = threading.Thread(target=rename, name="swap")
-            thread.start()
             while thread.is_alive():
-                for name in names:
-                    self._end_sessions(name)
+                stayed = tuple(who for name in names for who in self._end_sessions(name))
                 thread.join(_PAUSE)
         finally:
             worker.close()
-        return outcome[0] if outcome else None
+            thread.join()
+        return (outcome[0] if outcome else None), "; ".join(stayed)
 
-    def _end_sessions(self, name: str) -> None:
-        for (pid,) in self._rows(_OTHERS, name):
+    def _end_sessions(self, name: str) -> tuple[str, ...]:
+        """End everybody in a database; sentences on those whom we may not end."""
+        stayed = []
+        for pid, user in self._rows(_OTHERS, name):
             with self.session.cursor() as cursor:
-                cursor.execute(b"SELECT pg_terminate_backend(%s)", [pid])
+                try:
+                    cursor.execute(b"SELECT pg_terminate_backend(%s)", [pid])
+                except psycopg.errors.InsufficientPrivilege:
+                    stayed.append(f"we may not end server process {pid} of role {user}")
+        return tuple(stayed)
 
     def _grants(self, live: str, new: str) -> list[sql.Composed]:
         name = sql.Identifier(new)
@@ -224,8 +235,9 @@ def create_statement(new: str, shape: Shape | None, version: tuple[int, ...]) ->
             sql.SQL("ENCODING {}").format(shape.encoding),
             sql.SQL("LC_COLLATE {}").format(shape.collate),
             sql.SQL("LC_CTYPE {}").format(shape.ctype),
-            sql.SQL("TABLESPACE {}").format(sql.Identifier(shape.tablespace)),
         ]
+        if shape.tablespace != "pg_default":  # the default needs no right, but naming it does
+            parts.append(sql.SQL("TABLESPACE {}").format(sql.Identifier(shape.tablespace)))
         if version >= (15,) and shape.provider == "i" and shape.locale:
             parts.append(sql.SQL("LOCALE_PROVIDER icu ICU_LOCALE {}").format(shape.locale))
         if version >= (17,) and shape.provider == "b" and shape.locale:

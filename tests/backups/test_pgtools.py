@@ -12,14 +12,16 @@ from deployguard.process import Completed, Redactor
 
 
 def test_argv_holds_no_connection() -> None:
-    assert pgtools.dump_argv("/bin/pg_dump", "00000003-00000002-1") == [
+    assert pgtools.dump_argv("/bin/pg_dump", "00000003-00000002-1", "/b/x.dump") == [
         "/bin/pg_dump",
         "--format=custom",
         "--snapshot=00000003-00000002-1",
         "--lock-wait-timeout=60000",
         "--no-password",
         "--verbose",
+        "--file=/b/x.dump",
     ]
+    assert pgtools.dump_argv("pg_dump", "s", "")[-1] == "--verbose"
     assert pgtools.read_argv("pg_restore", "/b/x.dump") == [
         "pg_restore",
         "--file=/dev/null",

@@ -10,9 +10,11 @@ import pytest
 from deployguard.config import parse_url
 from deployguard.database import Database, connect
 from deployguard.model import Json
+from tests.support import postgres
 from tests.support.postgres import Server
 
 Run = Callable[[str], None]
+VERSIONS = [tree.version for tree in postgres.trees()]
 
 
 @pytest.fixture
@@ -110,7 +112,7 @@ def test_too_much_to_look_at_is_unknown(
     assert found.writes_since(mark) is None
 
 
-@pytest.mark.parametrize("postgres_server", [15, 18], indirect=True)
+@pytest.mark.parametrize("postgres_server", VERSIONS, indirect=True)
 def test_an_ordinary_role_can_tell_on_other_versions_too(
     postgres_server: Server, postgres_database: str, sql: Run
 ) -> None:
