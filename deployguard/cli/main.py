@@ -37,7 +37,7 @@ def run(arguments: Sequence[str]) -> int:
             args=list(arguments), prog_name="deployguard", standalone_mode=False, obj=app
         )
     except click.ClickException as error:
-        return _usage(error)
+        return _usage(error, arguments)
     except DeployguardError as error:
         return _explain(app, error)
     except (click.Abort, KeyboardInterrupt, EOFError):
@@ -50,11 +50,14 @@ def run(arguments: Sequence[str]) -> int:
     return result if isinstance(result, int) else 0
 
 
-def _usage(error: click.ClickException) -> int:
-    people().write(f"Error: {error.format_message()}")
-    context = getattr(error, "ctx", None)
-    if context is not None:
-        people().write(f"Try '{context.command_path} --help'.")
+def _usage(error: click.ClickException, arguments: Sequence[str]) -> int:
+    from deployguard.cli.group import COMMANDS
+
+    people().problem(error.format_message())
+    context = getattr(error, "ctx", None)  # click does not always say in which command it was
+    named = next((word for word in arguments if word in COMMANDS), "")
+    path = context.command_path if context is not None else f"deployguard {named}".strip()
+    people().write(f"Try '{path} --help'.")
     return UsageError.exit_code
 
 

@@ -2,17 +2,16 @@
 
 # ruff: noqa: ARG002 - the methods have the Protocol's signatures
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from threading import RLock
 
+from deployguard.cli.gist import everything, gist
 from deployguard.cli.terminal import Out, ask, interactive, people
 from deployguard.formats import CheckReport, check_lines, words
 from deployguard.formats.spans import Line, Span, Style, clean, one_line, paragraph
-from deployguard.model import Allowed, Approval, Decision, Json, Plan, Risk
-
-_BRIEF = 100  # characters of evidence beside a step
+from deployguard.model import Approval, Decision, Json, Plan, Risk
 
 
 class TerminalReporter:
@@ -25,6 +24,7 @@ class TerminalReporter:
         self.by = by
         self.verbose = verbose
         self.out = out or people()
+        self.untold = ""  # why the last step failed, until it was said
         self.run = ""  # the id of the deploy, once it has one
         self._waiting = ExitStack()
         self._doing = ""  # what the spinner says
@@ -46,25 +46,31 @@ class TerminalReporter:
 
     def step_started(self, name: str, title: str) -> None:
         """Show that the step runs."""
+        self.tell()
         self._wait(title)
 
     def step_done(self, name: str, title: str, seconds: float, evidence: dict[str, Json]) -> None:
         """Show that it is done, how long it took, and the gist of its evidence."""
         self._wait("")
-        details = _pairs(evidence)
-        brief = ", ".join(details) if not self.verbose else ""
-        self._step("✓", Style.GOOD, title, seconds, brief)
-        for detail in details if self.verbose else ():
+        self._step("✓", Style.GOOD, title, seconds, "" if self.verbose else gist(name, evidence))
+        for detail in everything(evidence) if self.verbose else ():
             self._say(paragraph(detail, self.out.width, indent=6, style=Style.DIM))
 
     def step_failed(self, name: str, title: str, seconds: float, message: str) -> None:
-        """Show that it failed, and why."""
+        """Show that it failed. Why is told by what comes next, or by the error that ends the run."""
         self._wait("")
         self._step("✗", Style.BAD, title, seconds, "")
-        self._say(paragraph(message, self._width, indent=4))
+        self.untold = message
+
+    def tell(self) -> None:
+        """Say why the last step failed, if nobody has."""
+        why, self.untold = self.untold, ""
+        if why:
+            self._say(paragraph(why, self._width, indent=4))
 
     def note(self, text: str) -> None:
         """Write a sentence."""
+        self.tell()
         with self._paused():
             self._say(paragraph(text, self._width, indent=2, label="▸", hang=2))
 
@@ -78,14 +84,9 @@ class TerminalReporter:
         self._wait(text)
 
     def show_plan(self, plan: Plan, decision: Decision) -> None:
-        """Show the whole plan once, and what the gate says of it."""
+        """Show the whole plan, once; what the gate says of it is told with its own step."""
         with self._paused():
             self._show(plan)
-            if isinstance(decision, Allowed):
-                self.note(f"Allowed: {decision.because}.")
-            else:
-                for reason in decision.reasons:
-                    self.note(f"Not yet: {reason}.")
 
     def ask_approval(self, plan: Plan) -> Approval | None:
         """Ask whether the plan may run; high and critical want the environment's name typed."""
@@ -127,7 +128,7 @@ class TerminalReporter:
         took = f"  {words.seconds(seconds)}" if seconds >= 0.05 else ""
         room = max(self._width - len(title) - len(took) - 8, 0)
         brief = one_line(brief)
-        brief = brief if len(brief) <= min(room, _BRIEF) else ""
+        brief = brief if len(brief) <= room else brief[: max(room - 1, 0)] + "…"
         self._say(
             [
                 (
@@ -160,12 +161,3 @@ class TerminalReporter:
             self.out.lines(lines)
         except OSError:
             return  # a terminal that went away must not stop a migration half-way
-
-
-def _pairs(evidence: Mapping[str, Json]) -> list[str]:
-    """Evidence as short texts; nested documents are for the journal."""
-    return [
-        f"{key.replace('_', ' ')} {value}"
-        for key, value in evidence.items()
-        if isinstance(value, str | int | float) and not isinstance(value, bool) and value != ""
-    ]

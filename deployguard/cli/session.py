@@ -48,9 +48,12 @@ def carried_out(
     context.obj.journaled = True
     try:
         outcome = action()
-    except BaseException:
+    except BaseException as error:
+        reporter = reporter_of(here)
+        if reporter.untold != str(error):
+            reporter.tell()
         with suppress(DeployguardError):  # the first error is the one to tell
-            _finish(here, form, reporter_of(here).run, "")
+            _finish(here, form, reporter.run, "")
         raise
     _finish(here, form, outcome.deploy, outcome.summary)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from deployguard.cli.gist import everything, gist
 from deployguard.formats import DeployView, StepView
 from deployguard.model import Json
 from deployguard.state import Deploy, Event, EventKind
@@ -48,16 +49,13 @@ def _steps(events: Sequence[Event], *, verbose: int) -> tuple[StepView, ...]:
         last = {e.step: e for e in events if e.kind is not EventKind.NOTE}
         shown = list(last.values())
     return tuple(
-        StepView(e.step, _STATES[e.kind], e.at, _brief(e.evidence, verbose=verbose)) for e in shown
-    )
-
-
-def _brief(evidence: Mapping[str, Json], *, verbose: int) -> str:
-    """Evidence for people; nested documents only when asked for."""
-    return ", ".join(
-        f"{key.replace('_', ' ')} {value}"
-        for key, value in evidence.items()
-        if value not in ("", None) and (verbose or isinstance(value, str | int | float))
+        StepView(
+            e.step,
+            _STATES[e.kind],
+            e.at,
+            ", ".join(everything(e.evidence)) if verbose else gist(e.step, e.evidence),
+        )
+        for e in shown
     )
 
 

@@ -75,6 +75,8 @@ MEANINGS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "prepare": '"build" or "pull" images before anything changes; "none" when CI has done so.',
             "update": "commands: run in order to bring up the new version. Lists of words, no shell.",
             "rollback": "commands: put the former version back; [] runs `update` again.",
+            "stop": "commands: stop it, so that nobody writes while data goes back; [] leaves that to a person.",
+            "start": "commands: start what `stop` stopped; [] runs `update`.",
             "version": "commands: prints the version that is running; it is recorded.",
             "timeout": "Seconds.",
         },

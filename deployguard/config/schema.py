@@ -61,6 +61,8 @@ class TargetConfig:
     prepare: Literal["none", "build", "pull"] = "none"
     update: tuple[Argv, ...] = ()
     rollback: tuple[Argv, ...] = ()
+    stop: tuple[Argv, ...] = ()
+    start: tuple[Argv, ...] = ()
     version: Argv = ()
     timeout: int = 300
 
@@ -152,6 +154,13 @@ class Config:
     @property
     def state_directory(self) -> Path:
         return self.directory / self.project.state
+
+    def alembic_environ(self) -> Mapping[str, str]:
+        """What a plain ``alembic`` on this machine must be told to find an alembic.ini that is in another folder."""
+        ini = self.directory / self.project.alembic_ini
+        if ini.suffix == ".toml" or ini.parent == self.directory:
+            return {}
+        return {"ALEMBIC_CONFIG": str(ini.resolve())}
 
     def environment(self, name: str | None = None) -> Environment:
         """The named environment, else the default one, else the only one. Raises UsageError."""

@@ -29,11 +29,12 @@ class CommandsTarget:
 
     @property
     def can_stop(self) -> bool:
-        return False
+        return bool(self.config.stop)
 
     def preflight(self) -> None:
         version = (self.config.version,) if self.config.version else ()
-        for command in (*self.config.update, *self.config.rollback, *version):
+        named = self.config
+        for command in (*named.update, *named.rollback, *named.stop, *named.start, *version):
             program = command[0]
             if "/" in program:
                 program = str(self.directory / program)
@@ -72,10 +73,11 @@ class CommandsTarget:
         return now
 
     def stop(self) -> None:
-        return
+        self._run_all(self.config.stop, "", "")
 
     def start(self) -> None:
-        return
+        if self.config.stop:  # else nothing was stopped
+            self._run_all(self.config.start or self.config.update, "", "")
 
     def running(self) -> bool:
         return True

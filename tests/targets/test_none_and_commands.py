@@ -73,6 +73,37 @@ def test_without_rollback_commands_the_update_runs_again(tmp_path: Path) -> None
     assert (tmp_path / "runs").read_text() == "x\nx\n"
 
 
+def test_stop_and_start_commands_make_it_stoppable(tmp_path: Path) -> None:
+    target = commands(
+        tmp_path,
+        update=(("sh", "-c", "echo updated >> runs"),),
+        stop=(("sh", "-c", "echo stopped >> runs"),),
+        start=(("sh", "-c", "echo started >> runs"),),
+    )
+    assert target.can_stop
+    target.stop()
+    target.start()
+    assert (tmp_path / "runs").read_text() == "stopped\nstarted\n"
+
+
+def test_what_cannot_be_stopped_is_not_started(tmp_path: Path) -> None:
+    target = commands(tmp_path, update=(("sh", "-c", "echo updated >> runs"),))
+    target.stop()
+    target.start()
+    assert not (tmp_path / "runs").exists()
+
+
+def test_without_start_commands_the_update_starts_it(tmp_path: Path) -> None:
+    target = commands(tmp_path, update=(("sh", "-c", "echo updated >> runs"),), stop=(("true",),))
+    target.start()
+    assert (tmp_path / "runs").read_text() == "updated\n"
+
+
+def test_a_stop_command_that_fails_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UpdateFailed, match="exit code 1"):
+        commands(tmp_path, update=(("true",),), stop=(("false",),)).stop()
+
+
 def test_a_version_command_that_fails_is_no_version(tmp_path: Path) -> None:
     with pytest.raises(UpdateFailed, match="could not tell the version"):
         commands(tmp_path, version=("false",)).current()
