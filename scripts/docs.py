@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from deployguard import errors
+from deployguard.config.example import render_reference as render_configuration
 from deployguard.rules import render_reference
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 # A page that is generated: its name, and what makes its text.
 PAGES: dict[str, Callable[[], str]] = {
+    "configuration.md": render_configuration,
     "rules.md": render_reference,
 }
 
