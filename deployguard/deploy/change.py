@@ -63,7 +63,7 @@ def schema_ok(run: Run) -> Evidence:
     """Exit code 0 is not success: the version table, the indexes and the server's sessions are."""
     goal = strings(run.of(names.PLAN), "heads")
     former = strings(run.of(names.ARM), "invalid")
-    left = migration.wait_for_sessions(run)
+    left = migration.end_sessions(run)
     with run.world.database() as database:
         now = run.world.revisions(database)
         invalid = [name for name in database.invalid_indexes() if name not in former]

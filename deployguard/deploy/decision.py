@@ -66,6 +66,7 @@ def _decision(choice: Choice, seen: rollback.Situation) -> Evidence:
         "lossless": seen.lossless,
         "lossless_why": seen.lossless_why,
         "before": listed(seen.before),
+        "now": listed(seen.now or ()),
     }
 
 

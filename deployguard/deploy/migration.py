@@ -12,6 +12,7 @@ from deployguard.migrators.base import Absent, Exit, Exited, Job, Running, Start
 
 TAIL: Final = 60  # lines of the log that are kept for the error and for the retry decision
 _SHOWN: Final = 12  # of them in the error
+_LAST_ONES: Final = 4  # half seconds that a session may take to notice that its client is gone
 _FIRST_PAUSE: Final = 1.0  # seconds before the first retry; doubled each time
 _LONGEST_PAUSE: Final = 30.0
 
@@ -57,7 +58,7 @@ def drive(run: Run, step: str, job: Job) -> Ended:
 
 def _again(run: Run, ended: Ended) -> bool:
     stopped = ended.timed_out or ended.cancelled
-    return not stopped and retryable("\n".join(ended.tail)) and not survivors(run)
+    return not stopped and retryable("\n".join(ended.tail)) and not end_sessions(run)
 
 
 def _attempt(run: Run, step: str, job: Job) -> Ended:
@@ -107,7 +108,7 @@ def probe(run: Run, step: str, job: Job, *, before: frozenset[str], goal: frozen
         return Repeat("it still runs, and this process goes on watching it")
     if isinstance(state, Exited):
         return Repeat("it ended while nobody watched, and its end is read now")
-    if survivors(run):
+    if end_sessions(run):
         return Unclear("its process is gone, but its session in the database server still works")
     with run.world.database() as database:
         now = frozenset(run.world.revisions(database))
@@ -140,22 +141,33 @@ def evidence(ended: Ended, now: tuple[str, ...]) -> Evidence:
     return {"exit": ended.code, "attempts": ended.attempts, "log": ended.log, "to": listed(now)}
 
 
-def wait_for_sessions(run: Run, seconds: float = 10.0) -> int:
-    """Server processes that still work for the migration after a short wait: a dead client's last ones end late."""
-    left = survivors(run)
-    for _ in range(int(seconds / 0.5)):
-        if not left:
-            break
+def end_sessions(run: Run) -> int:
+    """Server processes that still work for the migration, whose own process has ended.
+
+    Nobody reads their answer any more, and what they do may yet commit: after a short wait for those that are just
+    ending, they are terminated. What is left after that is the answer.
+    """
+    for _ in range(_LAST_ONES):
+        if not survivors(run):
+            return 0
         run.world.sleep(0.5)
-        left = survivors(run)
-    return left
+    with run.world.database() as database:
+        ended = database.terminate(_application(run))
+    if ended:
+        run.world.reporter.note(
+            f"{ended} server process(es) still worked for the ended migration and were terminated."
+        )
+    return survivors(run)
 
 
 def survivors(run: Run) -> int:
     """Server processes that work for a client of this run's name."""
-    name = Job(run.id, "upgrade").application_name
     with run.world.database() as database:
-        return len(database.surviving_backends(name))
+        return len(database.surviving_backends(_application(run)))
+
+
+def _application(run: Run) -> str:
+    return Job(run.id, "upgrade").application_name
 
 
 def log_of(run: Run, step: str) -> str:

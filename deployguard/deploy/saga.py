@@ -54,6 +54,7 @@ def rollback(world: World, options: RollbackOptions) -> Outcome:
         subject = _subject(world, options.deploy)
         former = Run(world, subject)
         _refuse_later(world, subject, options)
+        _refuse_again(former, options)
         if not engine.armed(former, STEPS):
             return _forget(former)
         asked = options_document(options) | {"deploy": subject.id}
@@ -228,6 +229,23 @@ def _refuse_later(world: World, subject: Deploy, options: RollbackOptions) -> No
                 f"Deploy {row.id} came after {subject.id} and is in service: take that one back first.",
                 next_commands=(f"deployguard rollback {row.id}",),
             )
+
+
+def _refuse_again(former: Run, options: RollbackOptions) -> None:
+    """Data goes back once; after only the application went back, a person may still order the rest."""
+    subject = former.deploy
+    if subject.status is not Status.ROLLED_BACK:
+        return
+    rows = former.world.journal.history(subject.environment, 1000)
+    tries = [Run(former.world, row) for row in rows if text(row.options, "deploy") == subject.id]
+    ways = [
+        decision.way(run) for run in (former, *tries) if run.done(names.SCHEMA_BACK) is not None
+    ]
+    if ways or not (options.to or options.restore):
+        raise UsageError(
+            f"Deploy {subject.id} was taken back already: {subject.summary}.",
+            next_commands=(f"deployguard show {subject.id}",),
+        )
 
 
 def _subject(world: World, wanted: str) -> Deploy:

@@ -20,7 +20,7 @@ def measure(run: Run, *, committed: bool = False) -> Situation:
         # We never touched the schema: whatever others did to it is not ours to take back.
         return Situation(before, before, before, app=_phase(run, committed=committed))
     try:
-        left = migration.wait_for_sessions(run)
+        left = migration.end_sessions(run)
         with run.world.database() as database:
             return _measure(run, database, left, committed=committed)
     except EnvironmentUnreachable:

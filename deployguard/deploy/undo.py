@@ -110,7 +110,7 @@ def schema_back(run: Run) -> Evidence:
         goal = set() if destination == "base" else {destination}
     elif (record := own_backup(run.subject)) is not None:
         goal = set(record.revision)
-    left = migration.wait_for_sessions(run)
+    left = migration.end_sessions(run)
     with run.world.database() as database:
         now = run.world.revisions(database)
     if set(now) != goal or left:

@@ -2,7 +2,7 @@
 
 from deployguard.deploy import names
 from deployguard.deploy.decision import way
-from deployguard.deploy.run import Run, text
+from deployguard.deploy.run import Run, strings, text
 from deployguard.errors import Busy
 from deployguard.state import Deploy, EventKind
 
@@ -29,14 +29,24 @@ def last_step(run: Run) -> str:
 
 def state_after(run: Run) -> str:
     """What production is in after a way back that was gone to its end."""
-    words = [f"{way(run)}"]
+    done = [str(way(run))]
     if run.done(names.RESTORE):
-        words.append(f"the failed database is kept as {text(run.of(names.RESTORE), 'kept_as')}")
+        done.append(f"the failed database is kept as {text(run.of(names.RESTORE), 'kept_as')}")
     if run.done(names.APP_BACK) is not None:
-        words.append("the previous application runs")
+        done.append("the previous application runs")
     if run.done(names.HEALTH_BACK) is not None:
-        words.append("it is healthy")
-    return f"{'; '.join(words).capitalize()}."
+        done.append("it is healthy")
+    if (at := _revision(run)) is not None:
+        done.append(f"the database's revision is {', '.join(at) or 'none'}")
+    sentence = "; ".join(done)
+    return f"{sentence[0].upper()}{sentence[1:]}."
+
+
+def _revision(run: Run) -> tuple[str, ...] | None:
+    """Where the database is after the way back; None when the run had nothing to do with it."""
+    if (looked := run.done(names.SCHEMA_BACK)) is not None:
+        return strings(looked, "revision")
+    return strings(run.of(names.DECIDE), "now") if run.subject.begun(names.MIGRATE) else None
 
 
 def summary(run: Run) -> str:

@@ -157,7 +157,10 @@ class FakeDatabase:
         return tuple(self.world.says("survivors") or ())  # type: ignore[arg-type]
 
     def terminate(self, application_name: str) -> int:
-        return 0
+        ended = len(self.surviving_backends(application_name))
+        if self.world.says("terminate") != "impossible":
+            self.world.script(survivors=[])
+        return ended
 
     def catalogue(self) -> Json:
         return {"schema": str(self.world["schema"])}

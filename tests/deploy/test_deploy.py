@@ -416,10 +416,21 @@ def test_wrong_data_after_a_healthy_start_is_taken_back(
     assert production["release"] == V1
 
 
-def test_a_session_that_outlives_its_client_needs_a_person(
+def test_a_session_that_outlives_its_client_is_ended_before_anything_is_decided(
     world: World, production: Production
 ) -> None:
     production.script(upgrade="fails", survivors=["4711"])
+    with pytest.raises(RolledBack):
+        saga.deploy(world, AUTO)
+    untouched(production)
+    assert isinstance(world.reporter, Recorder)
+    assert any("were terminated" in text for kind, text in world.reporter.told if kind == "note")
+
+
+def test_a_session_that_cannot_be_ended_needs_a_person(
+    world: World, production: Production
+) -> None:
+    production.script(upgrade="fails", survivors=["4711"], terminate="impossible")
     with pytest.raises(NeedsHuman, match="still work for the migration"):
         saga.deploy(world, AUTO)
 
@@ -550,7 +561,7 @@ def test_resume_before_the_first_change_refuses_another_plan(
 def test_a_person_may_close_what_was_put_right_by_hand(
     world: World, production: Production
 ) -> None:
-    production.script(upgrade="fails", survivors=["4711"])
+    production.script(upgrade="fails", survivors=["4711"], terminate="impossible")
     with pytest.raises(NeedsHuman):
         saga.deploy(world, AUTO)
     outcome = saga.close(world, "looked at it")
@@ -586,6 +597,11 @@ def test_rollback_puts_the_application_back_and_leaves_an_expanded_schema(
     assert kept is not None
     assert kept.status is Status.ROLLED_BACK
     assert world.journal.history()[0].kind is Kind.ROLLBACK
+    assert "revision is b" in outcome.summary
+    with pytest.raises(UsageError, match="taken back already"):
+        saga.rollback(world, RollbackOptions(deploy))
+    saga.rollback(world, RollbackOptions(deploy, to=BEFORE))
+    untouched(production)
 
 
 def test_rollback_to_a_revision_takes_an_emergency_backup_first(
@@ -628,6 +644,8 @@ def test_rollback_by_restore_needs_the_deploy_typed_and_says_what_is_lost(
     saga.rollback(world, RollbackOptions(restore=True, confirm=deploy))
     untouched(production)
     assert production["rows"] == {"rooms": 3}
+    with pytest.raises(UsageError, match="taken back already"):
+        saga.rollback(world, RollbackOptions(deploy, restore=True, confirm=deploy))
     [(name, kept)] = production["kept"].items()  # type: ignore[attr-defined]
     assert kept["rows"] == {"rooms": 5}
     assert name.startswith("app_failed_")

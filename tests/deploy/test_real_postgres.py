@@ -264,7 +264,7 @@ op.create_table("notes", sa.Column("id", sa.Integer, primary_key=True))"""
     world.journal.close()
 
 
-def test_a_session_that_survives_its_client_is_seen(project: Postgres) -> None:
+def test_a_session_that_survives_its_client_is_ended(project: Postgres) -> None:
     up = """import os, pathlib
 if os.environ.get("PGAPPNAME"):
     pathlib.Path("migrating").write_text(str(os.getpid()))
@@ -282,9 +282,15 @@ with op.get_context().autocommit_block():
 
     thread = threading.Thread(target=kill)
     thread.start()
-    with pytest.raises(NeedsHuman, match="still work for the migration"):
+    with pytest.raises(RolledBack):
         saga.deploy(world, DeployOptions(Mode.AUTO, approve=world.assess().digest))
     thread.join()
+    assert isinstance(world.reporter, Recorder)
+    assert any("were terminated" in text for kind, text in world.reporter.told if kind == "note")
+    assert (
+        project.query("SELECT count(*) FROM pg_stat_activity WHERE query ~ '^SELECT pg_sleep'")
+        == "0"
+    )
     world.journal.close()
 
 
