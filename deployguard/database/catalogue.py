@@ -11,7 +11,8 @@ PostgreSQL::
                 "indexes": [INDEX, …]}],
      "enums": [{"schema", "name", "labels": [text, …]}],
      "domains": [{"schema", "name", "type", "nullable", "default", "checks": [{"name", "sqltext"}]}],
-     "sequences": [{"schema", "name"}]}
+     "sequences": [{"schema", "name"}],
+     "extensions": [name, …]}
 
     TABLE   {"schema", "name", "comment": text | null, "columns": [COLUMN, …],
              "primary_key": {"name", "columns": […]} | null, "foreign_keys": […], "uniques": […],
@@ -41,6 +42,7 @@ SELECT n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod)
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
   AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"""
+_EXTENSIONS: Final = b"SELECT extname FROM pg_extension ORDER BY 1"
 _Keyed = Mapping["TableKey", Any]
 
 
@@ -73,6 +75,7 @@ def postgresql(connect: Callable[[], Connection[Row]], version: tuple[int, ...])
                 for schema in schemas
                 for sequence in inspector.get_sequence_names(schema)
             ],
+            "extensions": [str(row[0]) for row in link.exec_driver_sql(_EXTENSIONS.decode())],
         }
 
 

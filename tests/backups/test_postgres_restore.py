@@ -15,7 +15,8 @@ import pytest
 from deployguard.backups import BackupRequest, Site
 from deployguard.backups.postgres import PostgresBackups
 from deployguard.config import BackupConfig, parse_url
-from deployguard.errors import BackupFailed, DeployguardError, UsageError
+from deployguard.database import connect
+from deployguard.errors import BackupFailed, Busy, DeployguardError, UsageError
 from deployguard.model import BackupRecord, Verification
 from tests.support import postgres
 from tests.support.postgres import Server
@@ -428,6 +429,25 @@ class Writer(threading.Thread):
             last = time.monotonic()
         if link is not None:
             link.close()
+
+
+def test_the_deploys_lock_and_its_open_connection_survive_the_swap(
+    site: Site, backups: PostgresBackups, taken: BackupRecord, live: str
+) -> None:
+    with connect(site.url, directory=site.directory) as deploying:
+        identity = deploying.identity()
+        with deploying.advisory_lock(identity) as lock:
+            assert deploying.current_revisions() == ("b015",)
+            backups.restore(taken, kept_as=backups.kept_name("d-1"), on_progress=quiet)
+            assert lock.held()
+            assert deploying.current_revisions() == ("b014",)
+            assert deploying.identity() == identity
+            with (
+                connect(site.url, directory=site.directory) as another,
+                pytest.raises(Busy),
+                another.advisory_lock(identity),
+            ):
+                raise AssertionError("two hold it")
 
 
 def test_a_role_that_may_not_create_databases_is_told(

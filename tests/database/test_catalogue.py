@@ -75,6 +75,7 @@ def test_everything_is_there_with_its_type_as_ddl(postgres_database: str) -> Non
     assert shape["views"][1]["columns"][1]["type"] == "numeric(10,2)"
     assert shape["enums"] == [{"schema": "public", "name": "mood", "labels": ["sad", "ok"]}]
     assert shape["domains"][0]["type"] == "integer"
+    assert shape["extensions"] == ["plpgsql"]
     assert {s["name"] for s in shape["sequences"]} >= {"numbers", "bookings_id_seq"}
 
 
