@@ -1,11 +1,14 @@
 """Before anything is taken back: say what would be lost, ask, and take an emergency backup."""
 
+from collections.abc import Mapping
+
 from deployguard.deploy import names
 from deployguard.deploy.before import backup_evidence, release_evidence
 from deployguard.deploy.decision import downgrades, own_backup, restores
 from deployguard.deploy.run import Run, strings, text
 from deployguard.deploy.step import Evidence, Probed, Repeat, Settled
 from deployguard.errors import ApprovalMissing, BackupFailed
+from deployguard.model import BackupRecord
 from deployguard.state import Kind, Status
 
 
@@ -42,9 +45,15 @@ def _losses(run: Run) -> str:
         if not isinstance(writes, int)
         else f"At most {writes} transaction(s) of others wrote since the backup."
     )
+    if record is None:
+        return "The backup is not there any more."
     with run.world.database() as database:
-        now = database.row_counts()
-    then = dict(record.counts) if record else {}
+        return losses(record, database.row_counts(), wrote)
+
+
+def losses(record: BackupRecord, now: Mapping[str, int], wrote: str) -> str:
+    """What a restore of ``record`` would lose, per table that has other rows now."""
+    then = dict(record.counts)
     rows = [
         f"    {table}: {now.get(table, 0)} rows now, {then.get(table, 0)} in the backup"
         for table in sorted({*now, *then})
@@ -54,8 +63,6 @@ def _losses(run: Run) -> str:
     return (
         f"The restore puts the database back to {record.created:%Y-%m-%d %H:%M:%S %Z}. {wrote}\n{changed}\n"
         "The present database is kept under another name."
-        if record
-        else "The backup is not there any more."
     )
 
 

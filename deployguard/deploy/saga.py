@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import takewhile
+from typing import Final
 
-from deployguard.deploy import decision, engine, names, words
+from deployguard.deploy import decision, engine, names, restoring, words
 from deployguard.deploy.back import RECOVERY, ROLLBACK
 from deployguard.deploy.engine import Outcome
 from deployguard.deploy.run import DeployOptions, RollbackOptions, Run, options_document, text
@@ -18,6 +19,7 @@ from deployguard.errors import (
     RolledBack,
     UsageError,
 )
+from deployguard.model import Json
 from deployguard.state import Deploy, Kind, Status
 
 
@@ -59,6 +61,15 @@ def rollback(world: World, options: RollbackOptions) -> Outcome:
             return _forget(former)
         asked = options_document(options) | {"deploy": subject.id}
         row = world.journal.begin(world.environment.name, Kind.ROLLBACK, world.by, asked)
+        return _work(world, row, _roll_back)
+
+
+def restore(world: World, backup: str, confirm: str = "") -> Outcome:
+    """Put any backup in the place of the database; ``confirm`` is its id, where nobody can be asked to type it."""
+    with _locked(world, "restore") as journal_free:
+        journal_free()
+        asked: dict[str, Json] = {"backup": backup, "confirm": confirm}
+        row = world.journal.begin(world.environment.name, Kind.RESTORE, world.by, asked)
         return _work(world, row, _roll_back)
 
 
@@ -120,7 +131,7 @@ def _forward(run: Run) -> Outcome:
 
 
 def _resumed(run: Run) -> Outcome:
-    if run.deploy.kind is Kind.ROLLBACK:
+    if run.deploy.kind is not Kind.DEPLOY:
         return _roll_back(run)
     failed = [event for event in run.failures() if event.step not in _NAMES_BACK]
     if run.begun(names.DECIDE) or (failed and engine.armed(run, STEPS)):
@@ -130,9 +141,14 @@ def _resumed(run: Run) -> Outcome:
 
 
 def _resumed_forward(run: Run) -> Outcome:
-    return _roll_back(run) if run.deploy.kind is Kind.ROLLBACK else _forward(run)
+    return _forward(run) if run.deploy.kind is Kind.DEPLOY else _roll_back(run)
 
 
+_TABLES: Final = {
+    Kind.DEPLOY: STEPS,
+    Kind.ROLLBACK: ROLLBACK,
+    Kind.RESTORE: restoring.RESTORING,
+}
 _NAMES_BACK = frozenset(step.name for step in RECOVERY)
 
 
@@ -155,15 +171,18 @@ def _recover(run: Run, error: Exception) -> None:
 
 
 def _roll_back(run: Run) -> Outcome:
+    table = _TABLES[run.deploy.kind]
     try:
-        engine.perform(run, ROLLBACK)
+        engine.perform(run, table)
     except (PersonNeeded, KeyboardInterrupt):
         raise
     except Exception as error:
-        if not engine.armed(run, ROLLBACK):
+        if not engine.armed(run, table):
             _fail(run, error)
             raise
         raise _stuck(run, error, error) from error
+    if run.deploy.kind is Kind.RESTORE:
+        return Outcome(run.id, Status.DONE, restoring.ended(run))
     return Outcome(
         run.id, Status.DONE, f"deploy {run.subject.id} was taken back: {words.state_after(run)}"
     )
@@ -171,7 +190,7 @@ def _roll_back(run: Run) -> Outcome:
 
 def _fail(run: Run, error: Exception) -> None:
     """Before the first change: tidy up, and the run is finished."""
-    table = ROLLBACK if run.deploy.kind is Kind.ROLLBACK else STEPS
+    table = _TABLES[run.deploy.kind]
     engine.tidy(run, table)
     run.world.journal.set_status(run.id, Status.FAILED, words.first_line(error))
 
@@ -189,7 +208,7 @@ def _forget(former: Run) -> Outcome:
 
 
 def _interrupted(run: Run) -> Interrupted:
-    table = ROLLBACK if run.deploy.kind is Kind.ROLLBACK else STEPS
+    table = _TABLES[run.deploy.kind]
     if not engine.armed(run, table):
         engine.tidy(run, table)
         run.world.journal.set_status(

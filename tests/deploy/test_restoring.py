@@ -1,0 +1,134 @@
+"""`backup restore` on a real SQLite project: confirmed, journaled, resumed, and never by a damaged backup."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from deployguard.config import load
+from deployguard.deploy import saga
+from deployguard.deploy.run import DeployOptions
+from deployguard.deploy.wiring import wire
+from deployguard.deploy.world import World
+from deployguard.errors import ApprovalMissing, BackupFailed, Busy
+from deployguard.gate import Mode
+from deployguard.model import BackupRecord, Restored
+from deployguard.state import Kind, Status
+from tests.deploy.fakes import Recorder
+from tests.deploy.real import DESTROY, Small, small
+
+STOP = "stop = [[\"{python}\", \"-c\", \"open('stopped', 'a').write('x')\"]]\nversion ="
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Small]:
+    with small(tmp_path) as made:
+        path = tmp_path / "deployguard.toml"
+        text = path.read_text()
+        python = text.split('update = [["')[1].split('"')[0]
+        path.write_text(text.replace("version =", STOP.replace("{python}", python), 1))
+        yield made
+
+
+@pytest.fixture
+def world(project: Small) -> Iterator[World]:
+    config = load(None, project.folder)
+    made = wire(
+        config,
+        config.environment(),
+        reporter=Recorder(),
+        by="ann",
+        environ=project.environ(),
+    )
+    yield made
+    made.journal.close()
+
+
+def rooms(project: Small) -> object:
+    return project.sql("SELECT count(*) FROM rooms")[0][0]
+
+
+def test_a_confirmed_restore_brings_the_rows_back_and_keeps_the_former_database(
+    project: Small, world: World
+) -> None:
+    record = world.take_backup("manual", "")
+    project.sql("DELETE FROM rooms")
+    outcome = saga.restore(world, record.id, record.id)
+    assert outcome.status is Status.DONE
+    assert rooms(project) == 3
+    assert (project.folder / "stopped").read_text() == "x"
+    assert project.running() == "new"  # started again, since the revision is the same
+    row = world.journal.get(outcome.deploy)
+    assert row is not None
+    assert (row.kind, row.status) == (Kind.RESTORE, Status.DONE)
+    kept = outcome.summary.partition("kept as ")[2]
+    assert any(path.name == Path(kept).name for path in project.folder.rglob("*"))
+
+
+def test_without_the_id_typed_nothing_changes_and_the_loss_is_said(
+    project: Small, world: World
+) -> None:
+    record = world.take_backup("manual", "")
+    project.sql("DELETE FROM rooms WHERE name = 'a'")
+    with pytest.raises(ApprovalMissing, match="rooms: 2 rows now, 3 in the backup") as caught:
+        saga.restore(world, record.id, "yes")
+    assert caught.value.next_commands[0].endswith(f"--confirm {record.id}")
+    assert rooms(project) == 2
+    assert not (project.folder / "stopped").exists()
+    assert world.journal.unfinished("development") is None
+
+
+def test_a_damaged_backup_replaces_nothing(project: Small, world: World) -> None:
+    record = world.take_backup("manual", "")
+    folder = project.folder / ".deployguard" / "backups" / record.folder
+    name = max(record.files, key=lambda file: record.files[file][0])
+    file = folder / name
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.chmod(0o600)
+    file.write_bytes(content)
+    with pytest.raises(BackupFailed, match="could not be read back"):
+        saga.restore(world, record.id, record.id)
+    assert rooms(project) == 3
+    assert not (project.folder / "stopped").exists()
+
+
+def test_an_application_of_another_revision_stays_down_and_it_is_shouted(
+    project: Small, world: World
+) -> None:
+    record = world.take_backup("manual", "")
+    project.revision("r2", *DESTROY)
+    digest = world.assess().digest
+    saga.deploy(world, DeployOptions(Mode.AUTO, health_check=True, approve=digest))
+    (project.folder / "running").write_text("the one for r2")
+    outcome = saga.restore(world, record.id, record.id)
+    assert project.current() == "r1"
+    assert rooms(project) == 3
+    assert project.running() == "the one for r2"  # nobody started it
+    assert "THE APPLICATION IS STOPPED" in outcome.summary
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def test_a_restore_that_was_killed_is_resumed_to_its_end(project: Small, world: World) -> None:
+    record = world.take_backup("manual", "")
+    project.sql("DELETE FROM rooms")
+
+    class Store:
+        def __getattr__(self, name: str) -> object:
+            return getattr(world.backups, name)
+
+        def restore(self, record: BackupRecord, *, kept_as: str, on_progress: object) -> Restored:
+            raise Killed
+
+    with pytest.raises(Killed):
+        saga.restore(replace(world, backups=Store()), record.id, record.id)  # type: ignore[arg-type]
+    assert rooms(project) == 0
+    with pytest.raises(Busy):
+        saga.deploy(world, DeployOptions(Mode.SKIP))
+    assert saga.resume(world).status is Status.DONE
+    assert rooms(project) == 3
+    assert world.journal.unfinished("development") is None
