@@ -146,7 +146,8 @@ def _read(
         only=basis.only,
         version_table=config.project.version_table,
     )
-    return read(project_source(config, environment), request, environ=environ)
+    outer = {**config.alembic_environ(), **environ}
+    return read(project_source(config, environment), request, environ=outer)
 
 
 def project_source(config: Config, environment: Environment) -> "ProjectSource":

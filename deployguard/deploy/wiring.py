@@ -42,9 +42,8 @@ def wire(
     from deployguard import backups, migrators, targets
     from deployguard.containers import Engine
 
-    around = _Surroundings(
-        config, environment, dict(os.environ if environ is None else environ), reporter, Engine()
-    )
+    outer = {**config.alembic_environ(), **(os.environ if environ is None else environ)}
+    around = _Surroundings(config, environment, outer, reporter, Engine())
     site = around.site()
     store = backups.store(site)
     settings = (config, environment, around.environ, around.redact, around.engine)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Bookings, MakeBookings
+from tests.cli.conftest import CONFIG, Bookings, MakeBookings
 
 
 def digest(bookings: Bookings) -> str:
@@ -29,6 +29,21 @@ def test_low_risk_goes_through_by_itself(make_bookings: MakeBookings) -> None:
     assert "1 revision(s) migrated" in answer.out
     assert "✓ Migrating" in answer.err
     assert last(bookings)["state"] == "done"
+
+
+def test_a_project_in_a_folder_below_is_read_and_migrated_by_plain_alembic(
+    make_bookings: MakeBookings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bookings = make_bookings("b014")
+    top = bookings.folder.parent
+    below = CONFIG.replace("[backup]", 'alembic_ini = "project/alembic.ini"\n[backup]')
+    (top / "deployguard.toml").write_text(below)
+    monkeypatch.chdir(top)
+    checked = json.loads(bookings.deployguard("check", "--format", "json").out)
+    assert (checked["evidence"], checked["notes"]) == ("recorded", [])
+    answer = bookings.deployguard("deploy", "--auto-migrate")
+    assert answer.code == 0, answer.err
+    assert bookings.revision == "b014"
 
 
 def test_the_default_asks_and_without_a_terminal_refuses_with_the_command(
