@@ -214,6 +214,7 @@ def environment(
     site: Site, database: PostgresDatabase, tools: pgtools.Tools, application: str
 ) -> dict[str, str]:
     """The environment for a tool that connects; the only place where it learns the password."""
+    database.session.connection()  # only a connection that was made knows which address answers
     found = {**database.session.parameters, "application_name": application}
     if (
         tools.inside is not None

@@ -95,6 +95,19 @@ def taken(backups: PostgresBackups, live: str) -> BackupRecord:
     return record
 
 
+def test_a_server_that_only_its_network_knows_by_name_is_restored(
+    site: Site, taken: BackupRecord, live: str
+) -> None:
+    def address(host: str, port: int) -> tuple[str, int] | None:
+        return ("127.0.0.1", port) if host == "db.invalid" else None
+
+    hidden = replace(site, url=replace(site.url, host="db.invalid"), address=address)
+    backups = PostgresBackups(hidden)
+    done = backups.restore(taken, kept_as=backups.kept_name("d-1"), on_progress=quiet)
+    assert done.counts == COUNTS
+    assert run(live, "SELECT count(*) FROM bookings") == [(500,)]
+
+
 def test_every_row_is_back_and_the_failed_database_is_kept(
     backups: PostgresBackups, taken: BackupRecord, live: str, postgres_server: Server
 ) -> None:
