@@ -91,7 +91,7 @@ def approve(run: Run) -> Evidence:
     if plan is None:
         raise AssertionError("the plan step runs in every process that comes here")
     given = _given(run, plan)
-    found = [*given, *run.world.journal.approvals(plan.digest), None]
+    found = [*given, *_unused(run, plan), None]
     decisions = [(_decide(run, plan, approval), approval) for approval in found]
     allowed = next((pair for pair in decisions if isinstance(pair[0], Allowed)), decisions[0])
     decision, approval = allowed
@@ -127,6 +127,13 @@ def _given(run: Run, plan: Plan) -> tuple[Approval, ...]:
             ),
         )
     return (Approval(plan.digest, run.world.by, run.options.reason, run.world.clock()),)
+
+
+def _unused(run: Run, plan: Plan) -> tuple[Approval, ...]:
+    """The approvals of this plan that no other deploy has used: one covers one crossing of the first change."""
+    used = run.world.journal.last_done(plan.digest, names.ARM, other_than=run.id)
+    kept = run.world.journal.approvals(plan.digest)
+    return tuple(approval for approval in kept if used is None or approval.at > used)
 
 
 def _refused(run: Run, plan: Plan, decision: Denied) -> Refused:

@@ -129,6 +129,18 @@ class Journal:
             for d, by, why, at, end in rows
         )
 
+    def last_done(self, digest: str, step: str, *, other_than: str) -> datetime | None:
+        """When any other run of this plan was last done with a step; None is never."""
+        rows = self._rows(
+            "SELECT max(e.at) FROM events e JOIN deploys d ON d.id = e.deploy "
+            "WHERE d.digest = ? AND d.id <> ? AND e.step = ? AND e.kind = ?",
+            digest,
+            other_than,
+            step,
+            EventKind.DONE,
+        )
+        return _time(rows[0][0])
+
     def get(self, deploy: str) -> Deploy | None:
         """The run with exactly this id."""
         rows = self._rows(f"SELECT {_DEPLOY} FROM deploys WHERE id = ?", deploy)  # noqa: S608 - columns

@@ -185,6 +185,32 @@ def test_an_approval_that_was_recorded_counts(tmp_path: Path) -> None:
     assert saga.deploy(world, AUTO).status is Status.DONE
 
 
+def test_an_approval_is_used_up_by_the_deploy_that_it_let_through(
+    tmp_path: Path, production: Production
+) -> None:
+    world = make_world(tmp_path, pending=critical())
+    options = approved(world)
+    production.script(upgrade="fails")
+    with pytest.raises(RolledBack):
+        saga.deploy(world, options)
+    production.script(upgrade="ok")
+    with pytest.raises(ApprovalMissing):
+        saga.deploy(world, AUTO)
+    assert saga.deploy(world, options).status is Status.DONE
+
+
+def test_an_approval_is_not_used_up_when_nothing_was_changed(
+    tmp_path: Path, production: Production
+) -> None:
+    world = make_world(tmp_path, pending=critical())
+    options = approved(world)
+    production.script(backup="fails")
+    with pytest.raises(BackupFailed):
+        saga.deploy(world, options)
+    production.script(backup="ok")
+    assert saga.deploy(world, AUTO).status is Status.DONE
+
+
 def test_a_person_is_asked_and_may_say_no(tmp_path: Path, production: Production) -> None:
     world = make_world(tmp_path, pending=critical(), reporter=Recorder(answers=[None]))
     with pytest.raises(ApprovalMissing):
