@@ -259,6 +259,7 @@ class CreateObject:
     kind: str  # "schema", "sequence", "view", "extension", "domain", …: new, so nothing depends on it yet
     name: str
     replace: bool = False
+    if_not_exists: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,5 +80,6 @@ def dropped_by_downgrade(
     Whoever wants to take the revision back has to look whether rows have come into these since.
     """
     revision = verdict.revision
-    up, down = operations(collapse(revision.up)), operations(collapse(revision.down))
+    up = operations(collapse(revision.up, dialect))
+    down = operations(collapse(revision.down, dialect))
     return tuple(dict.fromkeys(dropped_back(up, down, Context.start(Facts(dialect)))))

@@ -24,8 +24,13 @@ from deployguard.rules.types import parse, same
 _PREFIX = "_alembic_tmp_"
 
 
-def collapse(script: Script) -> Script:
-    """``script`` with every batch copy as one statement; what is not exactly a copy stays as it is."""
+def collapse(script: Script, dialect: str) -> Script:
+    """``script`` with every batch copy as one statement; what is not exactly a copy stays as it is.
+
+    Only SQLite needs the copy; elsewhere grants, triggers and sequences of the old table are lost with it.
+    """
+    if dialect != "sqlite":
+        return script
     return replace(script, statements=tuple(_collapsed(list(script.statements))))
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from deployguard.model import Facts, TableFact
+from deployguard.model import Facts, Lock, TableFact
 from deployguard.operations import (
     AddColumn,
     AddConstraint,
@@ -47,9 +47,13 @@ class Context:
     proven: frozenset[tuple[str, str]] = frozenset()  # (table, column) that can't be NULL any more
     required: frozenset[tuple[str, str]] = frozenset()  # (table, column) set NOT NULL in this run
     enum_values: frozenset[tuple[str, str]] = frozenset()  # added in this transaction
+    held: Mapping[str, Lock] = field(default_factory=dict)  # the strongest of each relation in it
     references: Mapping[tuple[str, str], str] = field(default_factory=dict)
     sql: str = ""  # the statement at hand
     in_transaction: bool = True
+    rebuilding: bool = (
+        False  # SQLite copies the table anyway, so a value for each row costs nothing more
+    )
 
     @classmethod
     def start(cls, facts: Facts) -> "Context":
@@ -103,7 +107,7 @@ class Context:
         """The next revision; in a transaction of its own what came before is committed."""
         if not own_transaction:
             return self
-        return replace(self, unvalidated=frozenset(), enum_values=frozenset())
+        return replace(self, unvalidated=frozenset(), enum_values=frozenset(), held={})
 
     def at(self, sql: str, *, in_transaction: bool) -> "Context":
         """The statement that is judged next; outside a transaction everything before it is committed."""
@@ -119,13 +123,15 @@ class Context:
                 return self._after_move(operation, self.key(table))
             case WriteRows(table):
                 return replace(self, filled=self.filled | {self.key(table)})
+            case CreateObject(_, _, replaces, exists) if replaces or exists:
+                return self  # it may have been there before
             case CreateObject(_, name) | CreateType(name):
                 return replace(self, objects=self.objects | {self.key(name)})
             case DropObject(_, name):
                 return replace(self, objects=self.objects - {self.key(name)})
             case CreateIndex() | DropIndex() | RenameIndex():
                 return self._after_index(operation)
-            case AddColumn(table, column):
+            case AddColumn(table, column) if not operation.if_not_exists:
                 return replace(self, columns=self.columns | {(self.key(table), column)})
             case RenameColumn(table, column, to):
                 owner = self.key(table)

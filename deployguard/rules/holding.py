@@ -127,6 +127,7 @@ def blocking_maintenance(
                 return None
             return Found(
                 f"Refreshes {name}.",
+                Risk.HIGH,
                 why="Takes an ACCESS EXCLUSIVE lock on it: nobody reads it until all of it is"
                 " computed.",
                 instead='op.execute("REFRESH MATERIALIZED VIEW CONCURRENTLY {name}")  # needs a'

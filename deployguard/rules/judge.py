@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from deployguard.model import Facts, Finding, Lock, Opacity, Opaque, Revision, Risk, Script, Verdict
-from deployguard.operations import Operation, RebuildTable
+from deployguard.model import Facts, Finding, Lock, Opaque, Revision, Risk, Script, Verdict
+from deployguard.operations import AddColumn, Operation, RebuildTable
 from deployguard.rules.base import Rule, Subject, Whole
 from deployguard.rules.batch import collapse
 from deployguard.rules.context import Context
 from deployguard.rules.expand import expand_only
-from deployguard.rules.locks import locks, strongest
+from deployguard.rules.locks import held_with, locks, strongest
 from deployguard.rules.undo import judge_undo
 
 
@@ -29,7 +29,7 @@ def judge_run(
 def _judge_one(
     book: Sequence[Rule], revision: Revision, before: Context
 ) -> tuple[Verdict, Context]:
-    up, down = collapse(revision.up), collapse(revision.down)
+    up, down = collapse(revision.up, before.dialect), collapse(revision.down, before.dialect)
     undo = judge_undo(revision, up, down, before)
     findings: list[Finding] = []
     taken: list[Lock] = []
@@ -38,7 +38,8 @@ def _judge_one(
         context = context.at(statement.sql, in_transaction=statement.in_transaction)
         for operation in statement.operations:
             findings += _on_operation(book, operation, context, revision, statement.line)
-            taken += locks(operation, context)
+            new, context = _locks(operation, context)
+            taken += new
             context = context.after(operation)
     whole = Whole(revision, up, undo)
     findings += _findings(book, whole, context, revision, up.line)
@@ -51,17 +52,30 @@ def _judge_one(
     return verdict, replace(context, sql="", in_transaction=True)
 
 
+def _locks(operation: Operation, context: Context) -> tuple[list[Lock], Context]:
+    """The locks of one operation as others feel them: in a transaction each is held to its end."""
+    key = context.key
+    new = [held_with(one, context.held.get(key(one.relation))) for one in locks(operation, context)]
+    if not context.in_transaction:
+        return new, context
+    held = {**context.held, **{key(one.relation): one for one in new}}
+    return new, replace(context, held=held)
+
+
 def _on_operation(
     book: Sequence[Rule], operation: Operation, context: Context, revision: Revision, line: int
 ) -> list[Finding]:
     """The findings on one operation; a rebuilt table is judged by what differs, and by itself where nothing does."""
     if isinstance(operation, RebuildTable) and operation.changes is not None:
         found: list[Finding] = []
-        inner = context
+        inner = replace(context, rebuilding=True)
         for change in operation.changes:
             found += _findings(book, change, inner, revision, line)
             inner = inner.after(change)
-        if found:
+        only_new = operation.changes and all(
+            isinstance(one, AddColumn) for one in operation.changes
+        )
+        if found or only_new:
             return found
     return list(_findings(book, operation, context, revision, line))
 
@@ -99,8 +113,3 @@ def _findings(
                 found.why or "",
                 found.instead or "",
             )
-
-
-def opaque(opacity: Opacity) -> bool:
-    """Whether it hides what happens; that a revision is not atomic hides nothing."""
-    return opacity.code is not Opaque.NON_ATOMIC

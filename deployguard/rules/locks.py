@@ -79,17 +79,17 @@ def locks(operation: Operation, context: Context) -> tuple[Lock, ...]:
         return _sqlite(operation, context)
     if not context.postgresql:
         table = getattr(operation, "table", "")
-        known = isinstance(table, str) and table and not context.is_made_here(table)
+        known = isinstance(table, str) and table and not context.is_new(table)
         return (Lock(str(table), "unknown", "unknown"),) if known else ()
     claimed = _postgresql(operation, context)
-    return tuple(one for one in claimed if not context.is_made_here(one.relation))
+    return tuple(one for one in claimed if not context.is_new(one.relation))
 
 
 def _sqlite(operation: Operation, context: Context) -> tuple[Lock, ...]:
     if isinstance(operation, CreateTable | CreateObject):
         return ()
     table = getattr(operation, "table", "")
-    if isinstance(table, str) and table and context.is_made_here(table):
+    if isinstance(table, str) and table and context.is_new(table):
         return ()
     if isinstance(operation, RebuildTable | RewriteTable):
         return (Lock(FILE, E, "reads and writes", REWRITE),)
@@ -281,18 +281,31 @@ _SIMPLE: Mapping[type[Operation], Callable[[Operation], Iterable[Lock]]] = {
 }  # fmt: skip
 
 
-def strongest(all_locks: Iterable[Lock]) -> tuple[Lock, ...]:
-    """One lock a relation: the strongest mode, with the heaviest work."""
-    found: dict[str, Lock] = {}
-    for one in all_locks:
-        other = found.get(one.relation)
-        found[one.relation] = one if other is None else _merged(other, one)
-    return tuple(found.values())
+_WORK = ("", SCAN, BUILD, REWRITE)
 
 
-def _merged(one: Lock, other: Lock) -> Lock:
-    stronger = max(
-        one, other, key=lambda item: MODES.index(item.mode) if item.mode in MODES else -1
+def _strength(one: Lock) -> int:
+    return MODES.index(one.mode) if one.mode in MODES else len(MODES)
+
+
+def held_with(one: Lock, held: Lock | None) -> Lock:
+    """``one`` as it is felt in a transaction that holds ``held`` on the same relation already."""
+    if held is None or _strength(held) <= _strength(one):
+        return one
+    return Lock(one.relation, held.mode, held.blocks, one.work)
+
+
+def strongest(taken: Iterable[Lock]) -> tuple[Lock, ...]:
+    """The locks that matter: none that another one on the same relation exceeds in mode and in work."""
+    unique = tuple(dict.fromkeys(taken))
+    return tuple(
+        one for one in unique if not any(_exceeds(other, one) for other in unique if other != one)
     )
-    work = max(one.work, other.work, key=("", SCAN, BUILD, REWRITE).index)
-    return Lock(stronger.relation, stronger.mode, stronger.blocks, work)
+
+
+def _exceeds(other: Lock, one: Lock) -> bool:
+    return (
+        other.relation == one.relation
+        and _strength(other) >= _strength(one)
+        and _WORK.index(other.work) >= _WORK.index(one.work)
+    )

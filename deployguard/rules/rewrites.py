@@ -85,9 +85,12 @@ def alter_column_type(op: AlterType, ctx: Context) -> Answer:
     ),
 )
 def add_column_volatile_default(op: AddColumn, ctx: Context) -> Answer:
-    if ctx.is_new(op.table) or op.default is Volatility.NONE or op.generated:
+    if ctx.is_new(op.table) or ctx.rebuilding or op.generated:
         return None
-    constant = op.default is Volatility.CONSTANT
+    if op.default is Volatility.NONE:
+        return None
+    # SQLite takes a literal only; even (1 + 1) is refused.
+    constant = op.default is Volatility.CONSTANT and not (ctx.sqlite and "(" in op.default_sql)
     name = f"{op.table}.{op.column}"
     if ctx.postgresql and ctx.older_than(11):
         return f"Adds {name} with a default, which PostgreSQL before 11 writes into each row."
@@ -118,7 +121,11 @@ def add_column_volatile_default(op: AddColumn, ctx: Context) -> Answer:
     ),
 )
 def add_column_generated(op: AddColumn, ctx: Context) -> Answer:
-    if op.generated not in {"stored", "identity", "serial"} or ctx.is_new(op.table):
+    if (
+        op.generated not in {"stored", "identity", "serial"}
+        or ctx.is_new(op.table)
+        or ctx.rebuilding
+    ):
         return None
     what = {"stored": "a stored, computed value", "identity": "an identity", "serial": "a sequence"}
     return f"Adds {op.table}.{op.column} with {what[op.generated]}."

@@ -39,6 +39,7 @@ _LEAVES_NOTHING = (
     ControlTransaction, LockTable, Maintain, ReadRows, RefreshView, Reindex, RewriteTable, SetSetting,
     ValidateConstraint,
 )  # fmt: skip
+_MAKES = (CreateTable, CreateType, CreateObject, AddColumn)
 _HIDES = {
     Opaque.FAILED,
     Opaque.UNPARSED,
@@ -46,6 +47,12 @@ _HIDES = {
     Opaque.APPLICATION_HELPER,
     Opaque.EMPTY,
 }
+_ONLY_COPIES = {
+    "vacuum full",
+    "vacuum",
+    "cluster",
+    "optimize",
+}  # the other rewrites change how the table is kept
 _RUNS_CODE = ("do", "call", "execute", "select function", "prepare", "load", "copy program")
 _HOLDS = {
     "sequence",
@@ -60,17 +67,21 @@ _HOLDS = {
 
 @dataclass(slots=True)
 class Made:
-    """What a revision's upgrade has made and not dropped again: the downgrade may drop it without losing old data."""
+    """What a revision's upgrade has made and not dropped again: the downgrade may drop it without losing old data.
 
+    With ``doubtful`` also what IF NOT EXISTS may have found there.
+    """
+
+    doubtful: bool = False
     tables: set[str] = field(default_factory=set)
     columns: set[tuple[str, str]] = field(default_factory=set)
     objects: set[str] = field(default_factory=set)
 
     def note(self, operation: Operation, ctx: Context) -> None:
         match operation:
-            case CreateTable(table):
+            case CreateTable(table) if self._surely(operation, ctx):
                 self.tables.add(ctx.key(table))
-            case AddColumn(table, column):
+            case AddColumn(table, column) if self.doubtful or not operation.if_not_exists:
                 self.columns.add((ctx.key(table), column))
             case CreateType(name) | CreateObject(_, name):
                 self.objects.add(ctx.key(name))
@@ -88,6 +99,10 @@ class Made:
             case _:
                 pass
 
+    def _surely(self, operation: CreateTable, ctx: Context) -> bool:
+        absent = ctx.facts.tables is not None and ctx.fact(operation.table) is None
+        return self.doubtful or absent or not operation.if_not_exists
+
     def _rename(self, operation: RenameTable | RenameColumn, ctx: Context) -> None:
         table = ctx.key(operation.table)
         if isinstance(operation, RenameColumn):
@@ -101,6 +116,15 @@ class Made:
             self.tables.remove(table)
             self.tables.add(to)
         self.columns = {(to if owner == table else owner, name) for owner, name in self.columns}
+
+    def concerns(self, operation: Operation, ctx: Context) -> bool:
+        """Whether ``operation`` only touches what was made here."""
+        if isinstance(operation, DropObject):
+            return ctx.key(operation.name) in self.objects
+        if isinstance(operation, DropColumn):
+            return self.has_column(operation.table, operation.column, ctx)
+        table = getattr(operation, "table", "")
+        return isinstance(table, str) and self.has_table(table, ctx)
 
     def has_table(self, table: str, ctx: Context) -> bool:
         return ctx.key(table) in self.tables
@@ -181,8 +205,15 @@ def _writes_unseen(opacity: Opacity) -> bool:
 
 def _hidden(script: Script) -> str:
     """Why a script is not known completely; "" when it is."""
+    # Of procedural statements that were seen, the operation below says more than the opacity.
+    seen = {
+        statement.line
+        for statement in script.statements
+        if any(isinstance(operation, Procedural) for operation in statement.operations)
+    }
     for opacity in script.opacities:
-        if opacity.code in _HIDES:
+        known = opacity.code is Opaque.PROCEDURAL and opacity.line in seen
+        if opacity.code in _HIDES and not known:
             return opacity.detail or str(opacity.code)
     for operation in operations(script):
         if isinstance(operation, Unrecognised):
@@ -204,24 +235,14 @@ def _nothing_left(upward: tuple[Operation, ...], before: Context) -> bool:
     """Whether the upgrade has no effect that stays: nothing at all, or what it made it dropped again."""
     made = Made()
     for operation in upward:
+        if isinstance(operation, Maintain) and operation.what.startswith("comment"):
+            return False
         if isinstance(operation, _LEAVES_NOTHING):
             continue
-        own = getattr(operation, "table", "")
-        made.note(operation, before)
-        if isinstance(operation, CreateTable | CreateType | CreateObject | AddColumn):
-            continue
-        if isinstance(operation, DropTable | DropColumn | DropObject):
-            continue  # of something older it would have counted as a loss before
-        if not (own and (made.has_table(own, before) or _made_and_dropped(own, upward, before))):
+        if not (isinstance(operation, _MAKES) or made.concerns(operation, before)):
             return False
+        made.note(operation, before)
     return not (made.tables or made.columns or made.objects)
-
-
-def _made_and_dropped(table: str, upward: tuple[Operation, ...], ctx: Context) -> bool:
-    return any(
-        isinstance(operation, CreateTable) and ctx.key(operation.table) == ctx.key(table)
-        for operation in upward
-    )
 
 
 def _lost_by(upward: tuple[Operation, ...], before: Context) -> str:
@@ -317,7 +338,9 @@ def dropped_back(
     upward: Iterable[Operation], downward: Iterable[Operation], before: Context
 ) -> Iterator[tuple[str, str | None]]:
     """(table, column) of all that the upgrade made and the downgrade drops; the column is None for a whole table."""
-    made = made_by(upward, before)
+    made = Made(doubtful=True)
+    for operation in upward:
+        made.note(operation, before)
     for operation in downward:
         match operation:
             case DropTable(table) if made.has_table(table, before):

@@ -45,16 +45,21 @@ def create(node: exp.Create, source: Source) -> Operations:
             only(node, "this", "kind", "unique", "exists", "concurrently")
             return (_index(node, source),)
         case "VIEW":
-            only(node, "this", "kind", "expression", "replace")
+            only(node, "this", "kind", "expression", "replace", "exists")
             this = child(node, "this")
             name = table(this.this if isinstance(this, exp.Schema) else this, source)
-            return (CreateObject("view", name, replace=bool(node.args.get("replace"))),)
+            replaces, exists = bool(node.args.get("replace")), bool(node.args.get("exists"))
+            return (CreateObject("view", name, replace=replaces, if_not_exists=exists),)
         case "SCHEMA":
             only(node, "this", "kind", "exists")
-            return (CreateObject("schema", identifier(child(node, "this").args.get("db"), source)),)
+            name = identifier(child(node, "this").args.get("db"), source)
+            exists = bool(node.args.get("exists"))
+            return (CreateObject("schema", name, if_not_exists=exists),)
         case "SEQUENCE":
             only(node, "this", "kind", "exists", "properties")
-            return (CreateObject("sequence", table(child(node, "this"), source)),)
+            name = table(child(node, "this"), source)
+            exists = bool(node.args.get("exists"))
+            return (CreateObject("sequence", name, if_not_exists=exists),)
         case "TYPE":
             only(node, "this", "kind", "expression")
             return (_enum(node, source),)

@@ -14,7 +14,7 @@ from deployguard.operations import (
     Volatility,
 )
 from deployguard.sql.functions import volatility
-from deployguard.sql.pg_names import Operations, kind, object_name, relation, strings
+from deployguard.sql.pg_names import Operations, kind, relation, strings
 from deployguard.sql.pg_query import query
 from deployguard.sql.source import Source, serial
 
@@ -77,7 +77,8 @@ def create_table_as(node: pb.Node) -> Operations:
         if type(operation).__name__ not in {"ReadRows", "CreateTable"}
     )
     if statement.objtype == pb.OBJECT_MATVIEW:
-        return (CreateObject("materialized view", name), *effects)
+        exists = statement.if_not_exists
+        return (CreateObject("materialized view", name, if_not_exists=exists), *effects)
     return (
         CreateTable(
             name,
@@ -174,8 +175,3 @@ def create_index(node: pb.Node) -> Operations:
             if_not_exists=statement.if_not_exists,
         ),
     )
-
-
-def truncate_or_lock_targets(nodes: "pb.TruncateStmt | pb.LockStmt") -> tuple[str, ...]:
-    """The tables that TRUNCATE or LOCK name."""
-    return tuple(object_name(node) for node in nodes.relations)

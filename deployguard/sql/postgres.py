@@ -121,7 +121,8 @@ def _explain(node: pb.Node, source: Source) -> Operations:
 
 def _schema(node: pb.Node, source: Source) -> Operations:
     value = node.create_schema_stmt
-    made = CreateObject("schema", value.schemaname or value.authrole.rolename)
+    own = value.schemaname or value.authrole.rolename
+    made = CreateObject("schema", own, if_not_exists=value.if_not_exists)
     inner = [operation for item in value.schema_elts for operation in statement(item, source)]
     return (made, *inner)
 
@@ -130,8 +131,8 @@ def _access(what: str, target: str) -> Operations:
     return (ChangeAccess(what, target),)
 
 
-def _made(what: str, target: str, *, replace: bool = False) -> Operations:
-    return (CreateObject(what, target, replace=replace),)
+def _made(what: str, target: str, *, replace: bool = False, exists: bool = False) -> Operations:
+    return (CreateObject(what, target, replace=replace, if_not_exists=exists),)
 
 
 _WITH_TEXT: Mapping[str, Callable[[pb.Node, Source], Operations]] = {
@@ -188,12 +189,20 @@ _PLAIN: Mapping[str, Callable[[pb.Node], Operations]] = {
         Procedural("create event trigger", n.create_event_trig_stmt.trigname),
     ),
     "view_stmt": lambda n: _made("view", relation(n.view_stmt.view), replace=n.view_stmt.replace),
-    "create_seq_stmt": lambda n: _made("sequence", relation(n.create_seq_stmt.sequence)),
+    "create_seq_stmt": lambda n: _made(
+        "sequence",
+        relation(n.create_seq_stmt.sequence),
+        exists=n.create_seq_stmt.if_not_exists,
+    ),
     "alter_seq_stmt": lambda n: (
         AlterObject("sequence", relation(n.alter_seq_stmt.sequence), "set"),
     ),
     "create_domain_stmt": lambda n: _made("domain", name(n.create_domain_stmt.domainname)),
-    "create_extension_stmt": lambda n: _made("extension", n.create_extension_stmt.extname),
+    "create_extension_stmt": lambda n: _made(
+        "extension",
+        n.create_extension_stmt.extname,
+        exists=n.create_extension_stmt.if_not_exists,
+    ),
     "alter_extension_stmt": lambda n: (
         AlterObject("extension", n.alter_extension_stmt.extname, "update"),
     ),
