@@ -269,7 +269,8 @@ def _lowered(
         (str(table), str(column)): str(kind) for table, column, kind in _rows(event.get("old"))
     }
     lowered = seen.lower(str(event["sql"]), seen.dialect, old_types=old_types)
-    if batch is None:
+    # Elsewhere nobody keeps others from writing while the copy is made: it is what it looks like.
+    if batch is None or seen.dialect != "sqlite":
         return lowered
     return tuple((text, _in_batch(operations, batch, seen)) for text, operations in lowered)
 

@@ -3,14 +3,14 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "n09"
-down_revision = "n08"
+revision = "pb2"
+down_revision = "pb1"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
-    with op.batch_alter_table("notes", recreate="always"):
+    with op.batch_alter_table("entries", recreate="always"):
         pass
 
 
