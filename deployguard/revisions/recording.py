@@ -140,6 +140,7 @@ def request(order: Order, nonce: str, skip: Sequence[str]) -> bytes:
             "keep": order.keep,
             "skip": list(skip),
             "revision_seconds": min(REVISION_SECONDS, order.timeout / 2),
+            "seconds": order.timeout,
             "statements": STATEMENTS,
         }
     ).encode()
