@@ -148,7 +148,7 @@ def test_fail_on_decides_and_a_lower_level_passes(runner: Runner, pull_request: 
         pull_request,
         "rm",
         "--quiet",
-        *[f"migrations/versions/{n}" for n in names(pull_request, "b016")],
+        *[f"migrations/versions/{n}" for n in names(pull_request, "b017")],
     )
     result = runner.run(pull_request, since="main", fail_on="high", requirements="requirements.txt")
     assert (result.code, result.outputs["level"]) == (0, "medium"), result.log

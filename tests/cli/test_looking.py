@@ -141,3 +141,19 @@ def test_a_missing_variable_is_named(
     answer = bookings.deployguard("status")
     assert answer.code == 2
     assert "DATABASE_URL" in answer.err
+
+
+def test_a_restore_by_id_wants_the_id_typed(make_bookings: MakeBookings) -> None:
+    bookings = make_bookings("b013")
+    name = json.loads(bookings.deployguard("backup", "create", "--format", "json").out)["id"]
+    bookings.sql("DELETE FROM import_batches")
+    refused = bookings.deployguard("backup", "restore", "latest")
+    assert refused.code == 11
+    assert "import_batches: 0 rows now, 2 in the backup" in refused.err
+    done = bookings.deployguard(
+        "backup", "restore", "latest", "--confirm", name, "--format", "json"
+    )
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["kind"] == "restore"
+    assert bookings.sql("SELECT count(*) FROM import_batches") == [(2,)]
+    assert "restore" in bookings.deployguard("history").out
