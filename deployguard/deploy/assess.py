@@ -53,10 +53,18 @@ def assess_from(
     config: Config, environment: Environment, environ: Mapping[str, str], revision: str
 ) -> Plan:
     """The plan for a database that is at ``revision`` ("base" is an empty one), without asking any."""
-    basis = _without_database(config, environment, environ)
-    current = () if revision == "base" else tuple(revision.split(","))
-    note = f"No database was asked: sizes and times are unknown, {revision} was taken for its revision."
-    return _plan(config, environment, environ, replace(basis, current=current, notes=(note,)))
+    from deployguard.revisions.graph import load
+
+    graph = load(config.directory, config.project.alembic_ini, config.project.section)
+    names = () if revision == "base" else revision.split(",")
+    basis = replace(
+        _without_database(config, environment, environ),
+        current=tuple(graph.resolve(name.strip()) for name in names),
+        notes=(
+            f"No database was asked: sizes are unknown, and {revision} was taken for its revision.",
+        ),
+    )
+    return _plan(config, environment, environ, basis)
 
 
 def assess_since(
