@@ -8,6 +8,7 @@ from deployguard.rules import (
     access,
     blocking,
     compatibility,
+    constraints,
     data_loss,
     holding,
     reversibility,
@@ -36,7 +37,7 @@ __all__ = [
 
 FAMILIES: tuple[tuple[str, tuple[Rule, ...]], ...] = (
     ("Data loss", data_loss.RULES),
-    ("Locks, scans and index builds", blocking.RULES + holding.RULES),
+    ("Locks, scans and index builds", blocking.RULES + constraints.RULES + holding.RULES),
     ("Rewrites", rewrites.RULES),
     ("Breaks the running application", compatibility.RULES),
     ("Transactions", transactions.RULES),

@@ -86,6 +86,8 @@ def _blocks(verdicts: Sequence[Verdict]) -> str:
     hidden = _hidden(verdicts, rows=True)
     if hidden:
         return f"unknown: {hidden} could not be read completely."
+    if any(one.blocks == "unknown" for verdict in verdicts for one in verdict.locks):
+        return "unknown: which locks this kind of database takes is not known."
     if _writes(verdicts):
         return (
             "unknown: rows stay locked until the transaction that changes them ends, and how"

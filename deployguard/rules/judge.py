@@ -9,7 +9,8 @@ from deployguard.rules.base import Rule, Subject, Whole
 from deployguard.rules.batch import collapse
 from deployguard.rules.context import Context
 from deployguard.rules.expand import expand_only
-from deployguard.rules.locks import held_with, locks, strongest
+from deployguard.rules.held import held_with, strongest
+from deployguard.rules.locks import locks
 from deployguard.rules.undo import judge_undo
 
 

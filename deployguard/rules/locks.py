@@ -279,33 +279,3 @@ _SIMPLE: Mapping[type[Operation], Callable[[Operation], Iterable[Lock]]] = {
         _simple,
     ),
 }  # fmt: skip
-
-
-_WORK = ("", SCAN, BUILD, REWRITE)
-
-
-def _strength(one: Lock) -> int:
-    return MODES.index(one.mode) if one.mode in MODES else len(MODES)
-
-
-def held_with(one: Lock, held: Lock | None) -> Lock:
-    """``one`` as it is felt in a transaction that holds ``held`` on the same relation already."""
-    if held is None or _strength(held) <= _strength(one):
-        return one
-    return Lock(one.relation, held.mode, held.blocks, one.work)
-
-
-def strongest(taken: Iterable[Lock]) -> tuple[Lock, ...]:
-    """The locks that matter: none that another one on the same relation exceeds in mode and in work."""
-    unique = tuple(dict.fromkeys(taken))
-    return tuple(
-        one for one in unique if not any(_exceeds(other, one) for other in unique if other != one)
-    )
-
-
-def _exceeds(other: Lock, one: Lock) -> bool:
-    return (
-        other.relation == one.relation
-        and _strength(other) >= _strength(one)
-        and _WORK.index(other.work) >= _WORK.index(one.work)
-    )

@@ -1,7 +1,6 @@
 """Whether and how one revision can be taken back: what its upgrade loses, and what its downgrade would."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 
 from deployguard.model import Body, Opacity, Opaque, Revision, Script, Undo, Way
 from deployguard.operations import (
@@ -22,8 +21,6 @@ from deployguard.operations import (
     RebuildTable,
     RefreshView,
     Reindex,
-    RenameColumn,
-    RenameTable,
     RewriteTable,
     SetSetting,
     Truncate,
@@ -32,6 +29,7 @@ from deployguard.operations import (
     WriteRows,
 )
 from deployguard.rules.context import Context
+from deployguard.rules.made import Made
 from deployguard.rules.types import catalogue_only, keeps_values, plain_cast
 
 # Nothing of these is there to be taken back.
@@ -47,12 +45,8 @@ _HIDES = {
     Opaque.APPLICATION_HELPER,
     Opaque.EMPTY,
 }
-_ONLY_COPIES = {
-    "vacuum full",
-    "vacuum",
-    "cluster",
-    "optimize",
-}  # the other rewrites change how the table is kept
+# The other rewrites change how the table is kept.
+_ONLY_COPIES = {"vacuum full", "vacuum", "cluster", "optimize"}
 _RUNS_CODE = ("do", "call", "execute", "select function", "prepare", "load", "copy program")
 _HOLDS = {
     "sequence",
@@ -63,74 +57,6 @@ _HOLDS = {
     "virtual table",
     "foreign table",
 }
-
-
-@dataclass(slots=True)
-class Made:
-    """What a revision's upgrade has made and not dropped again: the downgrade may drop it without losing old data.
-
-    With ``doubtful`` also what IF NOT EXISTS may have found there.
-    """
-
-    doubtful: bool = False
-    tables: set[str] = field(default_factory=set)
-    columns: set[tuple[str, str]] = field(default_factory=set)
-    objects: set[str] = field(default_factory=set)
-
-    def note(self, operation: Operation, ctx: Context) -> None:
-        match operation:
-            case CreateTable(table) if self._surely(operation, ctx):
-                self.tables.add(ctx.key(table))
-            case AddColumn(table, column) if self.doubtful or not operation.if_not_exists:
-                self.columns.add((ctx.key(table), column))
-            case CreateType(name) | CreateObject(_, name):
-                self.objects.add(ctx.key(name))
-            case DropTable(table):
-                self.tables.discard(ctx.key(table))
-            case DropColumn(table, column):
-                self.columns.discard((ctx.key(table), column))
-            case DropObject(_, name):
-                self.objects.discard(ctx.key(name))
-            case RenameTable() | RenameColumn():
-                self._rename(operation, ctx)
-            case RebuildTable(_, changes):
-                for change in changes or ():
-                    self.note(change, ctx)
-            case _:
-                pass
-
-    def _surely(self, operation: CreateTable, ctx: Context) -> bool:
-        absent = ctx.facts.tables is not None and ctx.fact(operation.table) is None
-        return self.doubtful or absent or not operation.if_not_exists
-
-    def _rename(self, operation: RenameTable | RenameColumn, ctx: Context) -> None:
-        table = ctx.key(operation.table)
-        if isinstance(operation, RenameColumn):
-            if (table, operation.column) in self.columns:
-                self.columns.remove((table, operation.column))
-                self.columns.add((table, operation.to))
-            return
-        schema, _, _ = table.rpartition(".")
-        to = ctx.key(f"{schema}.{operation.to}" if schema else operation.to)
-        if table in self.tables:
-            self.tables.remove(table)
-            self.tables.add(to)
-        self.columns = {(to if owner == table else owner, name) for owner, name in self.columns}
-
-    def concerns(self, operation: Operation, ctx: Context) -> bool:
-        """Whether ``operation`` only touches what was made here."""
-        if isinstance(operation, DropObject):
-            return ctx.key(operation.name) in self.objects
-        if isinstance(operation, DropColumn):
-            return self.has_column(operation.table, operation.column, ctx)
-        table = getattr(operation, "table", "")
-        return isinstance(table, str) and self.has_table(table, ctx)
-
-    def has_table(self, table: str, ctx: Context) -> bool:
-        return ctx.key(table) in self.tables
-
-    def has_column(self, table: str, column: str, ctx: Context) -> bool:
-        return self.has_table(table, ctx) or (ctx.key(table), column) in self.columns
 
 
 def operations(script: Script) -> Iterator[Operation]:
@@ -233,9 +159,11 @@ def _helper_alone(up: Script, down: Script) -> bool:
 
 def _nothing_left(upward: tuple[Operation, ...], before: Context) -> bool:
     """Whether the upgrade has no effect that stays: nothing at all, or what it made it dropped again."""
-    made = Made()
+    made = Made(doubtful=True)
     for operation in upward:
         if isinstance(operation, Maintain) and operation.what.startswith("comment"):
+            return False
+        if isinstance(operation, RewriteTable) and operation.how not in _ONLY_COPIES:
             return False
         if isinstance(operation, _LEAVES_NOTHING):
             continue
@@ -322,15 +250,14 @@ def _only_new_columns(operation: WriteRows, made: Made, ctx: Context) -> bool:
 
 
 def _back_is_free(operation: AlterType, upward: tuple[Operation, ...]) -> bool:
-    old = operation.old_type or next(
-        (
-            step.type
-            for step in upward
-            if isinstance(step, AlterType)
-            and (step.table, step.column) == (operation.table, operation.column)
-        ),
-        None,
-    )
+    """Whether turning the type back touches no value; the type that the upgrade gave it is the surest."""
+    place = (operation.table, operation.column)
+    changed = [
+        step.type
+        for step in upward
+        if isinstance(step, AlterType) and (step.table, step.column) == place
+    ]
+    old = changed[-1] if changed else operation.old_type
     return bool(catalogue_only(old, operation.type)) and not operation.using_sql
 
 
