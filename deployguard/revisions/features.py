@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from deployguard.model import Body
+from deployguard.revisions.dialects import prune
 
 # SQL that changes rows, also when the rest of it is put together later.
 _WRITING = re.compile(
@@ -118,10 +119,14 @@ class _Module:
     imported: dict[str, str] = field(default_factory=dict)  # local name → module
 
 
-def read_features(source: str, standard: frozenset[str]) -> Features:
-    """The features of one file. `standard` are the names of modules that are no part of the application."""
+def read_features(source: str, standard: frozenset[str], dialect: str = "") -> Features:
+    """The features of one file on one dialect ("": on any).
+
+    `standard` are the names of modules that are no part of the application.
+    """
     try:
         tree = ast.parse(source)
+        tree = prune(tree, dialect) if dialect else tree
     except (SyntaxError, ValueError) as error:
         return Features(error=str(error), error_line=getattr(error, "lineno", 0) or 0)
     module = _module(tree)

@@ -186,7 +186,7 @@ def _revision(
     path = node.path if node else Path(step[0] if step else name)
     content = path.read_bytes() if path.is_file() else b""
     text = content.decode("utf-8", errors="replace")
-    features = read_features(text, _STANDARD)
+    features = read_features(text, _STANDARD, seen.dialect)
     ran = step is not None
     events = recording.scripts.get((name, "upgrade"), [])
     unread = bool(features.error) or any(event.get("kind") == "import" for event in events)
