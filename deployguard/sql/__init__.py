@@ -40,22 +40,27 @@ def lower(
 
 
 def _operations(statement: str, dialect: str) -> tuple[Operation, ...]:
-    source = Source.of(statement, dialect)
-    operations = _first_reader(source)
-    if operations is None and dialect == "postgresql":
-        from deployguard.sql import postgres
+    from deployguard.sql import glot
 
-        operations = postgres.lower(source)
+    source = Source.of(statement, dialect)
+    operations = glot.lower(source)
+    if dialect == "postgresql":
+        operations = _second_opinion(source, operations)
     if operations is None:
         return (Unrecognised(f"not a statement that deployguard knows on {dialect}"),)
     # A tree without any action is no statement that we understand.
     return operations or (Unrecognised("does nothing that could be read"),)
 
 
-def _first_reader(source: Source) -> tuple[Operation, ...] | None:
-    from deployguard.sql import glot
+def _second_opinion(source: Source, first: tuple[Operation, ...] | None) -> tuple[Operation, ...]:
+    """PostgreSQL's own grammar reads every statement, too: what it rejects fails, whatever sqlglot makes of it."""
+    from deployguard.sql import postgres
 
-    return glot.lower(source)
+    second = postgres.lower(source)
+    rejected = any(isinstance(operation, Unrecognised) for operation in second)
+    if first is None or first == second or rejected:
+        return second
+    return (Unrecognised("sqlglot and PostgreSQL's grammar read it differently"),)
 
 
 def _remember(

@@ -68,6 +68,8 @@ def _column_constraint(found: _Column, kind: exp.Expression, at: int, source: So
         case exp.Reference():
             found.kinds.append(Constraint.FOREIGN_KEY)
             found.references = _referenced(kind, source)
+        case exp.GeneratedAsIdentityColumnConstraint() if kind.args.get("expression"):
+            found.generated = _computed(at, source)  # without STORED or VIRTUAL sqlglot calls it so
         case exp.GeneratedAsIdentityColumnConstraint():
             found.generated, found.nullable = "identity", False
         case exp.ComputedColumnConstraint():

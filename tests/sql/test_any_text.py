@@ -5,8 +5,10 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deployguard.operations import Operation
-from deployguard.sql import lower
+from deployguard.operations import Operation, Unrecognised
+from deployguard.sql import glot, lower, postgres
+from deployguard.sql.source import Source
+from deployguard.sql.split import split
 from deployguard.sql.tokens import tokenize
 from tests.sql.statements import WRITTEN
 
@@ -70,3 +72,20 @@ def test_deep_nesting_is_refused_not_crashed_on() -> None:
             check("SELECT " + "(" * deep + "1" + ")" * deep, dialect)
             check("SELECT " + "- " * deep + "1", dialect)
             check("SELECT " + "NOT " * deep + "true", dialect)
+
+
+@settings(max_examples=300, deadline=None)
+@given(mutated())
+def test_the_two_readers_agree_on_whatever_both_understand(text: str) -> None:
+    for statement in split(text, "postgresql"):
+        source = Source.of(statement, "postgresql")
+        first, second = glot.lower(source), postgres.lower(source)
+        rejected = any(isinstance(operation, Unrecognised) for operation in second)
+        assert first is None or rejected or first == second
+
+
+def test_what_postgresql_rejects_is_refused_even_where_sqlglot_reads_it() -> None:
+    text = "ALTER TABLE t ADD COLUMN c PRIMARY KEY"
+    assert glot.lower(Source.of(text, "postgresql")) is not None
+    ((_, operations),) = lower(text, "postgresql")
+    assert isinstance(operations[0], Unrecognised)
