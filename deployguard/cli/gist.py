@@ -48,6 +48,8 @@ def everything(evidence: Mapping[str, Json]) -> list[str]:
 def _word(key: str, value: Json) -> str:
     if key == "bytes" and isinstance(value, int):
         return size(value)
+    if key == "risk" and value == "none":
+        return "nothing pending"
     if isinstance(value, list):
         return ", ".join(str(item) for item in value) or "base"
     return str(value)

@@ -67,7 +67,7 @@ def _finish(here: "World", form: str, run: str, summary: str) -> None:
     if form != "text":
         write_deploy(form, deploy_view(row, here.journal.events(row.id)))
     elif summary:
-        data().write(f"{row.kind.capitalize()} {row.id}: {summary}.")
+        data().write(f"{row.kind.capitalize()} {row.id}: {summary.rstrip('.')}.")
 
 
 def reporter_of(here: "World") -> TerminalReporter:
