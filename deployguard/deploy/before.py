@@ -36,8 +36,10 @@ def uses_database(run: Run) -> bool:
 
 
 def takes_backup(run: Run) -> bool:
-    """As the plan demanded it when it was made, or as it was asked for."""
-    return run.options.backup or bool(run.of(names.PLAN).get("needs_backup"))
+    """As the plan demanded it when it was made, or as it was asked for; never of a file that isn't there yet."""
+    plan = run.of(names.PLAN)
+    wanted = run.options.backup or plan.get("needs_backup") is True
+    return wanted and plan.get("absent") is not True
 
 
 def lock_database(run: Run) -> Evidence:
@@ -79,10 +81,14 @@ def make_plan(run: Run) -> Evidence:
     run.plan = plan
     run.world.journal.set_plan(run.id, plan.digest, gate.document(plan))
     needed = gate.needs_backup(plan, asked=run.options.backup)
-    if needed:
+    with run.world.database() as database:
+        absent = database.size() == 0  # a SQLite file that the migration will make; no server says 0
+    if needed and absent:
+        run.world.reporter.note("There is no database yet, so there is nothing to back up.")
+    elif needed:
         run.world.backups.preflight()
     run.world.reporter.show_plan(plan, _decide(run, plan, None))
-    return plan_evidence(plan, needs_backup=needed)
+    return plan_evidence(plan, needs_backup=needed) | {"absent": absent}
 
 
 def approve(run: Run) -> Evidence:

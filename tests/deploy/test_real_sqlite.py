@@ -72,6 +72,18 @@ def test_a_critical_deploy_needs_its_digest_and_leaves_a_backup(project: Small) 
     world.journal.close()
 
 
+def test_the_first_deploy_makes_the_database_and_backs_up_nothing(project: Small) -> None:
+    project.revision("r2", *DESTROY)
+    project.file.unlink()
+    world = world_of(project)
+    digest = world.assess().digest
+    options = DeployOptions(Mode.AUTO, health_check=True, backup=True, approve=digest)
+    outcome = saga.deploy(world, options)
+    assert (outcome.status, project.current()) == (Status.DONE, "r2")
+    assert world.find_backup("pre-deploy", outcome.deploy) is None
+    world.journal.close()
+
+
 def test_an_unhealthy_version_comes_back_with_every_row(project: Small) -> None:
     project.revision("r2", *EXPAND)
     project.sick.add("new")
