@@ -98,6 +98,7 @@ class Stack:
     project: str = field(default_factory=lambda: f"dgtest{secrets.token_hex(4)}")
     port: int = field(default_factory=free_port)
     password: str = field(default_factory=lambda: secrets.token_hex(8), repr=False)
+    file: Path = COMPOSE_FILE
 
     @property
     def environment(self) -> dict[str, str]:
@@ -121,7 +122,7 @@ class Stack:
         return f"postgresql://bookings:{self.password}@postgres:5432/bookings"
 
     def compose(self, *arguments: str, timeout: float = 180) -> str:
-        argv = ("docker", "compose", "-p", self.project, "-f", str(COMPOSE_FILE), *arguments)
+        argv = ("docker", "compose", "-p", self.project, "-f", str(self.file), *arguments)
         return run(*argv, environment=self.environment, timeout=timeout)
 
     def up(self) -> None:

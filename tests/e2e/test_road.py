@@ -1,0 +1,120 @@
+"""What goes through, and what it needs to: low risk by itself, critical with a digest and a backup."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.e2e.production import FULL, Eavesdropper, Production
+
+pytestmark = pytest.mark.docker
+
+
+def test_low_risk_goes_through_by_itself_and_tells_nobody_the_password(
+    production: Production,
+) -> None:
+    rows, old = production.stack.rows(), production.digests()
+    production.checkout("v2")
+    with Eavesdropper(production.stack.password) as listening:
+        deployed = production.deploy()
+    assert deployed.code == 0, deployed.both
+    assert "1 revision(s) migrated, application updated, healthy" in deployed.words
+    assert production.stack.revision() == "b014"
+    assert production.stack.rows() == rows
+    assert production.versions() == ["v2", "v2", "v2"]
+    assert production.digests().isdisjoint(old)
+    assert production.health() == (200, "v2")
+    assert len(production.backups()) == 1  # it was asked for; low risk needs none
+    assert not listening.seen
+    assert listening.heard == {"docker compose", "pg_dump"}
+    assert production.stack.password not in deployed.both
+    assert not production.secret_files()
+
+
+def test_nothing_pending_updates_the_application_only(production: Production) -> None:
+    old = production.digests()
+    production.checkout("v2")
+    production.stack.migrate()
+    rows = production.stack.rows()
+    deployed = production.deploy("--health-check")  # a plain deploy: nobody could be asked
+    assert deployed.code == 0, deployed.both
+    assert "nothing to migrate, application updated, healthy" in deployed.words
+    assert production.digests().isdisjoint(old)
+    assert production.stack.rows() == rows
+    assert not production.backups()
+
+
+def test_skip_migrate_leaves_the_schema_alone(production: Production) -> None:
+    rows = production.stack.rows()
+    production.checkout("v2")
+    deployed = production.deploy("--skip-migrate", "--health-check")
+    assert deployed.code == 0, deployed.both
+    assert production.stack.revision() == "b013"
+    assert production.stack.rows() == rows
+    assert production.health() == (200, "v2")
+    assert not production.backups()
+    checked = production.run("check", "--format", "json", "--fail-on", "critical")
+    assert checked.code == 0
+    assert production.pending(checked) == ["b014"]
+
+
+def test_critical_needs_its_digest_and_then_a_backup(production: Production) -> None:
+    rows, old = production.stack.rows(), production.digests()
+    production.checkout("v3")
+    checked = production.run("check", "--format", "json")
+    assert checked.code == 10, checked.both
+    refused = production.deploy("--auto-migrate", "--health-check")
+    assert refused.code == 11, refused.both
+    assert refused.digest == checked.document["digest"]
+    assert f"--approve {refused.digest}" in refused.words
+    wrong = production.deploy("--auto-migrate", "--approve", "0" * 64)
+    assert wrong.code == 11, wrong.both
+    assert refused.digest in wrong.both
+    # Nothing changed.
+    assert production.stack.revision() == "b013"
+    assert production.stack.rows() == rows
+    assert production.digests() == old
+    assert not production.backups()
+
+    deployed = production.deploy(*FULL, "--approve", refused.digest[:12], "--reason", "seen")
+    assert deployed.code == 0, deployed.both
+    assert production.stack.revision() == "b019"
+    assert production.stack.rows() == {k: n for k, n in rows.items() if k != "import_batches"}
+    assert production.versions() == ["v3", "v3", "v3"]
+    assert production.health() == (200, "v3")
+    _told_afterwards(production, rows)
+
+
+def _told_afterwards(production: Production, rows: dict[str, int]) -> None:
+    """status, history, show and the backup commands, on what the deploy has left."""
+    (backup,) = production.backups()
+    assert backup["revision"] == ["b013"]
+    counts = {name: n for name, n in backup["counts"].items() if name != "alembic_version"}
+    assert counts == rows
+    shown = production.run("backup", "show", "latest")
+    assert shown.code == 0
+    assert str(backup["id"]) in shown.stdout
+    verified = production.run("backup", "verify", str(backup["id"]))
+    assert verified.code == 0, verified.both
+    last = production.last()
+    assert (last["state"], last["level"]) == ("done", "critical")
+    assert last["backup"] == backup["id"]
+    history = production.run("history")
+    assert history.code == 0
+    assert history.stdout.count("deploy") >= 3
+    status = production.run("status")
+    assert status.code == 0, status.both
+    for word in ("b019", str(last["id"]), str(backup["id"])):
+        assert word in status.stdout
+    assert not production.secret_files()
+
+
+@pytest.mark.parametrize("release", ["v2", "v3"])
+def test_reading_in_the_container_gives_the_verdict_of_reading_here(
+    production: Production, release: str
+) -> None:
+    production.checkout(release)
+    inside = production.run("check", "--format", "json")
+    production.edit("# where = .*", 'where = "local"')
+    here = production.run("check", "--format", "json")
+    assert inside.code == here.code == (0 if release == "v2" else 10)
+    assert inside.document == here.document
