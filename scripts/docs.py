@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from deployguard import errors
+from deployguard.cli.manual import render as render_commands
 from deployguard.config.example import render_reference as render_configuration
 from deployguard.rules import render_reference
 
@@ -14,6 +15,7 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 # A page that is generated: its name, and what makes its text.
 PAGES: dict[str, Callable[[], str]] = {
+    "commands.md": render_commands,
     "configuration.md": render_configuration,
     "rules.md": render_reference,
 }

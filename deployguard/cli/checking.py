@@ -41,8 +41,7 @@ def answer(context: click.Context, asked: Request) -> int:
     if asked.dialect and not offline:
         raise click.UsageError("--dialect goes with --from or --since; else the database says.")
     environment = app.environment(asked.env)
-    with people().busy("Reading what is pending"):
-        plan = _offline(app, asked) if offline else _online(context, asked)
+    plan = _offline(app, asked) if offline else _online(context, asked)
     report = CheckReport(
         plan,
         fail_on=Risk[asked.fail_on.upper()] if asked.fail_on else environment.policy.fail_on,
@@ -55,6 +54,7 @@ def answer(context: click.Context, asked: Request) -> int:
 
 def _online(context: click.Context, asked: Request) -> Plan:
     with world(context, asked.env) as here:
+        here.reporter.progress("Reading what is pending")
         return here.assess()
 
 
@@ -71,9 +71,10 @@ def _offline(app: App, asked: Request) -> Plan:
         environment = replace(
             environment, database=DatabaseConfig("", environment.database.url_env)
         )
-    if asked.since:
-        return assess_since(config, environment, environ, asked.since)
-    return assess_from(config, environment, environ, asked.start or "base")
+    with people().busy("Reading what is pending"):
+        if asked.since:
+            return assess_since(config, environment, environ, asked.since)
+        return assess_from(config, environment, environ, asked.start or "base")
 
 
 def _write(asked: Request, report: CheckReport, directory: Path) -> None:

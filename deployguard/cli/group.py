@@ -99,7 +99,7 @@ def common(function: _F) -> _F:
         count=True,
         expose_value=False,
         callback=_verbose,
-        help="Say more: SQL, evidence. Twice for still more.",
+        help="Say more: the SQL of each revision, all evidence of each step.",
     )(function)
     return click.option(
         "--config",
