@@ -75,6 +75,10 @@ class Context:
         """Whether the server is known to be older; an unknown version is taken to be a current one."""
         return bool(self.facts.server_version) and self.facts.server_version < version
 
+    def at_least(self, *version: int) -> bool:
+        """Whether the server is known to be this version or a newer one."""
+        return self.facts.server_version >= version
+
     def key(self, name: str) -> str:
         """One spelling for a table: without the default schema, folded where the server folds."""
         if self.postgresql:

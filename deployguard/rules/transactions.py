@@ -107,13 +107,15 @@ def transaction_control(op: ControlTransaction, ctx: Context) -> Answer:
     instead="Add the value in an earlier revision, inside\n" + _BLOCK,
     bad=(
         (
-            "CREATE TYPE mood AS ENUM ('ok'); CREATE TABLE t (a mood); ALTER TYPE mood ADD VALUE 'sad';"
+            "CREATE TYPE mood AS ENUM ('ok'); CREATE TABLE t (a mood); ALTER TYPE mood ADD VALUE"
+            " 'sad';"
             " INSERT INTO t VALUES ('sad')"
         ),
     ),
     good=(
         (
-            "CREATE TYPE mood AS ENUM ('ok'); CREATE TABLE t (a mood)\n-- own transaction\nALTER TYPE"
+            "CREATE TYPE mood AS ENUM ('ok'); CREATE TABLE t (a mood)\n-- own transaction\nALTER"
+            " TYPE"
             " mood ADD VALUE 'sad'\n"
             "-- own transaction\nINSERT INTO t VALUES ('sad')"
         ),
@@ -127,6 +129,9 @@ def enum_value_used_at_once(
     if not ctx.postgresql or not ctx.in_transaction:
         return None
     for type_name, value in sorted(ctx.enum_values):
+        # Measured: PostgreSQL 17 and later let it be used where the type is as new as the value.
+        if ctx.is_new_object(type_name) and ctx.at_least(17):
+            continue
         if "'" + value.replace("'", "''") + "'" in ctx.sql:
             return f"Uses the value {value!r} of {type_name} in the transaction that added it."
     return None
@@ -175,4 +180,50 @@ def non_atomic(whole: Whole, ctx: Context) -> Answer:
     return Found("Runs one part in a transaction and another outside of it.", line=outside[0].line)
 
 
-RULES = (not_in_a_transaction, transaction_control, enum_value_used_at_once, non_atomic)
+_COMMITTING = {"mysql", "mariadb", "oracle"}
+
+
+@rule(
+    "DG505",
+    "ddl-commits-at-once",
+    Whole,
+    Risk.LOW,
+    effect="On this kind of database each schema change commits by itself. When a later one fails,"
+    " the revision is half done,"
+    " and running it again fails on what is there already.",
+    instead="One schema change a revision.",
+    bad=(
+        (
+            "-- dialect: mysql\nALTER TABLE orders ADD COLUMN a INTEGER\nALTER TABLE orders ADD"
+            " COLUMN b INTEGER"
+        ),
+    ),
+    good=(
+        "-- dialect: mysql\nALTER TABLE orders ADD COLUMN a INTEGER",
+        "ALTER TABLE orders ADD COLUMN a int; ALTER TABLE orders ADD COLUMN b int",
+    ),
+)
+def ddl_commits_at_once(whole: Whole, ctx: Context) -> Answer:
+    if ctx.dialect not in _COMMITTING:
+        return None
+    changes = [
+        statement
+        for statement in whole.up.statements
+        if not all(
+            isinstance(operation, (*_TRIFLES, WriteRows)) for operation in statement.operations
+        )
+    ]
+    if len(changes) < 2:
+        return None
+    return Found(
+        f"Makes {len(changes)} schema changes that commit one by one.", line=changes[1].line
+    )
+
+
+RULES = (
+    not_in_a_transaction,
+    transaction_control,
+    enum_value_used_at_once,
+    non_atomic,
+    ddl_commits_at_once,
+)
