@@ -118,9 +118,13 @@ def interactive() -> bool:
 
 
 def ask(question: str) -> str:
-    """Ask a person on stderr, and return what was typed."""
-    answer: str = click.prompt(clean(question), default="", show_default=False, err=True)
-    return answer.strip()
+    """Ask a person on stderr, and return what was typed: "" at the end of input. Ctrl-C is KeyboardInterrupt."""
+    click.echo(f"{clean(question)}: ", err=True, nl=False)
+    try:
+        return sys.stdin.readline().strip()
+    except KeyboardInterrupt:
+        click.echo(err=True)  # what comes next begins on a line of its own
+        raise
 
 
 def _out(stream: TextIO) -> Out:

@@ -102,9 +102,15 @@ def test_the_prompt_shows_the_plan_and_wants_the_environments_name() -> None:
     assert "ANSWER ('ada', '3f3f', 'read it')" in shown
 
 
-@pytest.mark.parametrize("typed", [b"yes\n", b"y\n", b"\n", b"staging\n"])
+@pytest.mark.parametrize("typed", [b"yes\n", b"y\n", b"\n", b"staging\n", b"\x04"])
 def test_any_other_answer_is_no(typed: bytes) -> None:
     assert "ANSWER None" in in_a_terminal(ASK, typed)
+
+
+def test_ctrl_c_at_the_prompt_interrupts() -> None:
+    shown = in_a_terminal(ASK, b"\x03")
+    assert "KeyboardInterrupt" in shown
+    assert "ANSWER" not in shown
 
 
 def test_a_confirmation_wants_exactly_the_expected_words() -> None:
