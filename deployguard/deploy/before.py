@@ -47,6 +47,7 @@ def lock_database(run: Run) -> Evidence:
     database = run.held.enter_context(run.world.database())
     identity = database.identity()
     run.held.enter_context(database.advisory_lock(identity))
+    database.close()  # the lock has a connection of its own; this one is only in the way of a restore
     return {"database": identity, "by": run.world.by}
 
 
@@ -82,7 +83,9 @@ def make_plan(run: Run) -> Evidence:
     run.world.journal.set_plan(run.id, plan.digest, gate.document(plan))
     needed = gate.needs_backup(plan, asked=run.options.backup)
     with run.world.database() as database:
-        absent = database.size() == 0  # a SQLite file that the migration will make; no server says 0
+        absent = (
+            database.size() == 0
+        )  # a SQLite file that the migration will make; no server says 0
     if needed and absent:
         run.world.reporter.note("There is no database yet, so there is nothing to back up.")
     elif needed:

@@ -216,12 +216,10 @@ def _interrupted(run: Run) -> Interrupted:
         )
         return Interrupted("Stopped before anything was changed.")
     run.world.journal.set_status(run.id, Status.INTERRUPTED, "stopped by the operator")
-    environment = run.deploy.environment
-    back = f"deployguard rollback {run.subject.id}"
     return Interrupted(
         f"Stopped in the middle of {run.deploy.kind} {run.id}.",
         state=f"{words.last_step(run)} A migration that was running goes on by itself.",
-        next_commands=(f"deployguard resume --env {environment}", back),
+        next_commands=words.ways_on(run.deploy),
     )
 
 

@@ -4,7 +4,7 @@ from deployguard.deploy import names
 from deployguard.deploy.decision import way
 from deployguard.deploy.run import Run, strings, text
 from deployguard.errors import Busy
-from deployguard.state import Deploy, EventKind
+from deployguard.state import Deploy, EventKind, Kind
 
 
 def stopped(run: Run) -> str:
@@ -69,16 +69,21 @@ def summary(run: Run) -> str:
 
 def unfinished(row: Deploy) -> Busy:
     """The error for a run that left work behind."""
+    why = f": {row.summary}" if row.summary else ""
     return Busy(
-        f"{row.kind.capitalize()} {row.id} of {row.environment!r} (by {row.by}, {row.started:%Y-%m-%d %H:%M} UTC) "
-        f"is unfinished: {row.status}{': ' + row.summary if row.summary else ''}.",
+        f"{row.kind.capitalize()} {row.id} of {row.environment!r} (by {row.by}, "
+        f"{row.started:%Y-%m-%d %H:%M} UTC) is unfinished: {row.status}{why}.",
         state="This command changed nothing.",
-        next_commands=(
-            f"deployguard show {row.id}",
-            f"deployguard resume --env {row.environment}",
-            f"deployguard rollback {text(row.options, 'deploy') or row.id}",
-        ),
+        next_commands=(f"deployguard show {row.id}", *ways_on(row)),
     )
+
+
+def ways_on(row: Deploy) -> tuple[str, ...]:
+    """What can be typed to finish an unfinished run: forward, and back where there is a deploy to take back."""
+    resume = f"deployguard resume --env {row.environment}"
+    if row.kind is Kind.RESTORE:
+        return (resume,)
+    return (resume, f"deployguard rollback {text(row.options, 'deploy') or row.id}")
 
 
 def first_line(error: BaseException) -> str:
