@@ -129,6 +129,8 @@ class Facts:
         frozenset()
     )  # (table, column) that a valid CHECK keeps from NULL
     indexes: Mapping[str, str] = field(default_factory=dict)  # index → table, where it is known
+    # (table, foreign key) → the table that it points at, where it is known
+    references: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,7 +124,8 @@ def _plan(
     project = config.project
     graph = load(config.directory, project.alembic_ini, project.section)
     reading = _read(config, environment, environ, basis)
-    verdicts = tuple(rules.judge(reading.revisions, basis.facts))
+    facts = rules.enriched(basis.facts, basis.catalogue)
+    verdicts = rules.judge(reading.revisions, facts)
     return gate.make_plan(
         environment=environment.name,
         target=basis.target,

@@ -19,6 +19,7 @@ from deployguard.rules import (
 from deployguard.rules.answers import answer
 from deployguard.rules.base import Rule
 from deployguard.rules.batch import collapse
+from deployguard.rules.catalogue import enriched
 from deployguard.rules.context import Context
 from deployguard.rules.judge import judge_run
 from deployguard.rules.reference import render
@@ -30,6 +31,7 @@ __all__ = [
     "Rule",
     "answers",
     "dropped_by_downgrade",
+    "enriched",
     "explain",
     "judge",
     "render_reference",

@@ -57,7 +57,12 @@ class Context:
 
     @classmethod
     def start(cls, facts: Facts) -> "Context":
-        return cls(facts, indexes=dict(facts.indexes), proven=facts.not_null)
+        return cls(
+            facts,
+            indexes=dict(facts.indexes),
+            proven=facts.not_null,
+            references=dict(facts.references),
+        )
 
     @property
     def dialect(self) -> str:

@@ -114,6 +114,11 @@ def _postgresql(operation: Operation, context: Context) -> Iterable[Lock]:
         case DropConstraint(table, name):
             other = context.references.get((context.key(table), name))
             return (lock(table, AX), *((lock(other, AX),) if other else ()))
+        case DropTable(table):
+            others = {
+                other for (own, _), other in context.references.items() if own == context.key(table)
+            }
+            return (lock(table, AX), *(lock(other, AX) for other in sorted(others - {table})))
         case CreateTable():
             parent = (lock(operation.partition_of, AX),) if operation.partition_of else ()
             return (*parent, *(lock(table, SRX) for table in operation.references))
@@ -266,7 +271,7 @@ def _simple(operation: Operation) -> Iterable[Lock]:
 _SIMPLE: Mapping[type[Operation], Callable[[Operation], Iterable[Lock]]] = {
     **dict.fromkeys(
         (
-            DropTable, RenameTable, SetSchema, DropColumn, RenameColumn, DropNotNull, SetDefault,
+            RenameTable, SetSchema, DropColumn, RenameColumn, DropNotNull, SetDefault,
             DropDefault, RenameConstraint, Truncate,
         ),
         _brief,

@@ -1,0 +1,47 @@
+"""What a snapshot of the schema adds to the facts: indexes, foreign keys, proofs that nothing is NULL."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from deployguard.model import Facts, Json
+from deployguard.operations import AddConstraint, Constraint
+from deployguard.rules.context import not_null_column
+
+
+def enriched(facts: Facts, catalogue: Json) -> Facts:
+    """``facts`` with what ``Database.catalogue()`` says of a PostgreSQL database; other snapshots add nothing."""
+    if not isinstance(catalogue, dict) or catalogue.get("dialect") != "postgresql":
+        return facts
+    default = catalogue.get("default_schema")
+    indexes, references, not_null = dict(facts.indexes), dict(facts.references), set(facts.not_null)
+    for table in _entries(catalogue, "tables"):
+        name = _name(table.get("schema"), table.get("name"), default)
+        for index in _entries(table, "indexes"):
+            indexes[_name(table.get("schema"), index.get("name"), default)] = name
+        for key in _entries(table, "foreign_keys"):
+            other = _name(key.get("referred_schema"), key.get("referred_table"), default)
+            references[name, str(key.get("name"))] = other
+        not_null |= {(name, column) for column in _proven(name, table)}
+    return replace(facts, indexes=indexes, references=references, not_null=frozenset(not_null))
+
+
+def _proven(name: str, table: dict[str, Json]) -> Iterator[str]:
+    for check in _entries(table, "checks"):
+        options = check.get("dialect_options")
+        if isinstance(options, dict) and options.get("not_valid"):
+            continue
+        text = str(check.get("sqltext") or "")
+        column = not_null_column(AddConstraint(name, Constraint.CHECK, expression=text))
+        if column is not None:
+            yield column
+
+
+def _entries(value: dict[str, Json], key: str) -> Iterator[dict[str, Json]]:
+    entries = value.get(key)
+    for entry in entries if isinstance(entries, list) else ():
+        if isinstance(entry, dict):
+            yield entry
+
+
+def _name(schema: Json, name: Json, default: Json) -> str:
+    return str(name) if schema is None or schema == default else f"{schema}.{name}"

@@ -1,0 +1,60 @@
+"""What the snapshot of a real database adds to the facts, and what the verdicts make of it."""
+
+from pathlib import Path
+
+import psycopg
+
+from deployguard.config import parse_url
+from deployguard.database import connect
+from deployguard.model import Body, Evidence, Facts, Revision, Script, Statement, Verdict
+from deployguard.rules import enriched, judge
+from deployguard.sql import lower
+
+SCHEMA = """
+CREATE SCHEMA app;
+CREATE TABLE u (id int PRIMARY KEY);
+CREATE TABLE app.t (id int PRIMARY KEY, a int, b int, u_id int CONSTRAINT fk REFERENCES u (id));
+CREATE INDEX t_a ON app.t (a);
+ALTER TABLE app.t ADD CONSTRAINT a_there CHECK (a IS NOT NULL);
+ALTER TABLE app.t ADD CONSTRAINT b_there CHECK (b IS NOT NULL) NOT VALID;
+"""
+
+
+def verdict(sql: str, facts: Facts) -> Verdict:
+    statements = tuple(
+        Statement(text, number, operations)
+        for number, (text, operations) in enumerate(lower(sql, "postgresql"), start=1)
+    )
+    up = Script(Body.PRESENT, 1, statements)
+    return judge((Revision("r", (), "r.py", "", "", up, up, Evidence.RECORDED),), facts)[0]
+
+
+def test_a_snapshot_tells_indexes_foreign_keys_and_proofs(
+    postgres_database: str, tmp_path: Path
+) -> None:
+    with psycopg.connect(postgres_database, autocommit=True) as connection:
+        connection.execute(SCHEMA)
+    with connect(
+        parse_url(postgres_database, "a test"), directory=tmp_path, address=None
+    ) as database:
+        facts = enriched(database.facts(), database.catalogue())
+    assert facts.indexes["app.t_a"] == "app.t"
+    assert facts.references["app.t", "fk"] == "u"
+    assert facts.not_null == {("app.t", "a")}
+    required = verdict(
+        "ALTER TABLE app.t ALTER a SET NOT NULL; ALTER TABLE app.t ALTER b SET NOT NULL", facts
+    )
+    assert [(one.rule, one.line) for one in required.findings] == [("DG208", 2)]
+    dropped = verdict("DROP INDEX app.t_a; ALTER TABLE app.t DROP CONSTRAINT fk", facts)
+    assert {(one.relation, one.mode) for one in dropped.locks} == {
+        ("app.t", "ACCESS EXCLUSIVE"),
+        ("u", "ACCESS EXCLUSIVE"),
+    }
+
+
+def test_any_other_snapshot_adds_nothing() -> None:
+    facts = Facts("sqlite")
+    assert enriched(facts, {"dialect": "sqlite", "sql": ["CREATE TABLE t (a)"]}) is facts
+    assert enriched(facts, None) is facts
+    odd = {"dialect": "postgresql", "tables": [3, {"name": "t", "indexes": "x", "checks": [None]}]}
+    assert enriched(facts, odd).indexes == {}
