@@ -49,7 +49,7 @@ def index_not_concurrent(op: CreateIndex, ctx: Context) -> Answer:
     " later ones wait behind"
     " it. Queries that used the index become slow at once.",
     instead="with op.get_context().autocommit_block():\n"
-    '    op.drop_index("{name}", postgresql_concurrently=True)',
+    '    op.execute("DROP INDEX CONCURRENTLY {name}")',
     sqlite_effect="Queries that used the index become slow at once.",
     sqlite_instead="Look for queries that use it first (EXPLAIN QUERY PLAN).",
     bad=("DROP INDEX ix",),

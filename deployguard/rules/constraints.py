@@ -20,9 +20,8 @@ _TWO_STEPS = (
     effect="Takes a SHARE ROW EXCLUSIVE lock on both tables and looks at every row: nobody writes"
     " to either meanwhile. A row"
     " that points nowhere makes it fail.",
-    instead=_TWO_STEPS
-    + 'op.create_foreign_key("{name}", "{own}", "{references}", {columns_list}, ["id"],'
-    " postgresql_not_valid=True)\n"
+    instead=_TWO_STEPS + 'op.execute("ALTER TABLE {table} ADD CONSTRAINT {name}"\n'
+    '    " FOREIGN KEY ({columns}) REFERENCES {references} NOT VALID")\n'
     '# in the next revision\nop.execute("ALTER TABLE {table} VALIDATE CONSTRAINT {name}")',
     sqlite_effect=_SQLITE_COPY,
     sqlite_instead=_BRIEF,
