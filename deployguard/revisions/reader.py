@@ -132,7 +132,8 @@ def _record(
 ) -> Recording:
     launcher = project.launcher or Local((sys.executable,))
     passed = {name: environ[name] for name in project.pass_environment if name in environ}
-    environment = {**passed, "PYTHONDONTWRITEBYTECODE": "1"}
+    # One hash seed: Alembic goes through sets, and the same revision must read the same each time.
+    environment = {**passed, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0"}
     if request.url_env:
         environment[request.url_env] = request.url
     order = Order(

@@ -37,6 +37,7 @@ def install(state: State) -> None:
             state.batching = False
 
     def creating(self: Any, op_impl: Any) -> None:
+        _put_in_order(self)
         columns = [
             [str(column.name), type_text(column.type, op_impl.dialect), bool(column.nullable)]
             for column in self.table.columns
@@ -57,6 +58,22 @@ def install(state: State) -> None:
         setattr(batch.ApplyBatchImpl, name, _noted(name, getattr(batch.ApplyBatchImpl, name)))
     batch.BatchOperationsImpl.flush = flushing  # type: ignore[method-assign]  # the one way in
     batch.ApplyBatchImpl._create = creating  # type: ignore[method-assign]  # the one way in
+
+
+def _put_in_order(batch: Any) -> None:
+    """Alembic collects these from sets of objects; the same revision must read the same each time."""
+    batch.named_constraints = dict(sorted(batch.named_constraints.items(), key=_first_as_text))
+    batch.indexes = dict(sorted(batch.indexes.items(), key=_first_as_text))
+    batch.unnamed_constraints.sort(key=_described)
+
+
+def _first_as_text(item: tuple[Any, Any]) -> str:
+    return str(item[0])
+
+
+def _described(constraint: Any) -> tuple[str, list[str], str]:
+    columns = [str(column.name) for column in getattr(constraint, "columns", ())]
+    return type(constraint).__name__, columns, str(getattr(constraint, "sqltext", ""))
 
 
 def _noted(name: str, original: Any) -> Any:
