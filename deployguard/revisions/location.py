@@ -32,6 +32,8 @@ def locate(directory: Path, alembic_ini: str, section: str) -> Locations:
     ini = directory / alembic_ini
     settings = _settings(ini, section)
     location = settings.get("script_location", "").strip()
+    if not location and (ini.parent / "env.py").is_file():
+        location = str(ini.parent.absolute())  # Flask-Migrate says it when it runs
     if not location:
         raise UsageError(
             f"{ini} has no script_location in [{section}].",

@@ -147,7 +147,6 @@ def test_messages_are_the_first_line_of_the_docstring() -> None:
 def write(folder: Path, ini: str, *folders: str, name: str = "alembic.ini") -> Path:
     for one in folders:
         (folder / one).mkdir(parents=True)
-    (folder / name).parent.mkdir(parents=True, exist_ok=True)
     (folder / name).write_text(ini)
     return folder
 
@@ -190,6 +189,15 @@ def test_locations_are_where_alembic_would_look(
     assert locate(folder, "alembic.ini", "alembic").versions == tuple(
         folder / one for one in versions
     )
+
+
+def test_without_a_location_the_folder_of_the_ini_counts_when_env_py_is_there(
+    tmp_path: Path,
+) -> None:
+    folder = write(tmp_path, "[alembic]\n", "migrations/versions", name="migrations/alembic.ini")
+    (folder / "migrations/env.py").write_text("")
+    found = locate(folder, "migrations/alembic.ini", "alembic")
+    assert found.versions == (folder / "migrations/versions",)
 
 
 def test_pyproject_can_hold_the_configuration(tmp_path: Path) -> None:

@@ -166,18 +166,24 @@ def _entry_point(name: str) -> Any:
 
 
 def _config(state: State) -> Any:
+    config = _read_config(state.request["ini"], state.request["section"])
+    if not config.get_main_option("script_location"):
+        folder = os.path.dirname(os.path.abspath(state.request["ini"]))
+        config.set_main_option("script_location", folder.replace("%", "%%"))
+    return config
+
+
+def _read_config(ini: str, section: str) -> Any:
     from alembic.config import Config
 
-    ini, section = state.request["ini"], state.request["section"]
-    project = os.path.join(os.path.dirname(ini), "pyproject.toml")
-    if hasattr(Config, "_toml_file_path") or "toml_file" in Config.__init__.__code__.co_varnames:
-        toml = ini if ini.endswith(".toml") else project
-        return Config(
-            None if ini.endswith(".toml") or not os.path.exists(ini) else ini,
-            ini_section=section,
-            toml_file=toml if os.path.exists(toml) else None,
-        )
-    return Config(ini, ini_section=section)
+    if "toml_file" not in Config.__init__.__code__.co_varnames:
+        return Config(ini, ini_section=section)
+    toml = ini if ini.endswith(".toml") else os.path.join(os.path.dirname(ini), "pyproject.toml")
+    return Config(
+        None if ini.endswith(".toml") or not os.path.exists(ini) else ini,
+        ini_section=section,
+        toml_file=toml if os.path.exists(toml) else None,
+    )
 
 
 def _alembic(state: State) -> None:
