@@ -38,8 +38,8 @@ def need(folder: Path, size: int, what: str) -> None:
     there = free(folder)
     if there < size + MARGIN:
         raise failed(
-            f"There is not enough room for {what} in {folder}: about {human(size)} are needed,"
-            f" {human(there)} are free."
+            f"There is not enough room for {what} in {folder}: about {human(size)} are needed and"
+            f" {human(MARGIN)} must stay free, but there are only {human(there)}."
         )
 
 

@@ -51,13 +51,15 @@ def test_a_disk_that_is_full_stops_before_the_migration(production: Production) 
     production.checkout("v2")
     small = on_a_small_disk(production, "2m")
     one_clear_error(small, 20)
-    # Enough for what a dump of this size usually needs, and not for one that cannot be compressed.
+    assert "not enough room" in small.words
+    # Room enough for what a dump usually needs, and not for one that cannot be compressed.
     production.stack.sql(
-        "CREATE TABLE noise AS SELECT n, (SELECT string_agg(gen_random_uuid()::text, '' ORDER BY g)"
-        " FROM generate_series(1, 600) g WHERE g + n > 0) t FROM generate_series(1, 1000) n"
+        "CREATE TABLE noise (bytes bytea); ALTER TABLE noise ALTER bytes SET STORAGE EXTERNAL;"
+        "INSERT INTO noise SELECT (SELECT string_agg(sha512(int4send(1000 * n + g)), '')"
+        " FROM generate_series(1, 1000) g) FROM generate_series(1, 940) n"
     )
-    rows["noise"] = 1000
-    full = on_a_small_disk(production, "16m")
+    rows["noise"] = 940
+    full = on_a_small_disk(production, "52m")
     one_clear_error(full, 20)
     assert "is full" in full.words
     assert production.stack.revision() == "b013"
