@@ -15,9 +15,10 @@ from deployguard.revisions import process_run
 from deployguard.revisions.features import Features, read_features
 from deployguard.revisions.graph import Graph, Node, load
 from deployguard.revisions.launcher import Launcher, Local
+from deployguard.revisions.opacities import Lower, Seen
 from deployguard.revisions.recorder.static import docstring
 from deployguard.revisions.recording import Finished, Order, Recording, record, unreachable
-from deployguard.revisions.script import Lower, Seen, build_script
+from deployguard.revisions.script import build_script
 
 # What a revision may import without depending on the application.
 _STANDARD = frozenset(sys.stdlib_module_names) | {"alembic", "sqlalchemy", "__future__"}
