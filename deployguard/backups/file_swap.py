@@ -5,6 +5,7 @@ has it open; then, under an exclusive lock, it gets its second name, and the new
 rename. A crash before the rename leaves the live file as it was, after it the new one: there is no third state.
 """
 
+import errno
 import json
 import os
 import shutil
@@ -21,6 +22,7 @@ from deployguard.errors import BackupFailed, EnvironmentUnreachable, UsageError
 PATIENCE: Final = 2.0  # seconds that somebody's lock is waited for
 _NEW: Final = ".restoring-"
 _NOTE: Final = ".restored.json"  # beside the kept file: which backup took its place
+_NO_LINKS: Final = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 _BESIDE: Final = ("-wal", "-shm", "-journal")
 
 
@@ -83,7 +85,6 @@ def swap(live: Path, fresh: Path, kept_as: str, backup: str) -> None:
             sealed.flush(kept)
         sealed.flush(live.parent)
         _replace(fresh, live)
-        link.execute("ROLLBACK")
 
 
 def _replace(fresh: Path, live: Path) -> None:
@@ -99,7 +100,10 @@ def _alone(live: Path) -> sqlite3.Connection:
     link = sqlite3.connect(live, timeout=PATIENCE, isolation_level=None)
     try:
         folded = link.execute("PRAGMA journal_mode = DELETE").fetchone() == ("delete",)
+        # a lock that outlives its transaction: inside of one, the file could not be copied
+        link.execute("PRAGMA locking_mode = EXCLUSIVE")
         link.execute("BEGIN EXCLUSIVE")
+        link.execute("COMMIT")
     except sqlite3.OperationalError as error:
         link.close()
         raise _in_use(live, str(error)) from None

@@ -101,10 +101,12 @@ class Session:
         text = _LOCATION.sub("", str(error).strip())
         return self.redact(" ".join(text.split())) or type(error).__name__
 
-    def fail(self, error: psycopg.Error, doing: str = "The database did not answer") -> NoReturn:
+    def fail(self, error: psycopg.Error, doing: str = "") -> NoReturn:
         """Raise EnvironmentUnreachable for ``error``; it is not chained, for a traceback would show it raw."""
+        refused = error.sqlstate is not None and not isinstance(error, psycopg.OperationalError)
+        said = doing or f"The database {'refused' if refused else 'did not answer'}"
         raise EnvironmentUnreachable(
-            f"{doing} ({self.url.display()}): {self.explain(error)}.".replace("..", ".")
+            f"{said} ({self.url.display()}): {self.explain(error)}.".replace("..", ".")
         ) from None
 
     def _alive(self, connection: Connection[Row]) -> bool:

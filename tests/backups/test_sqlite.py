@@ -1,5 +1,6 @@
 """SQLite backups bring every row back, or say that they cannot."""
 
+import errno
 import os
 import random
 import resource
@@ -191,6 +192,22 @@ def test_a_restore_brings_every_row_back_and_keeps_the_failed_file(
         "app.db.failed-d-1",
         "app.db.failed-d-1.restored.json",
     ]
+
+
+def test_a_file_system_without_hard_links_keeps_a_copy(
+    backups: BackupStore, app: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def link(source: Path, target: Path) -> None:
+        locked = [sys.executable, "-c", HOLD, str(source), "SELECT 1 FROM bookings"]
+        other = subprocess.run(locked, capture_output=True, text=True, check=False)
+        assert "database is locked" in other.stderr  # nobody writes between here and the swap
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    made = backups.take(BackupRequest())
+    write(app, "DELETE FROM bookings WHERE id > 10")
+    monkeypatch.setattr(os, "link", link)
+    backups.restore(made, kept_as="kept.db", on_progress=quiet)
+    assert (rows(app), rows(app.with_name("kept.db"))) == (5000, 10)
 
 
 def test_asked_again_a_restore_answers_with_what_it_did(backups: BackupStore, app: Path) -> None:
