@@ -4,6 +4,8 @@ import io
 import os
 import pty
 import re
+import select
+import signal
 import subprocess
 import sys
 import time
@@ -70,7 +72,7 @@ def in_a_terminal(code: str, typed: bytes = b"", **environ: str) -> str:
     shown = b""
     sent = False
     try:
-        while True:
+        while select.select([fd], [], [], 20)[0]:
             try:
                 piece = os.read(fd, 4096)
             except OSError:  # Linux says so when the other end is closed
@@ -82,6 +84,7 @@ def in_a_terminal(code: str, typed: bytes = b"", **environ: str) -> str:
                 sent = True
                 os.write(fd, typed)
     finally:
+        os.kill(pid, signal.SIGKILL)  # it has ended, or asks something that nobody answers
         os.close(fd)
         os.waitpid(pid, 0)
     return shown.decode(errors="replace")
