@@ -86,6 +86,9 @@ def ways_by_hand(run: Run, seen: rollback.Situation | None = None) -> tuple[str,
     commands = [f"deployguard show {run.id}", f"deployguard status --env {run.deploy.environment}"]
     if seen is not None and len(seen.before) == 1 and seen.moved:
         commands.append(f"deployguard rollback {run.id} --to {seen.before[0]}")
+    if seen is not None and seen.invalid:
+        drops = " ".join(f"DROP INDEX CONCURRENTLY {name};" for name in seen.invalid)
+        commands.append(f"psql -c '{drops}'   # then resume: the way back is decided anew")
     if text(run.of(names.BACKUP), "id"):
         commands.append(f"deployguard rollback {run.id} --restore")
     if run.deploy.unfinished:

@@ -11,7 +11,8 @@ from deployguard.errors import DeployguardError
 from deployguard.migrators.base import Absent, Exit, Exited, Job, Running, Started, retryable
 
 TAIL: Final = 60  # lines of the log that are kept for the error and for the retry decision
-_SHOWN: Final = 12  # of them in the error
+_SHOWN: Final = 8  # of them in the error
+_BACKGROUND: Final = "(Background on this error at"  # SQLAlchemy's link, the same for every error of a kind
 _LAST_ONES: Final = 4  # half seconds that a session may take to notice that its client is gone
 _FIRST_PAUSE: Final = 1.0  # seconds before the first retry; doubled each time
 _LONGEST_PAUSE: Final = 30.0
@@ -130,11 +131,24 @@ def failure(ended: Ended, now: tuple[str, ...]) -> MigrationFailed:
         how = "ran longer than [migrate] timeout and was stopped"
     if ended.cancelled:
         how = "was stopped on request"
-    said = "\n".join(f"    {line}" for line in ended.tail[-_SHOWN:])
+    said = "\n".join(f"    {line}" for line in gist(ended.tail))
     return MigrationFailed(
-        f"The migration {how}; the database's revision is now: {', '.join(now) or 'none'}.\n{said}".rstrip(),
+        f"The migration {how}; it had come to revision {', '.join(now) or 'none'}.\n{said}".rstrip(),
         next_commands=(f"less {ended.log}",),
     )
+
+
+def gist(tail: tuple[str, ...]) -> tuple[str, ...]:
+    """Of the end of a log the lines that say what went wrong; pure.
+
+    A traceback ends with its error on lines that are not indented; the stack above is in the log.
+    """
+    told = [line for line in tail if line.strip() and not line.startswith(_BACKGROUND)]
+    if not any(line.startswith("Traceback (most recent call last)") for line in told):
+        return tuple(told[-_SHOWN:])
+    above = [number for number, line in enumerate(told) if line[:1].isspace()]
+    error = told[above[-1] + 1 :] if above else []
+    return tuple(error[:_SHOWN] or told[-_SHOWN:])
 
 
 def evidence(ended: Ended, now: tuple[str, ...]) -> Evidence:

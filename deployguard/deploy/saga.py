@@ -225,9 +225,10 @@ def _interrupted(run: Run) -> Interrupted:
 
 def _stuck(run: Run, error: Exception, second: Exception) -> PersonNeeded:
     """The way back itself failed."""
-    first = "" if second is error else f" It was going back because: {words.first_line(error)}"
+    cause = "" if second is error else f"It was going back because: {words.first_line(error)}"
+    said = str(second) if "\n" in str(second) else f"{str(second).rstrip('.')}."
     return PersonNeeded(
-        f"The way back failed: {second}{first}",
+        f"The way back failed: {said}\n{cause}".rstrip(),
         state=f"{words.last_step(run)}{words.stopped(run)} The lock, the backup and the previous release are kept.",
         next_commands=decision.ways_by_hand(run.subject),
     )

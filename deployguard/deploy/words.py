@@ -2,6 +2,7 @@
 
 from deployguard.deploy import names
 from deployguard.deploy.decision import way
+from deployguard.deploy.rollback import WayBack
 from deployguard.deploy.run import Run, strings, text
 from deployguard.errors import Busy
 from deployguard.state import Deploy, EventKind, Kind
@@ -29,17 +30,28 @@ def last_step(run: Run) -> str:
 
 def state_after(run: Run) -> str:
     """What production is in after a way back that was gone to its end."""
-    done = [str(way(run))]
+    done = [_UNDONE.get(way(run), str(way(run)))]
     if run.done(names.RESTORE):
         done.append(f"the failed database is kept as {text(run.of(names.RESTORE), 'kept_as')}")
-    if run.done(names.APP_BACK) is not None:
-        done.append("the previous application runs")
-    if run.done(names.HEALTH_BACK) is not None:
-        done.append("it is healthy")
+    back = run.done(names.APP_BACK) is not None
+    untouched = not run.subject.begun(names.UPDATE_APP)
+    app = "the previous application runs again" if back else "the application was not touched"
+    healthy = " and is healthy" if run.done(names.HEALTH_BACK) is not None else ""
+    if run.world.environment.target.kind != "none" and (back or untouched):
+        done.append(f"{app}{healthy}")
+    elif healthy:
+        done.append("the application is healthy")
     if (at := _revision(run)) is not None:
         done.append(f"the database's revision is {', '.join(at) or 'none'}")
-    sentence = "; ".join(done)
-    return f"{sentence[0].upper()}{sentence[1:]}."
+    return f"{'; '.join(done)}."
+
+
+_UNDONE = {
+    WayBack.NOTHING: "There was nothing to undo in the database",
+    WayBack.APP_BACK: "The schema was left as it is",
+    WayBack.DOWNGRADE: "The schema was downgraded",
+    WayBack.RESTORE: "The backup was restored",
+}
 
 
 def _revision(run: Run) -> tuple[str, ...] | None:

@@ -286,7 +286,7 @@ def test_a_migration_that_fails_without_a_trace_leaves_everything_as_it_was(
     with pytest.raises(RolledBack) as caught:
         saga.deploy(world, AUTO)
     assert "no such column" in caught.value.message
-    assert "revision is now: a" in caught.value.message
+    assert "come to revision a" in caught.value.message
     untouched(production)
     assert last(world) is Status.ROLLED_BACK
 

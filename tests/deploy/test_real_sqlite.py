@@ -101,7 +101,7 @@ def test_a_migration_that_fails_half_way_says_where_the_database_is(project: Sma
     world = world_of(project)
     with pytest.raises(RolledBack) as caught:
         saga.deploy(world, approved(world))
-    assert "revision is now: r2" in caught.value.message
+    assert "come to revision r2" in caught.value.message
     assert "no_such_column" in caught.value.message
     assert (project.current(), project.running()) == ("r1", "old")
     assert project.sql("SELECT count(*) FROM rooms") == [(3,)]
