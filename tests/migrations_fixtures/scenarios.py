@@ -213,13 +213,14 @@ class Warm:
 
 @contextmanager
 def warm(folder: Path) -> Iterator[Warm]:
+    outer = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
     with subprocess.Popen(
         [sys.executable, "-m", "tests.migrations_fixtures.warm"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         cwd=ROOT,
-        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
+        env=outer | {"PYTHONDONTWRITEBYTECODE": "1"},
     ) as process:
         try:
             yield Warm(process, folder)
