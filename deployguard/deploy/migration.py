@@ -12,7 +12,9 @@ from deployguard.migrators.base import Absent, Exit, Exited, Job, Running, Start
 
 TAIL: Final = 60  # lines of the log that are kept for the error and for the retry decision
 _SHOWN: Final = 8  # of them in the error
-_BACKGROUND: Final = "(Background on this error at"  # SQLAlchemy's link, the same for every error of a kind
+_BACKGROUND: Final = (
+    "(Background on this error at"  # SQLAlchemy's link, the same for every error of a kind
+)
 _LAST_ONES: Final = 4  # half seconds that a session may take to notice that its client is gone
 _FIRST_PAUSE: Final = 1.0  # seconds before the first retry; doubled each time
 _LONGEST_PAUSE: Final = 30.0
@@ -144,7 +146,7 @@ def gist(tail: tuple[str, ...]) -> tuple[str, ...]:
     A traceback ends with its error on lines that are not indented; the stack above is in the log.
     """
     told = [line for line in tail if line.strip() and not line.startswith(_BACKGROUND)]
-    if not any(line.startswith("Traceback (most recent call last)") for line in told):
+    if not any(line.startswith(("Traceback (most recent call last)", '  File "')) for line in told):
         return tuple(told[-_SHOWN:])
     above = [number for number, line in enumerate(told) if line[:1].isspace()]
     error = told[above[-1] + 1 :] if above else []

@@ -8,6 +8,7 @@ from typing import Final
 from deployguard.deploy import decision, engine, names, restoring, words
 from deployguard.deploy.back import RECOVERY, ROLLBACK
 from deployguard.deploy.engine import Outcome
+from deployguard.deploy.migration import MigrationFailed
 from deployguard.deploy.run import DeployOptions, RollbackOptions, Run, options_document, text
 from deployguard.deploy.signals import orderly
 from deployguard.deploy.step import PersonNeeded
@@ -163,10 +164,11 @@ def _recover(run: Run, error: Exception) -> None:
     way = decision.way(run)
     summary = f"failed and taken back ({way}): {words.first_line(error)}"
     run.world.journal.set_status(run.id, Status.ROLLED_BACK, summary)
+    log = error.next_commands if isinstance(error, MigrationFailed) else ()
     raise RolledBack(
         f"{error}",
         state=words.state_after(run),
-        next_commands=(f"deployguard show {run.id}",),
+        next_commands=(*log, f"deployguard show {run.id}"),
     ) from error
 
 
@@ -184,7 +186,7 @@ def _roll_back(run: Run) -> Outcome:
     if run.deploy.kind is Kind.RESTORE:
         return Outcome(run.id, Status.DONE, restoring.ended(run))
     return Outcome(
-        run.id, Status.DONE, f"deploy {run.subject.id} was taken back: {words.state_after(run)}"
+        run.id, Status.DONE, f"deploy {run.subject.id} was taken back: {words.undone(run)}"
     )
 
 

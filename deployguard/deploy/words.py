@@ -29,7 +29,13 @@ def last_step(run: Run) -> str:
 
 
 def state_after(run: Run) -> str:
-    """What production is in after a way back that was gone to its end."""
+    """What production is in after a way back that was gone to its end, as a sentence."""
+    said = undone(run)
+    return f"{said[0].upper()}{said[1:]}."
+
+
+def undone(run: Run) -> str:
+    """What a way back has done and left, to follow other words."""
     done = [_UNDONE.get(way(run), str(way(run)))]
     if run.done(names.RESTORE):
         done.append(f"the failed database is kept as {text(run.of(names.RESTORE), 'kept_as')}")
@@ -43,14 +49,14 @@ def state_after(run: Run) -> str:
         done.append("the application is healthy")
     if (at := _revision(run)) is not None:
         done.append(f"the database's revision is {', '.join(at) or 'none'}")
-    return f"{'; '.join(done)}."
+    return "; ".join(done)
 
 
 _UNDONE = {
-    WayBack.NOTHING: "There was nothing to undo in the database",
-    WayBack.APP_BACK: "The schema was left as it is",
-    WayBack.DOWNGRADE: "The schema was downgraded",
-    WayBack.RESTORE: "The backup was restored",
+    WayBack.NOTHING: "there was nothing to undo in the database",
+    WayBack.APP_BACK: "the schema was left as it is",
+    WayBack.DOWNGRADE: "the schema was downgraded",
+    WayBack.RESTORE: "the backup was restored",
 }
 
 
