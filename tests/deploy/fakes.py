@@ -1,16 +1,8 @@
-"""Honest fakes of the saga's collaborators: one small production, kept in a file so that it survives a kill.
+"""The saga's world made of fakes, a reporter that remembers, and a journal that kills."""
 
-They are fakes, not mocks: what a step does changes the file, what a probe asks is read from it, and every effect adds
-a line to ``effects``. A test says beforehand what goes wrong (``script``).
-"""
-
-import json
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self
 
 from deployguard.config import (
     DatabaseConfig,
@@ -21,349 +13,33 @@ from deployguard.config import (
     TargetConfig,
 )
 from deployguard.deploy.world import World
-from deployguard.errors import BackupFailed, DeployguardError
-from deployguard.migrators.base import Absent, Exit, Exited, Job, Probe, Running, Started
 from deployguard.model import (
     Approval,
-    BackupRecord,
     Decision,
-    Facts,
     Health,
     HealthSample,
     Json,
     Plan,
-    Release,
-    Restored,
     Risk,
     Verdict,
-    Verification,
     Way,
 )
 from deployguard.state import DeployLock, EventKind, Journal
-from deployguard.targets.base import UpdateFailed
 from tests.deploy.plans import CREATE, plan, verdict
+from tests.deploy.production import (
+    AFTER,
+    BEFORE,
+    NOW,
+    V1,
+    V2,
+    FakeDatabase,
+    FakeMigrator,
+    FakeStore,
+    FakeTarget,
+    Production,
+)
 
-NOW = datetime(2026, 2, 18, 10, 30, tzinfo=UTC)
-BEFORE, AFTER = "a", "b"
-V1, V2 = "sha256:one", "sha256:two"
-
-
-class Production:
-    """The file that stands for the world. Every change is written at once."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "production.json"
-        if not self.path.exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            self._write(
-                {
-                    "revision": [BEFORE],
-                    "schema": "old",
-                    "rows": {"rooms": 3},
-                    "release": V1,
-                    "up": True,
-                    "writes": 0,
-                    "backups": {},
-                    "runs": {},
-                    "kept": {},
-                    "effects": [],
-                    "script": {},
-                }
-            )
-
-    def read(self) -> dict[str, object]:
-        return json.loads(self.path.read_text())
-
-    def __getitem__(self, key: str) -> object:
-        return self.read()[key]
-
-    def script(self, **what: object) -> None:
-        self.change(script={**self.read()["script"], **what})  # type: ignore[dict-item]
-
-    def says(self, key: str) -> object:
-        script = self.read()["script"]
-        assert isinstance(script, dict)
-        return script.get(key)
-
-    def change(self, effect: str = "", **values: object) -> None:
-        content = self.read() | values
-        if effect:
-            content["effects"] = [*content["effects"], effect]  # type: ignore[misc]
-        self._write(content)
-
-    def happen(self, point: str) -> None:
-        """What others do at this moment, as ``script(when={point: changes})`` said; "script" among them is merged."""
-        when = self.says("when") or {}
-        changes = dict(when.get(point, {}))  # type: ignore[attr-defined]
-        script = changes.pop("script", {})
-        if changes:
-            self.change(**changes)
-        if script:
-            self.script(**script)
-
-    def effects(self) -> list[str]:
-        effects = self.read()["effects"]
-        assert isinstance(effects, list)
-        return effects
-
-    def _write(self, content: Mapping[str, object]) -> None:
-        temporary = self.path.with_suffix(".new")
-        temporary.write_text(json.dumps(content))
-        temporary.replace(self.path)
-
-
-@dataclass
-class FakeDatabase:
-    world: Production
-    dialect: str = "sqlite"
-    name: str = "app"
-
-    def __enter__(self) -> Self:
-        if self.world.says("database") == "down":
-            from deployguard.errors import EnvironmentUnreachable
-
-            raise EnvironmentUnreachable("The database does not answer.")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        pass
-
-    def current_revisions(
-        self, version_table: str = "alembic_version", schema: str | None = None
-    ) -> tuple[str, ...]:
-        return tuple(self.world["revision"])  # type: ignore[arg-type]
-
-    def facts(self) -> Facts:
-        return Facts(self.dialect)
-
-    def row_counts(self) -> dict[str, int]:
-        return dict(self.world["rows"])  # type: ignore[call-overload]
-
-    def count(self, table: str, column: str | None = None) -> int | None:
-        if column is not None:
-            return int(self.world.says("filled") or 0)  # type: ignore[call-overload]
-        return self.row_counts().get(table)
-
-    def size(self) -> int:
-        return 1
-
-    def invalid_indexes(self) -> tuple[str, ...]:
-        return tuple(self.world.says("invalid") or ()) if self.world["schema"] != "old" else ()  # type: ignore[arg-type]
-
-    def surviving_backends(self, application_name: str) -> tuple[str, ...]:
-        return tuple(self.world.says("survivors") or ())  # type: ignore[arg-type]
-
-    def terminate(self, application_name: str) -> int:
-        ended = len(self.surviving_backends(application_name))
-        if self.world.says("terminate") != "impossible":
-            self.world.script(survivors=[])
-        return ended
-
-    def catalogue(self) -> Json:
-        return {"schema": str(self.world["schema"])}
-
-    def check(self, sql: str) -> tuple[bool, str]:
-        return self.world.says("verify_sql") != "wrong", "it returned 1"
-
-    def identity(self) -> str:
-        return "fake:app"
-
-    def advisory_lock(self, key: str, *, wait: float = 0.0) -> AbstractContextManager[None]:
-        return nullcontext()
-
-    def writes_mark(self) -> Json:
-        return {"writes": self.world["writes"]}  # type: ignore[dict-item]
-
-    def writes_since(
-        self, mark: Json, version_table: str = "alembic_version", schema: str | None = None
-    ) -> int | None:
-        if self.world.says("writes") == "unknown":
-            return None
-        return self.world["writes"] - mark["writes"]  # type: ignore[operator,index,call-overload]
-
-
-@dataclass
-class FakeStore:
-    world: Production
-
-    def preflight(self) -> None:
-        if self.world.says("store") == "missing":
-            raise BackupFailed("There is no pg_dump.")
-
-    def take(self, reason: str, deploy: str) -> BackupRecord:
-        if self.world.says("backup") == "fails":
-            raise BackupFailed("The disk is full.")
-        name = f"{reason}-{deploy}"
-        copy = {"revision": self.world["revision"], "schema": self.world["schema"]}
-        kept = {**copy, "rows": self.world["rows"]}
-        backups = {**self.world["backups"], name: kept}  # type: ignore[dict-item]
-        self.world.change(f"backup {reason}", backups=backups)
-        found = self.find(reason, deploy)
-        assert found is not None
-        return found
-
-    def find(self, reason: str, deploy: str) -> BackupRecord | None:
-        name = f"{reason}-{deploy}"
-        kept = self.world["backups"].get(name)  # type: ignore[attr-defined]
-        if kept is None:
-            return None
-        return BackupRecord(
-            id=name,
-            store="fake",
-            environment="production",
-            database="app",
-            created=NOW,
-            folder=name,
-            files={"dump": (1, "0" * 64)},
-            revision=tuple(kept["revision"]),
-            counts=kept["rows"],
-            seconds=0.1,
-            reason=reason,
-            deploy=deploy,
-        )
-
-    def verify(self, record: BackupRecord) -> Verification:
-        self.world.happen("verify")
-        ok = self.world.says("verify") != "wrong"
-        return Verification(ok, ("every byte was read" if ok else "it is cut off",), NOW)
-
-    def kept_name(self, deploy: str) -> str:
-        return f"app_failed_{deploy}"
-
-    def restore(
-        self, record: BackupRecord, *, kept_as: str, on_progress: Callable[[str], None]
-    ) -> Restored:
-        if self.world.says("restore") == "fails":
-            raise BackupFailed("The new database could not be filled.")
-        assert not self.world["up"], "a restore under a running application"
-        kept = dict(self.world["kept"])  # type: ignore[call-overload]
-        if kept_as not in kept:
-            now = {key: self.world[key] for key in ("revision", "schema", "rows")}
-            copy = self.world["backups"][record.id]  # type: ignore[index]
-            self.world.change("restore", kept={**kept, kept_as: now}, **copy)
-        return Restored("app", kept_as, record.counts, 0.1)
-
-
-@dataclass
-class FakeMigrator:
-    """Runs in no time, but leaves its run folder until it is tidied, like the real ones."""
-
-    world: Production
-    interrupts: list[str] = field(default_factory=list)  # what to raise while following
-
-    def preflight(self) -> None:
-        pass
-
-    def start(self, job: Job) -> Started:
-        how = self.world.says(job.direction) or "ok"
-        if isinstance(how, list):  # one answer an attempt
-            how = how[min(job.attempt, len(how)) - 1]
-        changes: dict[str, object] = {}
-        code, lines = 0, [f"Running {job.direction}"]
-        if how in ("ok", "dies-unseen") and job.direction == "upgrade":
-            changes = {"revision": [AFTER], "schema": "new"}
-            changes["rows"] = {**self.world["rows"], "notes": 0}  # type: ignore[dict-item]
-        if how == "ok" and job.direction == "downgrade":
-            changes = {"revision": [job.revision], "schema": "old"}
-            rows = dict(self.world["rows"])  # type: ignore[call-overload]
-            changes["rows"] = {table: n for table, n in rows.items() if table != "notes"}
-        if how == "leaves-residue":
-            changes = {"schema": "half"}
-        if how in ("fails", "leaves-residue"):
-            code, lines = 1, [*lines, "sqlalchemy.exc.ProgrammingError: no such column"]
-        if how == "locked":
-            code, lines = 1, [*lines, "canceling statement due to lock timeout"]
-        if how == "runs":
-            code = -999
-        runs = {**self.world["runs"], job.name: [code, lines]}  # type: ignore[dict-item]
-        self.world.change(f"{job.direction} {how}", runs=runs, **changes)
-        return self._started(job.name)
-
-    def follow(self, started: Started, on_line: Callable[[str], None]) -> Exit:
-        code, lines = self.world["runs"][started.name]  # type: ignore[index]
-        for line in lines:
-            on_line(line)
-        if self.interrupts:
-            self.interrupts.pop(0)
-            raise KeyboardInterrupt
-        self.world.happen("followed")
-        return Exit(None if code == -999 else code, Path("migrate.log"))
-
-    def probe(self, job: Job) -> Probe:
-        found = self.world["runs"].get(job.name)  # type: ignore[attr-defined]
-        if found is None:
-            return Absent()
-        if found[0] == -999:
-            return Running(self._started(job.name))
-        return Exited(self._started(job.name), found[0])
-
-    def cancel(self, started: Started) -> None:
-        _, lines = self.world["runs"][started.name]  # type: ignore[index]
-        runs = {**self.world["runs"], started.name: [143, lines]}  # type: ignore[dict-item]
-        self.world.change("cancel", runs=runs)
-
-    def tidy(self, started: Started) -> None:
-        runs = dict(self.world["runs"])  # type: ignore[call-overload]
-        runs.pop(started.name, None)
-        self.world.change(runs=runs)
-
-    def _started(self, name: str) -> Started:
-        return Started("fake", name, {"log": "migrate.log", "timeout": "3600"})
-
-
-@dataclass
-class FakeTarget:
-    world: Production
-
-    @property
-    def can_stop(self) -> bool:
-        return self.world.says("stop") != "impossible"
-
-    def preflight(self) -> None:
-        if self.world.says("target") == "missing":
-            raise DeployguardError("There is no Docker engine.")
-
-    def prepare(self) -> None:
-        pass
-
-    def current(self) -> Release:
-        self.world.happen("current")
-        return Release({"web": str(self.world["release"])}, {"web": "app:latest"})
-
-    def update(self, deploy: str) -> Release:
-        if self.world.says("update") == "fails":
-            raise UpdateFailed("The container does not start.")
-        self._start(V2)
-        return self.current()
-
-    def put_back(self, release: Release, deploy: str) -> Release:
-        if self.world.says("put_back") == "fails":
-            raise UpdateFailed("The image is gone.")
-        self._start(release.images["web"])
-        return self.current()
-
-    def _start(self, image: str) -> None:
-        if (
-            self.world["release"] != image or not self.world["up"]
-        ):  # starting what runs does nothing
-            self.world.change(f"start {image}", release=image, up=True)
-
-    def stop(self) -> None:
-        if self.world["up"]:
-            self.world.change("stop", up=False)
-        self.world.happen("stopped")
-
-    def start(self) -> None:
-        self._start(str(self.world["release"]))
-
-    def running(self) -> bool:
-        return bool(self.world["up"])
-
-    def stopped(self) -> bool:
-        return not self.world["up"]
+__all__ = ["AFTER", "BEFORE", "NOW", "V1", "V2", "Production"]
 
 
 @dataclass
