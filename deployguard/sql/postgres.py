@@ -49,7 +49,11 @@ def lower(source: Source) -> Operations:
         return (Unrecognised("nested too deeply to be read"),)
     if len(tree.stmts) != 1:
         return (Unrecognised(f"{len(tree.stmts)} statements where one was expected"),)
-    return statement(tree.stmts[0].stmt, source)
+    try:
+        return statement(tree.stmts[0].stmt, source)
+    except (IndexError, KeyError, ValueError, RecursionError) as error:
+        # A tree of a shape that this reader has never met: said as a finding, never a crash.
+        return (Unrecognised(f"an unexpected tree ({type(error).__name__})"),)
 
 
 def statement(node: pb.Node, source: Source) -> Operations:
