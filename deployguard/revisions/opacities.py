@@ -201,7 +201,7 @@ def _was_seen(site: Site, written: list[tuple[int, str]]) -> bool:
     if any(site.line <= line <= site.end for line, _ in written):
         return True
     # A statement that is built in one place and executed in another.
-    return any(verb == site.what for _, verb in written)
+    return not site.runs and any(verb == site.what for _, verb in written)
 
 
 def line_of(event: Event) -> int:

@@ -3,7 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 # SQL that changes rows, also when the rest of it is put together later.
 _WRITING = re.compile(
@@ -13,6 +13,7 @@ _WRITING = re.compile(
       | (copy)\s+\S+.*\sfrom\b | with\s.*\b(insert|update|delete|merge)\s+(?:into|from|\S+\s+set)\b )""",
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )
+_RUNS = {"execute", "exec_driver_sql", "executemany", "bulk_insert", "scalar", "scalars"}
 _CONSTRUCTS = {"insert": "insert", "update": "update", "delete": "delete", "bulk_insert": "insert"}
 _CLOCK_MODULES = {"datetime", "time", "pendulum", "arrow", "date"}
 _SESSION = {
@@ -78,6 +79,7 @@ class Site:
     line: int
     end: int
     what: str
+    runs: bool = False  # it is executed there, not only built
 
 
 class Finder:
@@ -101,9 +103,12 @@ class Finder:
             id(node.value) for node in ast.walk(function) if isinstance(node, ast.Expr)
         }
         for statement, end, nodes in _statements(function.body):
+            runs = any(isinstance(node, ast.Call) and called(node) in _RUNS for node in nodes)
             for node in nodes:
                 if id(node) not in documentation or not isinstance(node, ast.Constant):
-                    self._node(node, statement.lineno, end, is_value=id(node) in values)
+                    self._node(
+                        node, Site(statement.lineno, end, "", runs), is_value=id(node) in values
+                    )
             if isinstance(statement, ast.For | ast.AsyncFor) and self._queries(statement.iter):
                 self._add("loops", Site(statement.lineno, end, "for"))
 
@@ -128,15 +133,15 @@ class Finder:
     def _add(self, kind: str, site: Site) -> None:
         self.found.setdefault(kind, {}).setdefault((site.line, site.what), site)
 
-    def _node(self, node: ast.AST, line: int, end: int, *, is_value: bool) -> None:
+    def _node(self, node: ast.AST, place: Site, *, is_value: bool) -> None:
         if isinstance(node, ast.Call):
             for kind, what in self._call(node, is_value=is_value):
-                self._add(kind, Site(line, end, what))
+                self._add(kind, replace(place, what=what))
         elif isinstance(node, ast.Attribute) and node.attr == "environ":
-            self._add("external", Site(line, end, "the environment"))
+            self._add("external", replace(place, what="the environment"))
         else:
             for verb in _verbs(_text(node)):
-                self._add("writes", Site(line, end, verb))
+                self._add("writes", replace(place, what=verb))
 
     def _call(self, node: ast.Call, *, is_value: bool) -> Iterator[tuple[str, str]]:
         name, owner = called(node), root(node.func)

@@ -12,7 +12,7 @@ import pytest
 from deployguard.config.url import parse_url
 from deployguard.database import connect
 from deployguard.model import Json, Opaque
-from deployguard.operations import AlterType, Maintain, RebuildTable
+from deployguard.operations import AlterType, CreateIndex, Maintain, RebuildTable
 from tests.revisions.projects import chain, named, opaque, reading, sql
 
 HISTORY = """
@@ -157,9 +157,9 @@ def test_sqlite_batches_are_told_as_what_they_ask_for(tmp_path: Path) -> None:
     ]
     assert {statement.line for statement in up.statements} == {12}
     rest = [statement.operations[0] for statement in up.statements[1:]]
-    assert [
-        type(operation).__name__ for operation in rest if not isinstance(operation, Maintain)
-    ] == ["CreateIndex"]
+    (made,) = (operation for operation in rest if not isinstance(operation, Maintain))
+    assert isinstance(made, CreateIndex)
+    assert made.name == "ix_new"
     assert path.read_bytes() == before
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from deployguard.model import Evidence, Opaque
 from deployguard.revisions import recording
+from deployguard.revisions.launcher import Local
 from tests.revisions.projects import chain, detail, named, opaque, reading, sql
 
 CREATE = 'op.create_table("t1", sa.Column("id", sa.Integer, primary_key=True))'
@@ -135,6 +138,26 @@ def test_only_what_was_promised_is_in_the_environment(tmp_path: Path) -> None:
         "COMMENT ON TABLE t IS 'SECRET None'",
         "COMMENT ON TABLE t IS 'PASSED yes'",
     ]
+    assert "hunter2" not in repr(found)
+
+
+class Leaky(Local):
+    """As a container does: its environment has more than it was given."""
+
+    def environment(self, wanted: Mapping[str, str], outer: Mapping[str, str]) -> dict[str, str]:
+        return {**outer, **wanted}
+
+
+def test_the_child_strips_an_environment_that_has_too_much(tmp_path: Path) -> None:
+    body = "import os\nop.execute(\"COMMENT ON TABLE t IS '%s'\" % sorted(os.environ.items()))"
+    environ = {**os.environ, "SECRET": "hunter2", "DB": "postgresql://a:hunter2@h/x"}
+    found = reading(
+        chain(tmp_path, body),
+        environ=environ,
+        pass_environment=("DB",),
+        launcher=Leaky((sys.executable,)),
+    )
+    assert "DB" in sql(named(found, "r1").up)[0]
     assert "hunter2" not in repr(found)
 
 

@@ -145,6 +145,18 @@ def test_a_row_loop_is_data_dependent_and_its_writes_unseen(tmp_path: Path) -> N
     assert all(opacity.writes for opacity in up.opacities)
 
 
+def test_a_write_that_ran_does_not_cover_for_one_that_did_not(tmp_path: Path) -> None:
+    body = """
+        op.execute("UPDATE t SET n = 0")
+        built = sa.text("DELETE FROM t")
+        op.execute(built)
+        for row in op.get_bind().execute(sa.text("SELECT id FROM t")):
+            op.execute("UPDATE t SET n = 1")
+    """
+    up = named(reading(chain(tmp_path, TABLE, body)), "r2").up
+    assert opaque(up) == {Opaque.DATA_DEPENDENT: 15, Opaque.UNSEEN_WRITES: 16}
+
+
 def test_autocommit_blocks_and_text_commits_leave_the_transaction(tmp_path: Path) -> None:
     body = """
         op.execute("UPDATE t SET n = 1")

@@ -151,7 +151,8 @@ class Cursor:
         state.executing(text, context, in_transaction=connection.in_transaction, many=many)
         connection.follow(text)
         self.description, self.rows = state.answer(text, context, parameters, many)
-        self.rowcount = len(self.rows) if self.description else many
+        changed = 0 if state.exhausted(text, parameters) else many
+        self.rowcount = len(self.rows) if self.description else changed
         return self
 
     def executemany(

@@ -213,11 +213,13 @@ def _breathe() -> None:
 
 
 def _inherited_multi(base: type) -> dict[str, Any]:
-    """SQLAlchemy 2 asks for many tables at once; its default does that by asking for each."""
+    """SQLAlchemy 2 asks for many tables at once (2.1 also whether they exist); its default asks for each."""
     from sqlalchemy.engine.default import DefaultDialect
 
     return {
-        name: value for name, value in vars(DefaultDialect).items() if name.startswith("get_multi_")
+        name: value
+        for name, value in vars(DefaultDialect).items()
+        if name.startswith(("get_multi_", "has_multi_"))
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .channel import Channel
+
+_PORTIONS = 3  # so often a statement changes a row before it finds none
 
 
 class State:
@@ -33,6 +36,7 @@ class State:
         self.runs = 0
         self.complete = False
         self.batching = False
+        self._said: Counter[tuple[str, str, str]] = Counter()
         self.heads: tuple[str, ...] = (
             tuple(request["current"]) if request["catalogue"] is not None else ()
         )
@@ -102,6 +106,12 @@ class State:
             self.channel.tell("look", what="a query of the system catalogue", answered=False)
         if self._sqlite is None:
             ddl.advance(self.catalogue, construct, text, dialect)
+
+    def exhausted(self, text: str, parameters: Any) -> bool:
+        """The same statement again and again: a loop over portions, which ends when no row is left."""
+        key = (self.channel.revision, text, repr(parameters))
+        self._said[key] += 1
+        return self._said[key] >= _PORTIONS
 
     def answer(
         self, text: str, context: Any, parameters: Any, many: int
