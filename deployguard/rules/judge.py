@@ -45,6 +45,8 @@ def _judge_one(
     whole = Whole(revision, up, undo)
     findings += _findings(book, whole, context, revision, up.line)
     findings += _on_opacities(book, up, context, revision, findings)
+    # A loop says the same over and over.
+    findings = list(dict.fromkeys(findings))
     findings.sort(key=lambda finding: (-finding.risk, finding.line, finding.rule))
     risk = max((finding.risk for finding in findings), default=Risk.LOW)
     verdict = Verdict(
