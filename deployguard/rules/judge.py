@@ -96,7 +96,8 @@ def _on_opacities(
     for opacity in up.opacities:
         for finding in _findings(book, opacity, context, revision, opacity.line):
             once = opacity.code is Opaque.NON_ATOMIC and finding.rule in codes
-            if not once and (finding.rule, finding.line) not in known:
+            replaced = opacity.code is Opaque.PROCEDURAL and ("DG408", finding.line) in known
+            if not once and not replaced and (finding.rule, finding.line) not in known:
                 yield finding
 
 

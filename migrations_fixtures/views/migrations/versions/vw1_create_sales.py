@@ -19,9 +19,13 @@ def upgrade():
     op.execute(
         "CREATE MATERIALIZED VIEW best AS SELECT id, cents FROM sales ORDER BY cents DESC LIMIT 10"
     )
+    op.execute(
+        "CREATE FUNCTION euros(cents integer) RETURNS numeric LANGUAGE sql AS 'SELECT cents / 100.0'"
+    )
 
 
 def downgrade():
+    op.execute("DROP FUNCTION euros(integer)")
     op.execute("DROP MATERIALIZED VIEW best")
     op.execute("DROP VIEW revenue")
     op.drop_table("sales")
