@@ -9,6 +9,7 @@ from typing import TypeVar
 from deployguard.backups import catalogue
 from deployguard.backups.base import Say, Site, TransientFailure, failed
 from deployguard.errors import BackupFailed
+from deployguard.state import prepare_folder
 
 T = TypeVar("T")
 MARGIN = 16 * 1024 * 1024  # bytes that are never planned to be used
@@ -58,7 +59,7 @@ def expected(site: Site, database: str, now: int, otherwise: int) -> int:
 def writable(folder: Path) -> None:
     """Raises BackupFailed when nothing can be written to the backup folder."""
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        prepare_folder(folder)
         probe = folder / ".probe"
         probe.touch(0o600)
         probe.unlink()

@@ -53,7 +53,7 @@ class SqliteBackups:
         return f"{self.path.name}.failed-{deploy}"
 
     def take(self, request: BackupRequest) -> BackupRecord:
-        if not self.path.exists():
+        if not self.path.exists() and request.reason == "manual":
             raise failed(f"There is no database file {self.path}, so there is nothing to back up.")
         self.preflight()
         return room.retrying(lambda: self._take(request), self.site, self.site.say)
@@ -105,6 +105,8 @@ class SqliteBackups:
         """Copy in one read transaction: what is counted is what is copied, whoever writes meanwhile."""
         with sealed.open_private(target):
             pass  # made before SQLite would make it with the umask's permissions
+        if not self.path.exists():  # the state before a first deploy: empty, and so is this file
+            return {}, (), 0
         with closing(open_file(self.path)) as source, closing(_plain(target)) as copy:
             counts = count_all(source, keep_open=True)
             revision = _revision(source, self.site.version_table)

@@ -355,6 +355,22 @@ def test_a_missing_file_is_a_clear_error(backups: BackupStore, app: Path) -> Non
     assert not app.exists()
 
 
+def test_the_empty_state_before_a_first_deploy_can_be_gone_back_to(
+    backups: BackupStore, app: Path
+) -> None:
+    content = app.read_bytes()
+    app.unlink()
+    made = backups.take(BackupRequest("pre-deploy", "d-1"))
+    assert not app.exists()
+    assert (dict(made.counts), made.revision) == ({}, ())
+    assert backups.verify(made).ok
+    app.write_bytes(content)
+    backups.restore(made, kept_as="kept.db", on_progress=quiet)
+    with closing(sqlite3.connect(app)) as link:
+        assert link.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
+    assert rows(app.with_name("kept.db")) == 5000
+
+
 def test_a_locked_file_is_tried_again_and_then_a_clear_error(
     site: Site, app: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
