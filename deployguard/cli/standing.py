@@ -8,11 +8,13 @@ import click
 
 from deployguard.cli.session import entries, world
 from deployguard.cli.views import deploy_view
+from deployguard.deploy.words import CUT_OFF
 from deployguard.deploy.world import World
 from deployguard.errors import DeployguardError
 from deployguard.formats import DeployView, StatusReport
+from deployguard.model import Release
 from deployguard.revisions.graph import Graph, load
-from deployguard.state import Deploy, Holder, holder
+from deployguard.state import Deploy, Holder, Status, holder
 
 _T = TypeVar("_T")
 
@@ -35,7 +37,7 @@ def standing(context: click.Context, env: str | None) -> StatusReport:
         backups, problems = entries(context, env)
         open_run = here.journal.unfinished(name)
         nothing: tuple[tuple[str, str], ...] = ()
-        release = answer(lambda: tuple(here.target.current().images.items()), nothing)
+        release = answer(lambda: _running(here.target.current()), nothing)
         lock = holder(here.state, name)
         report = StatusReport(
             environment=name,
@@ -44,7 +46,7 @@ def standing(context: click.Context, env: str | None) -> StatusReport:
             heads=graph.heads if graph else (),
             pending=answer(lambda: _pending(here, graph, current), None),
             last=next((_view(here, row) for row in here.journal.history(name, 1)), None),
-            unfinished=_view(here, open_run) if open_run else None,
+            unfinished=_unfinished(here, open_run, lock) if open_run else None,
             lock=_held(lock),
             backup=backups[0] if backups else None,
             release=release,
@@ -72,8 +74,26 @@ def _pending(
     return graph.pending(current, target)
 
 
+def _unfinished(here: World, row: Deploy, lock: Holder | None) -> DeployView:
+    """A run that is said to be running while nobody holds the lock was cut off."""
+    view = _view(here, row)
+    cut_off = row.status is Status.RUNNING and lock is None
+    return replace(view, detail=CUT_OFF) if cut_off else view
+
+
 def _view(here: World, row: Deploy) -> DeployView:
     return deploy_view(row, here.journal.events(row.id))
+
+
+def _running(release: Release) -> tuple[tuple[str, str], ...]:
+    """What each service runs: the name that its image was started by, and enough of its id to compare."""
+
+    def shown(service: str, image: str) -> str:
+        name = release.references.get(service, "")
+        ids = ", ".join(one.removeprefix("sha256:")[:12] for one in image.split(","))
+        return f"{name} ({ids})" if name else image
+
+    return tuple((service, shown(service, image)) for service, image in release.images.items())
 
 
 def _held(lock: Holder | None) -> str:

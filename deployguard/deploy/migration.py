@@ -133,7 +133,9 @@ def failure(ended: Ended, now: tuple[str, ...]) -> MigrationFailed:
         how = "ran longer than [migrate] timeout and was stopped"
     if ended.cancelled:
         how = "was stopped on request"
-    said = "\n".join(f"    {line}" for line in gist(ended.tail))
+    # What a migration says that was asked to stop is not why it failed.
+    told = () if ended.cancelled else gist(ended.tail)
+    said = "\n".join(f"    {line}" for line in told)
     return MigrationFailed(
         f"The migration {how}; it had come to revision {', '.join(now) or 'none'}.\n{said}".rstrip(),
         next_commands=(f"less {ended.log}",),

@@ -1,11 +1,15 @@
 """What a run's journal says, in words for people: its last step, what is stopped, how it ended."""
 
+from typing import Final
+
 from deployguard.deploy import names
 from deployguard.deploy.decision import way
 from deployguard.deploy.rollback import WayBack
 from deployguard.deploy.run import Run, strings, text
 from deployguard.errors import Busy
-from deployguard.state import Deploy, EventKind, Kind
+from deployguard.state import Deploy, EventKind, Kind, Status
+
+CUT_OFF: Final = "the process that worked on it is gone; a migration that it began may still go on"
 
 
 def stopped(run: Run) -> str:
@@ -86,11 +90,13 @@ def summary(run: Run) -> str:
 
 
 def unfinished(row: Deploy) -> Busy:
-    """The error for a run that left work behind."""
-    why = f": {row.summary}" if row.summary else ""
+    """The error for a run that left work behind, for a process that holds the lock."""
+    cut_off = row.status is Status.RUNNING  # else the lock would not be free
+    said = CUT_OFF if cut_off else row.summary
+    why = f": {said}" if said else ""
     return Busy(
         f"{row.kind.capitalize()} {row.id} of {row.environment!r} (by {row.by}, "
-        f"{row.started:%Y-%m-%d %H:%M} UTC) is unfinished: {row.status}{why}.",
+        f"{row.started:%Y-%m-%d %H:%M} UTC) is unfinished{'' if cut_off else f': {row.status}'}{why}.",
         state="This command changed nothing.",
         next_commands=(f"deployguard show {row.id}", *ways_on(row)),
     )

@@ -58,9 +58,11 @@ def test_killed_while_it_migrates_and_resumed_while_that_goes_on(production: Pro
         killed.kill()
         status = production.run("status")
         assert status.code == 23, status.both
+        assert "the process that worked on it is gone" in status.words
         assert "deployguard resume" in status.words
         other = production.deploy()
         assert other.code == 23, other.both
+        assert "the process that worked on it is gone" in other.words
         assert len(production.migrations()) == 1
         resumed = production.start("resume")
         production.until_said(resumed, "it still runs")

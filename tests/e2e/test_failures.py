@@ -29,9 +29,9 @@ def test_a_migration_that_fails_half_way_leaves_the_application_in_service(
     assert production.last()["state"] == "rolled-back"
     assert production.run("status").code == 0
 
-    # What was wrong is put right, and the same plan, still approved, goes through.
+    # What was wrong is put right; the same plan is approved anew (one approval, one try), and goes through.
     production.stack.sql("UPDATE bookings SET ends_at = starts_at + interval '1 day' WHERE id = 7")
-    again = production.deploy()
+    again = production.approved()
     assert again.code == 0, again.both
     assert production.stack.revision() == "b019"
 

@@ -103,7 +103,7 @@ def _told_afterwards(production: Production, rows: dict[str, int]) -> None:
     assert history.stdout.count("deploy") >= 3
     status = production.run("status")
     assert status.code == 0, status.both
-    for word in ("b019", str(last["id"]), str(backup["id"])):
+    for word in ("b019", ":v3 (", str(last["id"]), str(backup["id"])):
         assert word in status.stdout
     assert not production.secret_files()
 
