@@ -32,6 +32,7 @@ kind = "commands"
 update = [[{python}, {ship}, "update"]]
 rollback = [[{python}, {ship}, "back"]]
 stop = [[{python}, {ship}, "stop"]]
+start = [[{python}, {ship}, "start"]]
 version = [{python}, {ship}, "version"]
 
 [health]
@@ -94,7 +95,7 @@ else:
         if live.exists():
             live.rename(previous)
         shutil.copytree(here / "checkout", live)
-    elif previous.exists():
+    elif what == "back" and previous.exists():
         shutil.rmtree(live)
         previous.rename(live)
     start()

@@ -98,12 +98,15 @@ def _environment(name: str, table: _Table, shared: Mapping[str, _Table]) -> Envi
         merged = _merge(shared[key], _table(table, key, where))
         return _build(kind, merged, f"[{key}] for {name!r}")
 
+    target = section(TargetConfig, "target")
+    if bool(target.stop) != bool(target.start):
+        raise UsageError(f"[target] for {name!r} needs both stop and start, or neither.")
     return Environment(
         name=name,
         database=_database(table, where),
         read=section(ReadConfig, "read"),
         migrate=section(MigrateConfig, "migrate"),
-        target=section(TargetConfig, "target"),
+        target=target,
         backup=section(BackupConfig, "backup"),
         health=section(HealthConfig, "health"),
         policy=_policy(
@@ -117,7 +120,8 @@ def _database(table: _Table, where: str) -> DatabaseConfig:
     variable = _convert(table.get("database_url_env", ""), str, f"{where} database_url_env")
     if not isinstance(url, str) or not isinstance(variable, str) or not (url or variable):
         raise UsageError(f"{where} needs database_url, database_url_env, or both.")
-    if url and parse_url(url, f"{where} database_url").secrets():
+    parsed = parse_url(url, f"{where} database_url") if url else None
+    if parsed and (parsed.password or parsed.secrets()):
         raise UsageError(
             f"{where} database_url holds a password. Put the URL into an environment variable and "
             'name that: database_url_env = "DATABASE_URL".'

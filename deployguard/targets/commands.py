@@ -63,9 +63,14 @@ class CommandsTarget:
 
     def put_back(self, release: Release, deploy: str) -> Release:
         version = release.images.get(VERSION, "")
-        self._run_all(self.config.rollback or self.config.update, deploy, version)
+        if not self.config.rollback:
+            raise UpdateFailed(
+                "[target] names no rollback commands, so the former version cannot be put back"
+                f"{f' ({version})' if version else ''}."
+            )
+        self._run_all(self.config.rollback, deploy, version)
         now = self.current()
-        if version and self.config.rollback and now.images.get(VERSION) != version:
+        if version and now.images.get(VERSION) != version:
             raise UpdateFailed(
                 f"The rollback commands ran, but the version is {now.images.get(VERSION)!r} and not"
                 f" {version!r}."
@@ -76,8 +81,7 @@ class CommandsTarget:
         self._run_all(self.config.stop, "", "")
 
     def start(self) -> None:
-        if self.config.stop:  # else nothing was stopped
-            self._run_all(self.config.start or self.config.update, "", "")
+        self._run_all(self.config.start, "", "")
 
     def running(self) -> bool:
         return True

@@ -120,6 +120,7 @@ def commands(bookings: Bookings, health_url: str) -> None:
         f"update = [[{python}, '-c', \"open('updated', 'w')\"]]\n"
         f"rollback = [[{python}, '-c', \"open('back', 'w')\"]]\n"
         f"stop = [[{python}, '-c', \"open('stopped', 'w')\"]]\n"
+        f"start = [[{python}, '-c', \"open('started', 'w')\"]]\n"
         f"[health]\nurls = ['{health_url}']\ndeadline = 1\ninterval = 0.1\nsuccesses = 1\n"
     )
 

@@ -190,3 +190,8 @@ def test_a_variable_that_holds_no_url_is_not_shown(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         resolve_url(config.environment("production"), {"PROD_URL": "s3cret-not-a-url"})
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["stop", "start"])
+def test_stopping_and_starting_come_together(tmp_path: Path, key: str) -> None:
+    assert "both stop and start" in refusal(tmp_path, MINIMAL + f"[target]\n{key} = [['true']]\n")

@@ -66,11 +66,12 @@ def test_a_rollback_that_leads_elsewhere_is_no_success(tmp_path: Path) -> None:
         target.put_back(Release({"version": "v1"}), "d1")
 
 
-def test_without_rollback_commands_the_update_runs_again(tmp_path: Path) -> None:
+def test_without_rollback_commands_nothing_is_taken_for_the_former_version(tmp_path: Path) -> None:
     target = commands(tmp_path, update=(("sh", "-c", "echo x >> runs"),))
     target.update("d1")
-    target.put_back(Release({}), "d1")
-    assert (tmp_path / "runs").read_text() == "x\nx\n"
+    with pytest.raises(UpdateFailed, match=r"no rollback commands.*\(v1\)"):
+        target.put_back(Release({"version": "v1"}), "d1")
+    assert (tmp_path / "runs").read_text() == "x\n"
 
 
 def test_stop_and_start_commands_make_it_stoppable(tmp_path: Path) -> None:
@@ -91,12 +92,6 @@ def test_what_cannot_be_stopped_is_not_started(tmp_path: Path) -> None:
     target.stop()
     target.start()
     assert not (tmp_path / "runs").exists()
-
-
-def test_without_start_commands_the_update_starts_it(tmp_path: Path) -> None:
-    target = commands(tmp_path, update=(("sh", "-c", "echo updated >> runs"),), stop=(("true",),))
-    target.start()
-    assert (tmp_path / "runs").read_text() == "updated\n"
 
 
 def test_a_stop_command_that_fails_is_told(tmp_path: Path) -> None:
