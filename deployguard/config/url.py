@@ -48,9 +48,14 @@ class DatabaseUrl:
         return self._render("***" if self.password else "", hidden, quoted=False)
 
     def secrets(self) -> tuple[str, ...]:
-        """Every text that output must not contain: passwords, plain and percent-encoded."""
+        """Every text that output must not contain: passwords, plain and percent-encoded.
+
+        A password that is also the name of the user, host or database hides nothing, and hiding it would cut
+        holes into every table, backup and file of that name.
+        """
         plain = [self.password, *(self.query.get(key, "") for key in _SECRET_KEYS)]
-        forms = {form for p in plain if p for form in (p, quote(p, safe=""), quote_plus(p))}
+        told = {"", self.username, self.database, self.host}
+        forms = {f for p in plain if p not in told for f in (p, quote(p, safe=""), quote_plus(p))}
         return tuple(sorted(forms, key=len, reverse=True))
 
     def with_driver(self, driver: str) -> "DatabaseUrl":

@@ -1,6 +1,7 @@
 """What a program wrote: cut into lines, cleaned of secrets, and kept."""
 
 import codecs
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -9,20 +10,31 @@ HIDDEN: Final = "***"
 
 
 class Redactor:
-    """Replaces each secret in a text with ``***``; longer secrets first, empty ones ignored."""
+    """Replaces each secret in a text with ``***``; longer secrets first, empty ones ignored.
+
+    A secret that is a plain word is replaced where it stands alone, not inside longer names: a password "note" must
+    not turn the table "footnotes" into another one.
+    """
 
     __slots__ = ("_secrets",)
 
     def __init__(self, secrets: Sequence[str] = ()) -> None:
-        self._secrets = tuple(sorted({s for s in secrets if s}, key=len, reverse=True))
+        known = sorted({s for s in secrets if s}, key=len, reverse=True)
+        self._secrets = tuple(re.compile(_pattern(secret)) for secret in known)
 
     def __call__(self, text: str) -> str:
         for secret in self._secrets:
-            text = text.replace(secret, HIDDEN)
+            text = secret.sub(HIDDEN, text)
         return text
 
     def __repr__(self) -> str:
         return f"Redactor({len(self._secrets)} secrets)"
+
+
+def _pattern(secret: str) -> str:
+    word = secret.isalpha() and secret.isascii()
+    alone = rf"(?:(?<![A-Za-z0-9_])|(?<=\\[nrt])){secret}(?![A-Za-z0-9_])"  # also behind an escaped line end
+    return alone if word else re.escape(secret)
 
 
 @dataclass(frozen=True, slots=True)

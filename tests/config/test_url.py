@@ -74,6 +74,12 @@ def test_a_password_in_the_query_is_a_secret_too() -> None:
     assert "k3y" not in url.display() + repr(url)
 
 
+def test_a_password_that_is_a_name_everybody_sees_hides_nothing() -> None:
+    url = parse_url("postgresql://bookings:bookings@db/app", "test")
+    assert url.secrets() == ()
+    assert url.display() == "postgresql://bookings:***@db/app"
+
+
 def test_secrets_are_longest_first_so_that_redaction_leaves_no_rest() -> None:
     secrets = parse_url("postgresql://app:a%40b@db/app", "test").secrets()
     assert secrets == tuple(sorted(secrets, key=len, reverse=True))

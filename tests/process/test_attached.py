@@ -56,6 +56,13 @@ def test_secrets_are_hidden_in_lines_and_in_what_is_kept() -> None:
     assert "hunter" not in done.stdout + done.stderr + repr(done)
 
 
+def test_a_plain_word_is_hidden_alone_and_not_inside_a_name() -> None:
+    redact = Redactor(("note",))
+    assert redact("app:note@db footnotes note_id") == "app:***@db footnotes note_id"
+    assert redact(r"first\nnote\n") == r"first\n***\n"
+    assert Redactor(("n0te",))("footn0tes") == "foot***s"
+
+
 def test_a_redactor_does_not_show_its_secrets() -> None:
     assert "hunter2" not in repr(Redactor(("hunter2",)))
 
