@@ -11,6 +11,7 @@ from deployguard.state.records import (
     StateError,
     Status,
 )
+from deployguard.state.schema import prepare_folder
 
 __all__ = [
     "UNFINISHED",
@@ -25,4 +26,5 @@ __all__ = [
     "Status",
     "busy",
     "holder",
+    "prepare_folder",
 ]

@@ -79,11 +79,11 @@ def open_state(path: Path) -> sqlite3.Connection:
 
 def prepare_folder(folder: Path) -> None:
     """Make the state folder, private to this user and ignored by git."""
-    if not folder.is_dir():
-        folder.mkdir(parents=True, mode=0o700, exist_ok=True)
-        ignore = folder / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text("*\n", encoding="utf-8")
+    for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
+        missing.mkdir(mode=0o700, exist_ok=True)
+    ignore = folder / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n", encoding="utf-8")
 
 
 def _upgrade(connection: sqlite3.Connection, path: Path) -> None:

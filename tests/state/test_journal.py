@@ -14,7 +14,15 @@ import pytest
 
 from deployguard.errors import UsageError
 from deployguard.model import Approval
-from deployguard.state import UNFINISHED, EventKind, Journal, Kind, StateError, Status
+from deployguard.state import (
+    UNFINISHED,
+    EventKind,
+    Journal,
+    Kind,
+    StateError,
+    Status,
+    prepare_folder,
+)
 
 NOW = datetime(2026, 2, 18, 10, 30, tzinfo=UTC)
 
@@ -185,3 +193,12 @@ def test_paths_may_be_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     journal.begin("development", Kind.DEPLOY, "ann")
     journal.close()
     assert (tmp_path / ".deployguard" / "journal.db").is_file()
+
+
+def test_the_state_folder_is_ignored_by_git_whoever_made_it(tmp_path: Path) -> None:
+    folder = tmp_path / ".deployguard"
+    prepare_folder(folder / "backups")
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert (folder / "backups" / ".gitignore").read_text() == "*\n"
+    prepare_folder(folder)
+    assert (folder / ".gitignore").read_text() == "*\n"
