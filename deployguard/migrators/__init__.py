@@ -74,6 +74,7 @@ def _compose(setting: Setting) -> Migrator:
         setting.engine,
         setting.config.project.name,
         setting.config.state_directory,
+        setting.environment.database.url_env,
     )
 
 

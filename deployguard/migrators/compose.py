@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from deployguard import process
-from deployguard.config import MigrateConfig
+from deployguard.config import MigrateConfig, parse_url
 from deployguard.containers import Compose, ComposeProject, Container, Engine, Log
 from deployguard.errors import EnvironmentUnreachable, UsageError
 from deployguard.migrators.base import Absent, Exit, Exited, Job, Probe, Running, Started, job_argv
@@ -21,6 +21,7 @@ INSIDE: Final = "/opt/deployguard-session"  # where the container sees HOOK
 LAUNCH: Final = 600.0  # seconds that `compose run -d` may take; it may have to pull an image
 PATIENCE: Final = 300.0  # seconds that we wait for an engine that is being restarted
 POLL: Final = 0.25
+LOCAL: Final = frozenset(("localhost", "127.0.0.1", "::1", "host.docker.internal"))
 NO_MOUNT: Final = "bind source path does not exist"
 
 
@@ -42,6 +43,7 @@ class ComposeMigrator:
     """Runs the configured command in the configured service of its profile.
 
     ``project`` is deployguard's project name, part of the container's name. ``state`` is the state folder.
+    ``url_env`` is the variable that holds the database's URL, "" when there is none.
     """
 
     config: MigrateConfig
@@ -49,11 +51,18 @@ class ComposeMigrator:
     engine: Engine
     project: str
     state: Path
+    url_env: str = ""
 
     def preflight(self) -> None:
         self.compose.preflight()
         self.engine.ping()
-        self._resolve()
+        service = self._resolve().services[self.config.service]
+        checked, migrated = (
+            environment.get(self.url_env, "")
+            for environment in (self.compose.environ, service.environment)
+        )
+        if checked and migrated:
+            _same_database(checked, migrated, self.config.service, self.url_env)
 
     def start(self, job: Job) -> Started:
         name = self._name(job)
@@ -223,6 +232,19 @@ class ComposeMigrator:
             "application_name": job.application_name,
         }
         return Started("compose", self._name(job), evidence)
+
+
+def _same_database(checked: str, migrated: str, service: str, variable: str) -> None:
+    """Refuse to check one database and migrate another; a published port may well go by another host."""
+    ours = parse_url(checked, f"The environment variable {variable}")
+    theirs = parse_url(migrated, f"{variable} of the service {service}")
+    same_host = ours.host == theirs.host or bool({ours.host, theirs.host} & LOCAL)
+    if ours.dialect != theirs.dialect or ours.database != theirs.database or not same_host:
+        raise UsageError(
+            f"{variable} leads deployguard to {ours.display()}, but the service {service}, which would migrate, to"
+            f" {theirs.display()}. Both must lead to the same database.",
+            next_commands=("docker compose config   # shows what the service is given",),
+        )
 
 
 def _overdue(container: Container, timeout: float) -> bool:

@@ -61,6 +61,36 @@ def test_argv_is_detached_named_labelled_and_holds_no_value() -> None:
 
 
 @pytest.mark.docker
+@pytest.mark.parametrize(
+    ("checked", "fits"),
+    [
+        ("postgresql+asyncpg://u:canary@database:5432/shop", True),
+        ("postgresql://u:canary@127.0.0.1:15432/shop", True),  # a published port
+        ("postgresql://u:canary@staging:5432/shop", False),
+        ("postgresql://u:canary@database:5432/other", False),
+        ("sqlite:///shop", False),
+    ],
+)
+def test_the_service_must_lead_to_the_database_that_is_checked(
+    compose_project: Project, engine: Engine, checked: str, *, fits: bool
+) -> None:
+    theirs = "postgresql://u:canary@database:5432/shop"
+    compose_project.write(FILE.replace("${URL:-}", theirs))
+    compose_project.environ["URL"] = checked
+    config = MigrateConfig(runner="compose")
+    compose = compose_project.compose()
+    migrator = ComposeMigrator(
+        config, compose, engine, compose_project.name, compose_project.folder, "URL"
+    )
+    if fits:
+        migrator.preflight()
+        return
+    with pytest.raises(UsageError, match="Both must lead to the same database") as caught:
+        migrator.preflight()
+    assert "canary" not in str(caught.value)
+
+
+@pytest.mark.docker
 def test_exit_code_lines_and_evidence_without_starting_anything_else(
     make: Make, compose_project: Project, engine: Engine
 ) -> None:
