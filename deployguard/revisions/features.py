@@ -53,8 +53,11 @@ def read_features(source: str, standard: frozenset[str], dialect: str = "") -> F
     try:
         tree = ast.parse(source)
         tree = prune(tree, dialect) if dialect else tree
-    except (SyntaxError, ValueError) as error:
-        return Features(error=str(error), error_line=getattr(error, "lineno", 0) or 0)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        return Features(
+            error=str(error) or "it is too deeply nested to be read",
+            error_line=getattr(error, "lineno", 0) or 0,
+        )
     module = _module(tree)
     application = {
         name

@@ -161,6 +161,31 @@ def test_the_child_strips_an_environment_that_has_too_much(tmp_path: Path) -> No
     assert "hunter2" not in repr(found)
 
 
+def test_a_secret_that_env_py_needs_is_not_told(tmp_path: Path) -> None:
+    body = """
+        import os
+        op.execute("CREATE ROLE app PASSWORD '%s'" % os.environ["APP_PASSWORD"])
+        op.execute("COMMENT ON TABLE t IS '%s'" % os.environ["BROKER"])
+        op.execute("COMMENT ON TABLE t IS '%s'" % os.environ["SCHEMA"])
+        raise RuntimeError(os.environ["APP_PASSWORD"])
+    """
+    environ = {
+        "PATH": os.environ["PATH"],
+        "APP_PASSWORD": 'hun"ter2',
+        "BROKER": "amqp://me:hunter3@host/",
+        "SCHEMA": "tenant",
+    }
+    found = reading(
+        chain(tmp_path, body),
+        environ=environ,
+        pass_environment=("APP_PASSWORD", "BROKER", "SCHEMA"),
+    )
+    said = sql(named(found, "r1").up)
+    assert said[2] == "COMMENT ON TABLE t IS 'tenant'"
+    assert said[1] == "COMMENT ON TABLE t IS 'amqp://me:***@host/'"
+    assert "ter2" not in repr(found)
+
+
 def test_values_of_rows_are_not_told(tmp_path: Path) -> None:
     body = """
         users = sa.table("users", sa.column("name", sa.String))

@@ -22,7 +22,8 @@ class Channel:
     `silent` is true while history is replayed only to know the schema: nothing is reported then.
     """
 
-    def __init__(self, nonce: str, statements: int) -> None:
+    def __init__(self, nonce: str, statements: int, secrets: tuple[str, ...] = ()) -> None:
+        self._secrets = [json.dumps(secret)[1:-1] for secret in secrets]
         self._prefix = ("\n" + nonce).encode()
         self._fd = os.dup(1)
         # From here on a print goes where people read, not into the events.
@@ -37,7 +38,10 @@ class Channel:
     def send(self, event: str, **values: Any) -> None:
         """Report one event. Values must be JSON."""
         values["e"] = event
-        data = self._prefix + json.dumps(values, default=str).encode() + b"\n"
+        text = json.dumps(values, default=str)
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        data = self._prefix + text.encode() + b"\n"
         while data:
             data = data[os.write(self._fd, data) :]
 

@@ -23,6 +23,9 @@ _KEPT = re.compile(
 _DATABASE = re.compile(
     r"^(postgres(ql)?|mysql|mariadb|oracle|mssql|cockroachdb|redshift)(\+\w+)?://"
 )
+_SECRET_NAME = re.compile(r"PASS|SECRET|TOKEN|KEY|CREDENTIAL|PWD|AUTH|SALT|DSN", re.IGNORECASE)
+_IN_URL = re.compile(r"://[^:/@\s]*:([^@/\s]+)@")
+_SHORTEST = 5  # what is shorter is a word of every text
 _NETWORK = frozenset(
     ("socket.connect", "socket.getaddrinfo", "socket.sendto", "socket.gethostbyname")
 )
@@ -43,8 +46,11 @@ _CHANGES = frozenset(
 )
 
 
-def scrub(request: dict[str, Any]) -> None:
-    """Leave only what the request names in the environment, with the database's address replaced."""
+def scrub(request: dict[str, Any]) -> tuple[str, ...]:
+    """Leave only what the request names in the environment, with the database's address replaced.
+
+    Returns the secrets that stay in it because env.py needs them: nothing of them may be reported.
+    """
     kept = set(request["keep"])
     for name in list(os.environ):
         if name not in kept and not _KEPT.match(name):
@@ -53,6 +59,13 @@ def scrub(request: dict[str, Any]) -> None:
             os.environ[name] = request["url"]
     if request["url_env"]:
         os.environ[request["url_env"]] = request["url"]
+    secrets: set[str] = set()
+    for name in kept & set(os.environ):
+        value = os.environ[name]
+        secrets.update(_IN_URL.findall(value))
+        if _SECRET_NAME.search(name):
+            secrets.add(value)
+    return tuple(sorted((one for one in secrets if len(one) >= _SHORTEST), key=len, reverse=True))
 
 
 class _Doors:

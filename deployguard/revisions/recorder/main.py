@@ -15,8 +15,8 @@ def main(request: dict[str, Any]) -> None:
     """Record what the request asks for. Never returns: the process ends here, whatever threads are left."""
     from . import guard
 
-    guard.scrub(request)
-    channel = Channel(request["nonce"], request["statements"])
+    secrets = guard.scrub(request)
+    channel = Channel(request["nonce"], request["statements"], secrets)
     # In a container nobody else ends us when the parent's patience does.
     watch = threading.Timer(request["seconds"] + _GRACE, _EXIT, (124,))
     watch.daemon = True

@@ -44,7 +44,7 @@ def read_header(text: str) -> Header | None:
             pass
     try:
         tree = ast.parse(text)
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return _first_guess(found)
     return _from_tree(tree)
 
@@ -62,7 +62,7 @@ def _simple(value: str) -> object:
         return match.group(1) if match.group(1) is not None else match.group(2)
     try:
         return ast.literal_eval(value.strip())
-    except (SyntaxError, ValueError, MemoryError) as error:
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
         raise _Unknown from error
 
 
