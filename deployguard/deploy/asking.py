@@ -43,7 +43,7 @@ def _losses(run: Run) -> str:
     wrote = (
         "How much was written since the backup is unknown."
         if not isinstance(writes, int)
-        else f"At most {writes} transaction(s) of others wrote since the backup."
+        else f"At most {writes} transaction(s) wrote since the backup, the migration's own among them."
     )
     if record is None:
         return "The backup is not there any more."
@@ -62,7 +62,7 @@ def losses(record: BackupRecord, now: Mapping[str, int], wrote: str) -> str:
     changed = "\n".join(rows) or "    every table has as many rows as in the backup"
     return (
         f"The restore puts the database back to {record.created:%Y-%m-%d %H:%M:%S %Z}. {wrote}\n{changed}\n"
-        "The present database is kept under another name."
+        "Rows that were changed in place are not counted. The present database is kept under another name."
     )
 
 

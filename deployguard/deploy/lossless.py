@@ -14,9 +14,9 @@ def lossless(database: Database, done: Sequence[PlannedRevision]) -> tuple[bool 
     """Whether taking back ``done`` (revisions that ran) loses nothing, and why; None is unknown."""
     for revision in done:
         if revision.way in _SAYS_NO:
-            return False, f"{revision.id}: {revision.reason}"
+            return False, f"{revision.id}: {revision.reason.rstrip('.')}"
         if revision.way is Way.UNKNOWN:
-            return None, f"{revision.id}: {revision.reason}"
+            return None, f"{revision.id}: {revision.reason.rstrip('.')}"
     created = {_label(database, table) for revision in done for table in revision.created}
     for table in sorted(created):
         rows = database.count(table)

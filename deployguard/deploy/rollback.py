@@ -161,7 +161,8 @@ def _restore(seen: Situation, *, app_back: bool, reasons: tuple[str, ...]) -> Ch
         why = "how much was written since the backup is unknown, and a restore would lose it"
     else:
         why = (
-            f"up to {seen.writes} transaction(s) wrote since the backup; a restore would lose them"
+            f"up to {seen.writes} transaction(s) wrote since the backup, the migration's own among them; a restore "
+            "would lose those of others"
         )
     return Choice(WayBack.NEEDS_HUMAN, app_back=False, reasons=(*reasons, why))
 
