@@ -154,10 +154,17 @@ class Session:
                 f"The database URL {self.url.display()} cannot be used: {self.explain(error)}"
             ) from None
         place = {k: self.parameters.get(k, "") for k in ("host", "port", "user", "dbname")}
-        words = " ".join(f"{key}={value}" for key, value in place.items() if value)
+        gone = f'database "{place["dbname"]}" does not exist' in str(error)
+        name = place["dbname"] if not gone else "postgres"
+        words = " ".join(
+            f"{key}={value}" for key, value in (place | {"dbname": name}).items() if value
+        )
+        query = f'CREATE DATABASE \\"{place["dbname"]}\\"' if gone else "SELECT 1"
+        commands = (f'psql "{words}" -c "{query}"',)
         raise EnvironmentUnreachable(
             f"No connection to {self.url.display()}: {self.explain(error)}.".replace("..", "."),
-            next_commands=(f'psql "{words}" -c "SELECT 1"',),
+            # A lost database is made anew, empty; then the backup can be swapped in.
+            next_commands=(*commands, "deployguard backup restore latest") if gone else commands,
         ) from None
 
 

@@ -1,5 +1,8 @@
 """A real PostgreSQL server answers exactly, read-only, and without showing a password."""
 
+import os
+import shlex
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -222,10 +225,23 @@ def _with_user(url: str, user: str) -> str:
     return "postgresql://" + user + "@" + url.split("@", 1)[1]
 
 
-def test_a_database_that_is_not_there_is_told(postgres_server: Server) -> None:
-    url = parse_url(postgres_server.url("nothing_here"), "x")
-    with pytest.raises(EnvironmentUnreachable, match="does not exist"):
-        connect(url, directory=Path()).current_revisions()
+def test_a_database_that_is_not_there_is_told_with_the_way_to_get_it_back(
+    postgres_server: Server,
+) -> None:
+    url = postgres_server.url("lost Base")
+    with pytest.raises(EnvironmentUnreachable, match="does not exist") as caught:
+        connect(parse_url(url, "the test"), directory=Path()).row_counts()
+    make, then = caught.value.next_commands
+    environ = {**os.environ, "PGPASSWORD": postgres_server.password}
+    argv = shlex.split(make)
+    argv[0] = str(postgres_server.bin / argv[0])
+    subprocess.run(argv, env=environ, check=True, capture_output=True)
+    try:
+        with connect(parse_url(url, "the test"), directory=Path()) as made:
+            assert made.row_counts() == {}
+    finally:
+        postgres_server.drop_database("lost Base")
+    assert then == "deployguard backup restore latest"
 
 
 def test_a_host_that_only_docker_knows_is_asked_for(postgres_database: str) -> None:
