@@ -66,7 +66,7 @@ def wire(
             backups.BackupRequest(reason, deploy or None, around.git_commit())
         ),
         find_backup=lambda reason, deploy: _find_backup(site, reason, deploy),
-        sweep_backups=lambda: _sweep(site.folder),
+        sweep_backups=store.sweep,
         redact=around.redact,
         clock=_now,
         sleep=time.sleep,
@@ -200,12 +200,6 @@ def _find_backup(site: "Site", reason: str, deploy: str) -> BackupRecord | None:
 
     records = backups.listing(site.folder, site.environment).records
     return next((r for r in records if r.deploy == deploy and r.reason == reason), None)
-
-
-def _sweep(folder: Path) -> None:
-    from deployguard import backups
-
-    backups.sweep(folder)
 
 
 def _now() -> datetime:

@@ -38,7 +38,7 @@ class World:
     poll_health: Callable[[Callable[[HealthSample], None]], Health]
     take_backup: Callable[[str, str], BackupRecord]  # (reason, deploy id)
     find_backup: Callable[[str, str], BackupRecord | None]  # (reason, deploy id): the sealed one
-    sweep_backups: Callable[[], None]
+    sweep_backups: Callable[[], object]
     redact: Callable[[str], str]
     clock: Callable[[], datetime]
     sleep: Callable[[float], None]  # seconds
