@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from . import checkfirst
 from .drivers import fake_dbapi, sqlite_dbapi
 from .reflection import QUESTIONS, Answers
 
@@ -37,6 +38,7 @@ def install(state: State) -> None:
         Engine, "do_connect", lambda dialect, _record, _args, _kwargs: state.connect(dialect)
     )
     _patch_create_engine(state)
+    checkfirst.install(state)
 
 
 def _patch_create_engine(state: State) -> None:
