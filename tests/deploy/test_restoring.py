@@ -18,7 +18,10 @@ from deployguard.state import Kind, Status
 from tests.deploy.fakes import Recorder
 from tests.deploy.real import DESTROY, Small, small
 
-STOP = "stop = [[\"{python}\", \"-c\", \"open('stopped', 'a').write('x')\"]]\nversion ="
+STOP = """\
+stop = [["{python}", "-c", "open('stopped', 'a').write('x')"]]
+start = [["{python}", "-c", "open('started', 'a').write('x')"]]
+version ="""
 
 
 @pytest.fixture
@@ -58,7 +61,7 @@ def test_a_confirmed_restore_brings_the_rows_back_and_keeps_the_former_database(
     assert outcome.status is Status.DONE
     assert rooms(project) == 3
     assert (project.folder / "stopped").read_text() == "x"
-    assert project.running() == "new"  # started again, since the revision is the same
+    assert (project.folder / "started").read_text() == "x"  # the revision is the same
     row = world.journal.get(outcome.deploy)
     assert row is not None
     assert (row.kind, row.status) == (Kind.RESTORE, Status.DONE)
@@ -101,11 +104,10 @@ def test_an_application_of_another_revision_stays_down_and_it_is_shouted(
     project.revision("r2", *DESTROY)
     digest = world.assess().digest
     saga.deploy(world, DeployOptions(Mode.AUTO, health_check=True, approve=digest))
-    (project.folder / "running").write_text("the one for r2")
     outcome = saga.restore(world, record.id, record.id)
     assert project.current() == "r1"
     assert rooms(project) == 3
-    assert project.running() == "the one for r2"  # nobody started it
+    assert not (project.folder / "started").exists()
     assert "THE APPLICATION IS STOPPED" in outcome.summary
 
 
