@@ -37,8 +37,8 @@ version = [{python}, {ship}, "version"]
 
 [health]
 urls = ["http://127.0.0.1:{port}/health"]
-deadline = 8
-interval = 0.5
+deadline = 4
+interval = 0.3
 
 [environments.production]
 database_url_env = "DATABASE_URL"
@@ -144,10 +144,10 @@ def downgrade() -> None:
 
 
 NEXT = """\
-  .venv/bin/deployguard explain DG102     what a rule knows
-  cd PROJECT && deployguard init          a deployguard.toml for a project of yours
-  deployguard check --since main          judge a branch, without a database
-  README.md                               five minutes with a project of yours"""
+  .venv/bin/deployguard explain DG102   what a rule knows
+  cd PROJECT && deployguard init        deployguard.toml for a project of yours
+  deployguard check --since main        judge a branch, without a database
+  README.md                             five minutes with a project of yours"""
 
 
 class Story:
@@ -286,7 +286,7 @@ def title(text: str) -> None:
 
 def show_counts(label: str, counts: dict[str, int]) -> None:
     listed = "  ".join(f"{table} {rows}" for table, rows in counts.items())
-    say(f"{label}: {listed}", "33")
+    print(paint(f"{label}: {listed}", "33"), flush=True)
 
 
 def tell(story: Story) -> None:

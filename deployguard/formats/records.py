@@ -8,6 +8,7 @@ from deployguard.formats.report import BackupEntry, DeployView, StatusReport
 from deployguard.formats.spans import BLANK, Line, Span, Style, one_line, paragraph, table
 from deployguard.formats.text import WIDEST, command_lines
 
+_ROOMY = 100  # columns
 _BAD_STATES = ("failed", "needs-human", "interrupted")
 _Facts = list[tuple[str, str]]
 
@@ -19,17 +20,19 @@ def backups_lines(entries: Sequence[BackupEntry], width: int = 80) -> list[Line]
             (Span("There are no backups yet."),),
             *command_lines(("deployguard backup create",)),
         ]
+    roomy = width >= _ROOMY  # else the time inside the id must do
     rows = [
         [
             Span(one_line(entry.record.id), Style.TITLE),
-            Span(words.moment(entry.record.created)),
+            *((Span(words.moment(entry.record.created)),) if roomy else ()),
             Span(words.size(entry.record.size)),
-            Span(one_line(entry.record.reason)),
             _verified(entry),
+            Span(one_line(entry.record.reason)),
         ]
         for entry in entries
     ]
-    return table(("backup", "created (UTC)", "size", "why", "verified"), rows, width)
+    created = ("created (UTC)",) if roomy else ()
+    return table(("backup", *created, "size", "verified", "why"), rows, width)
 
 
 def backup_lines(entry: BackupEntry, width: int = 80) -> list[Line]:
@@ -60,15 +63,14 @@ def history_lines(views: Sequence[DeployView], width: int = 80) -> list[Line]:
     rows = [
         [
             Span(one_line(view.id), Style.TITLE),
-            Span(words.moment(view.started)),
-            Span(view.kind),
+            Span(words.moment(view.started)[:-3]),
             Span(view.risk or "-"),
-            Span(_way(view)),
             _state(view.state),
+            Span(_what(view)),
         ]
         for view in views
     ]
-    return table(("deploy", "started (UTC)", "kind", "level", "revisions", "state"), rows, width)
+    return table(("deploy", "started (UTC)", "level", "state", "revisions"), rows, width)
 
 
 def deploy_lines(view: DeployView, width: int = 80) -> list[Line]:
@@ -226,6 +228,10 @@ def _state(state: str) -> Span:
     bad = state.lower() in _BAD_STATES
     done = state.lower() == "done"
     return Span(one_line(state), Style.BAD if bad else Style.GOOD if done else Style.PLAIN)
+
+
+def _what(view: DeployView) -> str:
+    return _way(view) if view.kind == "deploy" else view.kind
 
 
 def _way(view: DeployView) -> str:

@@ -141,7 +141,8 @@ def test_durations(duration: float, expected: str) -> None:
 def test_backups_are_listed_with_what_matters() -> None:
     shown = plain(backups_lines([BACKUP, replace(BACKUP, verification=None)], 120))
     assert (
-        "bookings-production-20260218-123005  2026-02-18 12:30:05  1.5 KB  pre-deploy  yes" in shown
+        "bookings-production-20260218-123005  2026-02-18 12:30:05  1.5 KB  yes       pre-deploy"
+        in shown
     )
     assert "not yet" in shown
     assert "deployguard backup create" in plain(backups_lines([]))
@@ -151,7 +152,7 @@ def test_a_damaged_backup_cannot_be_overlooked() -> None:
     assert BACKUP.verification is not None
     damaged = replace(BACKUP, verification=replace(BACKUP.verification, ok=False))
     spans = [span for line in backups_lines([damaged]) for span in line]
-    assert Span("DAMAGED", Style.BAD) in spans
+    assert ("DAMAGED", Style.BAD) in [(span.text.strip(), span.style) for span in spans]
 
 
 def test_one_backup_shows_files_rows_and_evidence() -> None:
@@ -161,11 +162,18 @@ def test_one_backup_shows_files_rows_and_evidence() -> None:
 
 
 def test_history_and_deploy_show_steps_and_states() -> None:
-    assert "b017 → b018  done" in plain(history_lines([DEPLOY], 120))
+    assert "2026-02-18 12:30  critical  done   b017 → b018" in plain(history_lines([DEPLOY], 120))
+    assert "rollback" in plain(history_lines([replace(DEPLOY, kind="rollback")], 80))
     assert "No deploy" in plain(history_lines([]))
     shown = plain(deploy_lines(DEPLOY, 100))
     for fact in ("approved by", "ada", "migrate", "failed", "exit code 1"):
         assert fact in shown
+
+
+def test_lists_fit_into_eighty_columns() -> None:
+    undone = replace(DEPLOY, state="rolled-back")
+    for lines in (backups_lines([BACKUP], 80), history_lines([undone], 80)):
+        assert max(len(line) for line in plain(lines).splitlines()) <= 80
 
 
 def test_status_says_where_things_stand_and_what_to_type() -> None:
