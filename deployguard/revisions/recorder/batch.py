@@ -47,7 +47,7 @@ def install(state: State) -> None:
             table=str(self.table.name),
             columns=columns,
             indexes=[str(name) for name in self.indexes],
-            asked=self.__dict__.get("deployguard_asked", []),
+            asked=[*self.__dict__.get("deployguard_asked", []), *_differences(state, self)],
         )
         try:
             create(self, op_impl)
@@ -58,6 +58,25 @@ def install(state: State) -> None:
         setattr(batch.ApplyBatchImpl, name, _noted(name, getattr(batch.ApplyBatchImpl, name)))
     batch.BatchOperationsImpl.flush = flushing  # type: ignore[method-assign]  # the one way in
     batch.ApplyBatchImpl._create = creating  # type: ignore[method-assign]  # the one way in
+
+
+def _differences(state: State, batch: Any) -> list[str]:
+    """What `copy_from` says otherwise than the table is: what it leaves out is not copied, and lost."""
+    if state.request["dialect"] != "sqlite":
+        return []
+    names, copied = _Names(batch), batch.table.columns
+    with state.silence():
+        actual = state.sqlite().execute(
+            'SELECT name, "notnull" OR pk FROM pragma_table_info(?)', (str(batch.table.name),)
+        )
+        known = [(str(name), bool(required)) for name, required in actual]
+    lost = [f"DROP COLUMN {names.quote(name)}" for name, _ in known if name not in copied]
+    stricter = [
+        f"ALTER COLUMN {names.quote(name)} SET NOT NULL"
+        for name, required in known
+        if name in copied and not (required or copied[name].nullable)
+    ]
+    return [f"{names.table} {change}" for change in (*lost, *stricter)]
 
 
 def _put_in_order(batch: Any) -> None:
