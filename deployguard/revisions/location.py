@@ -127,14 +127,14 @@ def _prepended(settings: Mapping[str, str], directory: Path) -> list[Path]:
 
 def _folder(location: str, roots: tuple[Path, ...]) -> Path:
     """The first of the roots under which the location exists; `package:folder` is looked for the same way."""
-    package, colon, rest = location.partition(":")
+    package, *rest = location.split(":")
     relative = (
-        Path(*package.split("."), rest)
-        if colon and not Path(location).is_absolute()
+        Path(*package.split("."), *rest)
+        if rest and not Path(location).is_absolute()
         else Path(location)
     )
     candidates = [root / relative for root in roots]
-    if colon:
+    if rest:
         candidates += [root / "src" / relative for root in roots]
     return next((path for path in candidates if path.is_dir()), candidates[0]).absolute()
 

@@ -167,9 +167,12 @@ def _entry_point(name: str) -> Any:
 
 def _config(state: State) -> Any:
     config = _read_config(state.request["ini"], state.request["section"])
-    if not config.get_main_option("script_location"):
-        folder = os.path.dirname(os.path.abspath(state.request["ini"]))
-        config.set_main_option("script_location", folder.replace("%", "%%"))
+    folder = os.path.dirname(os.path.abspath(state.request["ini"]))
+    location = config.get_main_option("script_location") or ""
+    # Programs that start Alembic themselves say it when they run, mostly beside the ini.
+    beside = os.path.join(folder, location)
+    if ":" not in location and not (location and os.path.isdir(location)) and os.path.isdir(beside):
+        config.set_main_option("script_location", beside.replace("%", "%%"))
     return config
 
 

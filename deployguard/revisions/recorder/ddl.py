@@ -30,7 +30,12 @@ def old_types(catalogue: Catalogue, construct: Any, text: str, dialect: Any) -> 
     columns: list[tuple[str | None, str, str, Any]]
     if type(construct).__name__ in _TYPE_CHANGES:
         columns = [
-            (construct.schema, construct.table_name, construct.column_name, construct.existing_type)
+            (
+                construct.schema,
+                construct.table_name,
+                construct.column_name,
+                getattr(construct, "existing_type", None),
+            )
         ]
     else:
         columns = [(*names, None) for names in ddl_text.retyped(text)]
