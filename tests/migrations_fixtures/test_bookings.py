@@ -292,7 +292,7 @@ def test_worker_confirms_a_booking_and_stops_on_sigterm(copy_bookings: Copy) -> 
             status, booking = ask(address + "/bookings", WISH)
             assert (status, booking["status"], booking["total_cents"]) == (201, "pending", 1000)
             wait_until(lambda: ask(address + "/bookings/1")[1]["status"] == "confirmed")
-        check = [*argv, "--check"]
+        check = [sys.executable, "-m", "bookings.heartbeat"]
         alive_env = environment(url, **beats)
         alive = subprocess.run(check, cwd=project, env=alive_env, check=False)
         worker.send_signal(signal.SIGTERM)

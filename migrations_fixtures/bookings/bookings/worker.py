@@ -1,34 +1,22 @@
-"""The worker: `python -m bookings.worker` does waiting jobs, one at a time, until SIGTERM.
-
-`python -m bookings.worker --check` tells a container's health check whether it is alive.
-"""
+"""The worker: `python -m bookings.worker` does waiting jobs, one at a time, until SIGTERM."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
-import sys
-import tempfile
-import time
 from datetime import UTC, datetime
-from pathlib import Path
 
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from bookings import heartbeat
 from bookings.database import make_engine
 from bookings.models import Booking, BookingStatus, Job
 from bookings.settings import Settings
 
 log = logging.getLogger("bookings.worker")
-
-HEARTBEAT = Path(
-    os.environ.get("BOOKINGS_HEARTBEAT") or Path(tempfile.gettempdir()) / "bookings-worker.alive"
-)
-ALIVE_SECONDS = 30
 
 
 async def confirm(session: AsyncSession, job: Job) -> None:
@@ -65,7 +53,7 @@ async def work(settings: Settings, stop: asyncio.Event) -> None:
             # Expected during a migration or a restart of the database: the job is still there.
             log.warning("could not work: %s; trying again", type(error).__name__)
             busy = False
-        HEARTBEAT.touch()
+        heartbeat.FILE.touch()
         if not busy:
             await pause(stop, settings.poll_seconds)
     await engine.dispose()
@@ -87,15 +75,6 @@ async def run() -> None:
     await work(Settings.load(), stop)
 
 
-def is_alive() -> bool:
-    try:
-        return time.time() - HEARTBEAT.stat().st_mtime < ALIVE_SECONDS
-    except FileNotFoundError:
-        return False
-
-
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--check"]:
-        sys.exit(0 if is_alive() else 1)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     asyncio.run(run())
