@@ -11,16 +11,15 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import threading
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
 
+from tests.e2e.commands import Command, Result
+from tests.e2e.watching import Visitors, ask, until
 from tests.support.docker import RELEASES, ROOT, Stack, run
 
 BOOKINGS = Path("migrations_fixtures/bookings")
@@ -28,65 +27,6 @@ SAVED = "bookings_as_v1_has_it"
 FULL = ("--auto-migrate", "--backup", "--health-check")
 # A release that is not one of RELEASES has the revisions of another.
 HEADS = RELEASES | {"broken": RELEASES["v2"], "broken3": RELEASES["v3"], "broken18": "b018"}
-_DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """How one command line ended."""
-
-    code: int
-    stdout: str
-    stderr: str
-    seconds: float
-
-    @property
-    def both(self) -> str:
-        return self.stdout + self.stderr
-
-    @property
-    def words(self) -> str:
-        """Everything that was said, in one line: sentences may be wrapped anywhere."""
-        return " ".join(self.both.split())
-
-    @property
-    def digest(self) -> str:
-        """The plan's digest as it was shown."""
-        found = set(_DIGEST.findall(self.both))
-        assert len(found) == 1, self.both
-        return found.pop()
-
-    @property
-    def document(self) -> dict[str, object]:
-        """What --format json wrote."""
-        found = json.loads(self.stdout)
-        assert isinstance(found, dict)
-        return found
-
-
-@dataclass(slots=True)
-class Command:
-    """A command line that runs. Like a shell's job it has a process group of its own."""
-
-    process: subprocess.Popen[str]
-    folder: Path
-    began: float = field(default_factory=time.monotonic)
-
-    def said(self) -> str:
-        return (self.folder / "stdout").read_text() + (self.folder / "stderr").read_text()
-
-    def signal(self, number: signal.Signals) -> None:
-        os.killpg(self.process.pid, number)
-
-    def kill(self) -> None:
-        """SIGKILL to deployguard alone: what it started goes on or not, as in real life."""
-        self.process.kill()
-        self.process.wait(10)
-
-    def result(self, timeout: float = 120) -> Result:
-        code = self.process.wait(timeout)
-        texts = [(self.folder / name).read_text() for name in ("stdout", "stderr")]
-        return Result(code, *texts, time.monotonic() - self.began)
 
 
 @dataclass(slots=True)
@@ -113,6 +53,7 @@ class Production:
         made = self.run("init")
         assert made.code == 0, made.both
         self.edit("# health.urls = .*", f'health.urls = ["{self.stack.url}/health"]')
+        self.edit("# interval = .*", "interval = 0.3")
         self.edit("# name = .*|name = .*", 'name = "bookings"')
         self.edit("default_environment = .*", 'default_environment = "production"')
         self.configuration = (self.folder / "deployguard.toml").read_text()
@@ -342,91 +283,3 @@ class Production:
         ).split()
         if left:
             run("docker", "rm", "-f", "-v", *left)
-
-
-class Visitors:
-    """Two threads that ask the application through nginx, one looks at bookings, and keep every bad answer."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.answers = 0
-        self.bad: list[str] = []
-        self._stop = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._visit, args=(path,)) for path in ("/health", "/bookings")
-        ]
-
-    def _visit(self, path: str) -> None:
-        while not self._stop.wait(0.1):
-            status, said = ask(self.url + path)
-            self.answers += 1
-            if status != 200:
-                self.bad.append(f"{path}: {status} {said}")
-
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(10)
-
-
-class Eavesdropper:
-    """Reads every command line of this machine, again and again, and keeps those that hold a secret."""
-
-    def __init__(self, secret: str) -> None:
-        self.secret = secret.encode()
-        self.looks = 0
-        self.seen: set[str] = set()
-        self.heard: set[str] = set()  # programs that ran meanwhile, to show that something was read
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._listen)
-
-    def _listen(self) -> None:
-        while not self._stop.wait(0.01):
-            self.looks += 1
-            for entry in os.scandir("/proc"):
-                if not entry.name.isdigit():
-                    continue
-                try:
-                    line = Path(entry.path, "cmdline").read_bytes()
-                except OSError:
-                    continue  # it has ended
-                text = line.replace(b"\0", b" ").decode(errors="replace")
-                if self.secret in line:
-                    self.seen.add(text)
-                self.heard.update(word for word in ("pg_dump", "docker compose") if word in text)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(10)
-
-
-def ask(url: str) -> tuple[int, str]:
-    """(status, the version that answered); (0, why) when nobody did."""
-    try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
-            said = json.loads(answer.read())
-            return answer.status, str(said.get("version", "")) if isinstance(said, dict) else ""
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read().decode(errors="replace")[:200]
-    except OSError as error:
-        return 0, repr(error)
-
-
-def until(
-    condition: Callable[[], bool], what: str, seconds: float = 60, pause: float = 0.1
-) -> None:
-    """Wait for something; AssertionError when it does not come."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {seconds} s until {what}"
-        time.sleep(pause)

@@ -49,7 +49,7 @@ def test_a_committed_deploy_goes_back_without_touching_a_schema_that_only_grew(
 ) -> None:
     old = production.digests()
     production.checkout("v2")
-    assert production.deploy().code == 0
+    assert production.deploy("--auto-migrate").code == 0
     production.book("A new guest")
     back = production.run("rollback")
     assert back.code == 0, back.both

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.production import Production, Result
+from tests.e2e.commands import Result
+from tests.e2e.production import Production
 
 pytestmark = pytest.mark.docker
 
