@@ -10,7 +10,7 @@ from typing import Final, Protocol, TypeAlias
 from deployguard.config import BackupConfig, DatabaseUrl
 from deployguard.database import VERSION_TABLE, Address
 from deployguard.errors import BackupFailed
-from deployguard.model import BackupRecord, Restored, Verification
+from deployguard.model import BackupRecord, Json, Restored, Verification
 from deployguard.process import Completed, Redactor
 
 Say: TypeAlias = Callable[[str], None]  # takes one line of progress, for people
@@ -85,18 +85,38 @@ class BackupStore(Protocol):
     def verify(self, record: BackupRecord) -> Verification:
         """Read a backup back completely, and keep what was found beside it."""
 
-    def restore(self, record: BackupRecord, *, kept_as: str, on_progress: Say) -> Restored:
+    def restore(
+        self, record: BackupRecord, *, kept_as: str, on_progress: Say, still: Json = None
+    ) -> Restored:
         """Put the backup in the place of the live database, which is kept under ``kept_as``.
+
+        With ``still`` (what ``Database.stillness`` said) only when it is proven, with everybody shut out, that nobody
+        has written since: else raises WrittenMeanwhile, and nothing has changed.
 
         Until the one moment of the swap the live database is not touched. Asked again after it was done, it answers
         with what it did. Raises BackupFailed (a bad backup), EnvironmentUnreachable or UsageError.
         """
+
+    def restored(self, record: BackupRecord, *, kept_as: str) -> bool:
+        """Whether this very restore has been done: the live database is the backup's."""
 
     def sweep(self) -> tuple[str, ...]:
         """Remove what attempts that were killed have left in the backup folder; the names that were removed."""
 
     def kept_name(self, deploy: str) -> str:
         """The name under which a restore keeps the database that it replaces."""
+
+
+class WrittenMeanwhile(BackupFailed):
+    """A restore was given up at its last moment, because the live database was written to. ``rows`` None: unknown."""
+
+    def __init__(self, rows: int | None) -> None:
+        many = "An unknown number of" if rows is None else f"Up to {rows}"
+        super().__init__(
+            f"{many} row(s) were written while the restore was prepared; they would have been lost.",
+            state=UNTOUCHED,
+        )
+        self.rows = rows
 
 
 class TransientFailure(BackupFailed):

@@ -10,13 +10,13 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from deployguard.backups import sealed
-from deployguard.backups.base import UNTOUCHED
+from deployguard.backups.base import UNTOUCHED, WrittenMeanwhile
 from deployguard.errors import BackupFailed, EnvironmentUnreachable, UsageError
 
 PATIENCE: Final = 2.0  # seconds that somebody's lock is waited for
@@ -63,15 +63,24 @@ def beside(live: Path, source: Path) -> Iterator[Path]:
         fresh.unlink(missing_ok=True)
 
 
-def swap(live: Path, fresh: Path, kept_as: str, backup: str) -> None:
-    """Keep ``live`` as ``kept_as``; ``fresh`` becomes ``live``. Raises EnvironmentUnreachable when it is in use."""
+def swap(
+    live: Path,
+    fresh: Path,
+    kept_as: str,
+    backup: str,
+    written: Callable[[], int | None] | None = None,
+) -> None:
+    """Keep ``live`` as ``kept_as``; ``fresh`` becomes ``live``. Raises EnvironmentUnreachable when it is in use.
+
+    ``written`` says how much was written to the live file; anything but 0 up to the lock raises WrittenMeanwhile.
+    """
     kept = live.with_name(kept_as)
     if not live.exists():
         for suffix in _BESIDE:  # a log of a file that is gone must not be applied to the new one
             live.with_name(live.name + suffix).unlink(missing_ok=True)
         _replace(fresh, live)
         return
-    with closing(_alone(live)) as link:
+    with closing(_alone(live, written)) as link:
         sealed.write_atomically(_note(kept), json.dumps({"backup": backup}).encode())
         kept.unlink(missing_ok=True)  # ours, of a try that was killed: `already` has looked
         try:
@@ -92,24 +101,32 @@ def _replace(fresh: Path, live: Path) -> None:
     sealed.flush(live.parent)
 
 
-def _alone(live: Path) -> sqlite3.Connection:
+def _alone(live: Path, written: Callable[[], int | None] | None = None) -> sqlite3.Connection:
     """A connection with an exclusive lock on a file that is complete by itself."""
     users = open_elsewhere(live)
     if users:
         raise _in_use(live, f"process {', '.join(map(str, users))} has it open")
     link = sqlite3.connect(live, timeout=PATIENCE, isolation_level=None)
     try:
+        # The file is read for `written` before it is locked: closing it would drop our own lock. What is committed
+        # in between changes the data version, which our own folding does not.
+        version = link.execute("PRAGMA data_version").fetchone()
+        rows = written() if written is not None else 0
         folded = link.execute("PRAGMA journal_mode = DELETE").fetchone() == ("delete",)
         # a lock that outlives its transaction: inside of one, the file could not be copied
         link.execute("PRAGMA locking_mode = EXCLUSIVE")
         link.execute("BEGIN EXCLUSIVE")
         link.execute("COMMIT")
+        moved = link.execute("PRAGMA data_version").fetchone() != version
     except sqlite3.OperationalError as error:
         link.close()
         raise _in_use(live, str(error)) from None
     if not folded:
         link.close()
         raise _in_use(live, "its write-ahead log is in use")
+    if written is not None and (rows != 0 or moved):
+        link.close()
+        raise WrittenMeanwhile(rows or None)
     return link
 
 

@@ -204,10 +204,17 @@ class PostgresBackups:
             stdin_path=dump if tools.inside else None,
         )
 
-    def restore(self, record: BackupRecord, *, kept_as: str, on_progress: Say) -> Restored:
+    def restore(
+        self, record: BackupRecord, *, kept_as: str, on_progress: Say, still: Json = None
+    ) -> Restored:
         from deployguard.backups import postgres_restore
 
-        return postgres_restore.restore(self, record, kept_as, on_progress)
+        return postgres_restore.restore(self, record, kept_as, on_progress, still)
+
+    def restored(self, record: BackupRecord, *, kept_as: str) -> bool:
+        from deployguard.backups import postgres_restore
+
+        return postgres_restore.restored(self, record, kept_as)
 
 
 def environment(

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from deployguard.backups import pgtools, sealed
-from deployguard.backups.base import UNTOUCHED, Say
+from deployguard.backups.base import UNTOUCHED, Say, WrittenMeanwhile
 from deployguard.database import same_counts
 from deployguard.database.postgresql import PostgresDatabase
 from deployguard.database.snapshot import sequences
-from deployguard.database.swap import Maintenance, check_name
+from deployguard.database.swap import SWAPS, Maintenance, check_name
 from deployguard.errors import BackupFailed, EnvironmentUnreachable, UsageError
-from deployguard.model import BackupRecord, Restored
+from deployguard.model import BackupRecord, Json, Restored
 
 if TYPE_CHECKING:
     from deployguard.backups.postgres import PostgresBackups
@@ -25,7 +25,9 @@ APPLICATION: Final = "deployguard-restore"
 TIMEOUT: Final = 24 * 3600.0  # seconds: a restore is watched, not hurried
 
 
-def restore(store: "PostgresBackups", record: BackupRecord, kept_as: str, say: Say) -> Restored:
+def restore(
+    store: "PostgresBackups", record: BackupRecord, kept_as: str, say: Say, still: Json = None
+) -> Restored:
     """All or nothing: the live database is untouched until one transaction renames both."""
     began = time.monotonic()
     check_name(kept_as)
@@ -37,7 +39,7 @@ def restore(store: "PostgresBackups", record: BackupRecord, kept_as: str, say: S
                 counts = database.row_counts()
             else:
                 database.close()
-                counts = _bring_back(store, maintenance, record, (live, kept_as), say)
+                counts = _bring_back(store, maintenance, record, (live, kept_as, still), say)
             kept = kept_as if kept_as in maintenance.names() else ""
         finally:
             maintenance.close()
@@ -63,10 +65,10 @@ def _bring_back(
     store: "PostgresBackups",
     maintenance: Maintenance,
     record: BackupRecord,
-    names: tuple[str, str],
+    names: tuple[str, str, Json],
     say: Say,
 ) -> dict[str, int]:
-    live, kept_as = names
+    live, kept_as, still = names
     say(f"reading backup {record.id} back")
     found = store.verify(record)
     if not found.ok:
@@ -84,7 +86,7 @@ def _bring_back(
         counts = _compare(store, record, fresh)
         maintenance.dress_like(live, fresh)
         say(f"putting it in the place of {live}, which is kept as {kept_as}")
-        maintenance.swap(live, fresh, kept_as, note(record))
+        _swap(store, maintenance, (live, fresh, kept_as), note(record), still)
     except BaseException as error:
         with suppress(EnvironmentUnreachable):  # the next restore sweeps it
             maintenance.drop(fresh)
@@ -96,6 +98,40 @@ def _bring_back(
             ) from None
         raise
     return counts
+
+
+def _swap(
+    store: "PostgresBackups",
+    maintenance: Maintenance,
+    names: tuple[str, str, str],
+    said: str,
+    still: Json,
+) -> None:
+    """Swap; with ``still``, only once nobody can have written since. Raises WrittenMeanwhile."""
+    live, fresh, kept = names
+    if still is None:
+        maintenance.swap(live, fresh, kept, said)
+        return
+    for _ in range(SWAPS):
+        counted = maintenance.counted(live)
+        with store.database() as database:
+            rows = database.rows_since(still)
+        if rows != 0 or not counted:
+            raise WrittenMeanwhile(rows)
+        # What is counted meanwhile may be autovacuum's ANALYZE: then it is looked at again, from inside.
+        if maintenance.swap(live, fresh, kept, said, counted=counted):
+            return
+    raise WrittenMeanwhile(None)
+
+
+def restored(store: "PostgresBackups", record: BackupRecord, kept_as: str) -> bool:
+    """Whether this restore has been done."""
+    with store.database() as database:
+        maintenance = Maintenance(database, APPLICATION)
+        try:
+            return kept_as in maintenance.names() and maintenance.comment(kept_as) == note(record)
+        finally:
+            maintenance.close()
 
 
 def sweep(maintenance: Maintenance, live: str) -> tuple[str, ...]:

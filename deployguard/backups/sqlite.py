@@ -21,9 +21,10 @@ from deployguard.backups.base import (
     failed,
 )
 from deployguard.database import same_counts
+from deployguard.database.file_writes import file_since
 from deployguard.database.sqlite import count_all, identifier, open_file, table_names
 from deployguard.errors import BackupFailed, EnvironmentUnreachable
-from deployguard.model import BackupRecord, Restored, Verification
+from deployguard.model import BackupRecord, Json, Restored, Verification
 
 DATA: Final = "database.sqlite3"
 PAGES: Final = 2048  # copied between two looks at the clock
@@ -150,17 +151,24 @@ class SqliteBackups:
         catalogue.keep_verification(self.site.folder, record, found)
         return found
 
-    def restore(self, record: BackupRecord, *, kept_as: str, on_progress: Say) -> Restored:
+    def restore(
+        self, record: BackupRecord, *, kept_as: str, on_progress: Say, still: Json = None
+    ) -> Restored:
         began = time.monotonic()
         done = file_swap.already(self.path, kept_as, record.id)
         if not done:
-            self._bring_back(record, kept_as, on_progress)
+            self._bring_back(record, kept_as, on_progress, still)
         with closing(open_file(self.path)) as link:
             counts = count_all(link)
         kept = kept_as if self.path.with_name(kept_as).exists() else ""
         return Restored(self.path.name, kept, counts, time.monotonic() - began)
 
-    def _bring_back(self, record: BackupRecord, kept_as: str, on_progress: Say) -> None:
+    def restored(self, record: BackupRecord, *, kept_as: str) -> bool:
+        return file_swap.already(self.path, kept_as, record.id)
+
+    def _bring_back(
+        self, record: BackupRecord, kept_as: str, on_progress: Say, still: Json
+    ) -> None:
         on_progress(f"reading backup {record.id} back")
         found = self.verify(record)
         if not found.ok:
@@ -177,7 +185,13 @@ class SqliteBackups:
             if differences:
                 raise BackupFailed(f"The restored copy differs: {differences[0]}.", state=UNTOUCHED)
             on_progress(f"putting it in the place of {self.path.name}")
-            file_swap.swap(self.path, fresh, kept_as, record.id)
+            file_swap.swap(
+                self.path,
+                fresh,
+                kept_as,
+                record.id,
+                None if still is None else lambda: file_since(self.path, still),
+            )
 
 
 def check_contents(folder: Path, record: BackupRecord) -> tuple[list[str], list[str]]:

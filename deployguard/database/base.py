@@ -121,6 +121,12 @@ class Database(Protocol):
         0 is only said when it is proven. ``writes.py`` says how.
         """
 
+    def stillness(self) -> Json:
+        """What was ever written, by the database's own count, for ``rows_since``; it can be kept as JSON."""
+
+    def rows_since(self, still: Json) -> int | None:
+        """At most how many rows anybody has written since ``stillness``; None is unknown, and 0 is a proof."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:

@@ -8,7 +8,7 @@ from typing import Final, Self
 import psycopg
 
 from deployguard.config import DatabaseUrl
-from deployguard.database import catalogue, lock, tables, writes
+from deployguard.database import catalogue, lock, stillness, tables, writes
 from deployguard.database.base import VERSION_TABLE, Address, Backend, verdict
 from deployguard.database.session import Session, quoted
 from deployguard.errors import EnvironmentUnreachable
@@ -180,3 +180,10 @@ class PostgresDatabase:
             last = writes.take_id(self.session.connection(), version)
         with self.session.reading() as cursor:
             return writes.since(cursor, version, mark, last, [part for part in parts if part])
+
+    def stillness(self) -> Json:
+        with self.session.cursor() as cursor:
+            return stillness.inside(cursor)
+
+    def rows_since(self, still: Json) -> int | None:
+        return stillness.rows_between(still, self.stillness())

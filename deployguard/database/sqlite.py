@@ -209,6 +209,12 @@ class SqliteDatabase:
     ) -> int | None:
         return file_writes.file_since(self.path, mark)
 
+    def stillness(self) -> Json:
+        return self.writes_mark()
+
+    def rows_since(self, still: Json) -> int | None:
+        return self.writes_since(still)
+
     @contextmanager
     def _link(self) -> Iterator[sqlite3.Connection | None]:
         """A connection, or None for a file that is not there yet: asking must not create it."""

@@ -14,6 +14,7 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
+from deployguard.database import stillness
 from deployguard.database.lock import MAINTENANCE
 from deployguard.database.postgresql import PostgresDatabase
 from deployguard.database.session import NAME_LIMIT, Row, Session
@@ -34,9 +35,8 @@ FROM pg_database d, aclexplode(d.datacl) a WHERE d.datname = %s ORDER BY 1, 2"""
 _SETTINGS: Final = b"""
 SELECT CASE s.setrole WHEN 0 THEN NULL ELSE pg_get_userbyid(s.setrole) END, unnest(s.setconfig)
 FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase WHERE d.datname = %s"""
-_COMMENT: Final = (
-    b"SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s"
-)
+_COMMENT: Final = b"""
+SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s"""
 # Settings whose value is a list of names; each has to be written as a text of its own.
 _LISTS: Final = frozenset(
     {
@@ -48,6 +48,10 @@ _LISTS: Final = frozenset(
         "unix_socket_directories",
     }
 )
+
+
+class _Moved(psycopg.Error):
+    """The live database was written to before everybody had left it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +94,7 @@ class Maintenance:
 
     def comment(self, name: str) -> str:
         """The comment on a database; "" when there is none."""
-        rows = self._rows(_COMMENT, name)
-        return str(rows[0][0] or "") if rows else ""
+        return next((str(row[0] or "") for row in self._rows(_COMMENT, name)), "")
 
     def shape(self, name: str) -> Shape | None:
         """What kind of database it is; None when there is no such database."""
@@ -131,50 +134,63 @@ class Maintenance:
         self._end_sessions(name)
         self._run(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
 
-    def swap(self, live: str, new: str, kept: str, note: str) -> None:
+    def counted(self, name: str) -> str:
+        """What the server has counted of the rows written to a database, for ``swap``."""
+        number = self._number(name)
+        with self.session.cursor() as cursor:
+            return stillness.outside(cursor, number) if number else ""
+
+    def swap(self, live: str, new: str, kept: str, note: str, *, counted: str = "") -> bool:
         """Rename ``live`` to ``kept`` (with ``note`` as its comment) and ``new`` to ``live``, in one transaction.
 
-        Raises EnvironmentUnreachable when somebody could not be made to leave: then nothing has changed.
+        False when the server has ``counted`` something else by the time that everybody has left and nobody can come
+        in. Raises EnvironmentUnreachable when somebody could not be made to leave. Either way nothing has changed.
         """
         check_name(kept)
-        new_is = self._number(new)
-        statements: list[sql.Composed] = []
-        if self._number(live) is not None:
-            statements += [
+        new_is, live_is = self._number(new), self._number(live)
+        statements = [_rename(new, live)]
+        if live_is is not None:
+            statements[:0] = [
                 _rename(live, kept),
                 sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(kept), note),
             ]
-        statements.append(_rename(new, live))
+        expected = (live_is, counted) if live_is and counted else None
         for attempt in range(1, SWAPS + 1):
-            error, stayed = self._rename_while_ending((live, new), statements)
-            if (
-                error is None or self._number(live) == new_is
-            ):  # the commit's answer may have been lost
-                return
+            error, stayed = self._rename_while_ending((live, new), statements, expected)
+            if isinstance(error, _Moved):
+                return False
+            # the commit's answer may have been lost
+            if error is None or self._number(live) == new_is:
+                return True
             in_use = isinstance(error, psycopg.errors.ObjectInUse)
             if stayed or not in_use or attempt == SWAPS:
                 doing = f"The databases {live} and {new} could not be swapped"
                 self.session.fail(error, f"{doing} ({stayed})" if stayed else doing)
+        return False
 
     def _rename_while_ending(
-        self, names: Sequence[str], statements: Sequence[sql.Composed]
+        self,
+        names: Sequence[str],
+        statements: Sequence[sql.Composed],
+        expected: tuple[int, str] | None,
     ) -> tuple[psycopg.Error | None, str]:
         """(what went wrong with the renames, who could not be ended and why)."""
         worker = self.session.elsewhere(self.session.parameters["dbname"])
-        outcome: list[psycopg.Error] = []
-        stayed: tuple[str, ...] = ()
+        outcome, stayed = list[psycopg.Error](), tuple[str, ...]()
 
         def rename() -> None:
             try:
-                with connection.transaction():
-                    connection.execute(b"SET LOCAL lock_timeout = '30s'")
+                with connection.transaction(), connection.cursor() as cursor:
+                    cursor.execute(b"SET LOCAL lock_timeout = '30s'")
                     for statement in statements:
-                        connection.execute(statement)
+                        cursor.execute(statement)
+                    # Nobody is in there any more, and who wants to come in waits for this transaction.
+                    if expected and stillness.outside(cursor, expected[0]) != expected[1]:
+                        raise _Moved
             except psycopg.Error as error:
                 outcome.append(error)
 
-        connection = worker.connection()
-        thread = threading.Thread(target=rename, name="swap")
+        connection, thread = worker.connection(), threading.Thread(target=rename, name="swap")
         thread.start()
         try:
             while thread.is_alive():
@@ -198,9 +214,7 @@ class Maintenance:
 
     def _grants(self, live: str, new: str) -> list[sql.Composed]:
         name = sql.Identifier(new)
-        statements: list[sql.Composed] = [
-            sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name)
-        ]
+        statements = [sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(name)]
         for grantee, privilege, grantable in self._rows(_GRANTS, live):
             statements.append(
                 sql.SQL("GRANT {} ON DATABASE {} TO {}{}").format(
@@ -213,8 +227,8 @@ class Maintenance:
         return statements
 
     def _number(self, name: str) -> int | None:
-        rows = self._rows(b"SELECT oid::bigint FROM pg_database WHERE datname = %s", name)
-        return int(rows[0][0]) if rows else None
+        found = self._rows(b"SELECT oid::bigint FROM pg_database WHERE datname = %s", name)
+        return next((int(row[0]) for row in found), None)
 
     def _rows(self, query: bytes, *values: object) -> list[Row]:
         with self.session.cursor() as cursor:
