@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from deployguard.deploy import names
+from deployguard.deploy import names, situation
 from deployguard.deploy.before import backup_evidence, release_evidence
-from deployguard.deploy.decision import downgrades, own_backup, restores
+from deployguard.deploy.decision import downgrades, own_backup, restores, way
 from deployguard.deploy.run import Run, strings, text
 from deployguard.deploy.step import Evidence, Probed, Repeat, Settled
 from deployguard.errors import ApprovalMissing, BackupFailed
@@ -24,13 +24,18 @@ def confirm(run: Run) -> Evidence:
     """Say per table what would be lost; go on only when the deploy's id is typed."""
     subject = run.subject
     warning = _losses(run)
-    if run.rollback.confirm != subject.id and not run.world.reporter.confirm(warning, subject.id):
+    former = run.done(names.CONFIRM)
+    if former is not None and text(former, "warning") == warning:
+        return former
+    # What was typed beforehand was not meant for what has changed since it was first used.
+    typed = former is None and run.rollback.confirm == subject.id
+    if not typed and not run.world.reporter.confirm(warning, subject.id):
         flag = "--restore" if restores(run) else f"--to {text(run.of(names.DECIDE), 'to')}"
         raise ApprovalMissing(
             f"Not confirmed. {warning}",
             next_commands=(f"deployguard rollback {subject.id} {flag} --confirm {subject.id}",),
         )
-    return {"by": run.world.by, "warning": warning}
+    return {"by": run.world.by, "warning": warning, "way": str(way(run))}
 
 
 def _losses(run: Run) -> str:
@@ -40,6 +45,8 @@ def _losses(run: Run) -> str:
         return f"The downgrade may lose data: {why}. An emergency backup is taken first."
     record = own_backup(run.subject)
     writes = decided.get("writes")
+    if run.done(names.CONFIRM) is not None:  # a resume: others may have gone on writing
+        writes = situation.measure(run.subject).writes
     wrote = (
         "How much was written since the backup is unknown."
         if not isinstance(writes, int)

@@ -1,5 +1,6 @@
 """What is pending and how dangerous it is: read, judge, plan; with a database, from a revision, or from git alone."""
 
+import hashlib
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -87,6 +88,17 @@ def assess_since(
         environ,
         replace(basis, current=current, only=added.added, notes=(note, *added.notes)),
     )
+
+
+def would_run(config: Config, environment: Environment, current: tuple[str, ...]) -> dict[str, str]:
+    """Every revision that an upgrade from ``current`` would run, with its file's digest; only files are read."""
+    from deployguard.revisions.graph import load
+
+    graph = load(config.directory, config.project.alembic_ini, config.project.section)
+    pending = graph.pending(current, upgrade_target(environment.migrate.command))
+    return {
+        name: hashlib.sha256(graph.nodes[name].path.read_bytes()).hexdigest() for name in pending
+    }
 
 
 def after(current: Iterable[str], names: Iterable[str], graph: "Graph") -> tuple[str, ...]:

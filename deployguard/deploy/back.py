@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from deployguard.deploy import asking, decision, names, undo
-from deployguard.deploy.before import lock_database
+from deployguard.deploy import asking, decision, guard, names, undo
+from deployguard.deploy.before import lock_database, uses_database
 from deployguard.deploy.step import Step
 
 _WAYS: Final[tuple[Step, ...]] = (
@@ -12,18 +12,21 @@ _WAYS: Final[tuple[Step, ...]] = (
         "Reading the backup back once more",
         undo.verify_again,
         applies=decision.restores,
+        again=undo.unfinished,
     ),
     Step(
         names.STOP_APP,
         "Stopping the application",
         undo.stop_app,
         applies=decision.stops_app,
+        again=undo.unfinished,
     ),
     Step(
         names.LOOK_AGAIN,
         "Looking whether anybody wrote meanwhile",
         undo.look_again,
         applies=decision.is_automatic,
+        again=undo.unfinished,
     ),
     Step(
         names.DOWNGRADE,
@@ -60,7 +63,14 @@ _WAYS: Final[tuple[Step, ...]] = (
 
 # After a failure past the point of first change; the same run goes on with these.
 RECOVERY: Final[tuple[Step, ...]] = (
-    Step(names.DECIDE, "Deciding the way back", decision.decide),
+    Step(
+        names.LOCK,
+        "Locking the database against other deploys",
+        lock_database,
+        applies=uses_database,
+        again=guard.unlocked,  # a resume comes here without the road before
+    ),
+    Step(names.DECIDE, "Deciding the way back", decision.decide, again=undo.void),
     *_WAYS,
 )
 
@@ -71,11 +81,15 @@ ROLLBACK: Final[tuple[Step, ...]] = (
         "Locking the database against other deploys",
         lock_database,
         applies=decision.concerns_database,
-        again=lambda run: True,  # noqa: ARG005 - held by the process, so each process takes it
+        again=guard.unlocked,  # held by the process, so each process takes it
     ),
     Step(names.DECIDE, "Deciding the way back", decision.decide_rollback),
     Step(
-        names.CONFIRM, "Asking for confirmation", asking.confirm, applies=asking.needs_confirmation
+        names.CONFIRM,
+        "Asking for confirmation",
+        asking.confirm,
+        applies=asking.needs_confirmation,
+        again=undo.unfinished,  # it asks again when the numbers are others than those that were confirmed
     ),
     Step(
         names.SAFETY_NET,

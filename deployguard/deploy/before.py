@@ -1,9 +1,10 @@
 """The steps before the first change: lock, look, plan, approve, back up, arm. Stopping in any of them is safe."""
 
 from deployguard import gate
-from deployguard.deploy import names
-from deployguard.deploy.facts import plan_evidence, schema_mark
-from deployguard.deploy.run import Run, strings, text
+from deployguard.deploy import guard, names
+from deployguard.deploy.facts import plan_evidence
+from deployguard.deploy.run import Run, mapping, strings, text
+from deployguard.deploy.shape import schema_mark
 from deployguard.deploy.step import Evidence, Probed, Repeat, Settled
 from deployguard.errors import (
     ApprovalMissing,
@@ -46,7 +47,7 @@ def lock_database(run: Run) -> Evidence:
     """The lock inside the database server, which keeps a deploy from another host out. A crash frees it."""
     database = run.held.enter_context(run.world.database())
     identity = database.identity()
-    run.held.enter_context(database.advisory_lock(identity))
+    run.lock = run.held.enter_context(database.advisory_lock(identity))
     database.close()  # the lock has a connection of its own; this one is only in the way of a restore
     return {"database": identity, "by": run.world.by}
 
@@ -71,6 +72,10 @@ def preflight(run: Run) -> Evidence:
 
 def make_plan(run: Run) -> Evidence:
     """Read what is pending now; a plan that differs from the one this deploy began with is another plan."""
+    with (
+        run.world.database() as database
+    ):  # the files first: one that changes meanwhile is found later
+        files = guard.would_run(run, run.world.revisions(database))
     plan = run.world.assess()
     former = text(run.of(names.PLAN), "digest")
     if former and former != plan.digest:
@@ -91,7 +96,7 @@ def make_plan(run: Run) -> Evidence:
     elif needed:
         run.world.backups.preflight()
     run.world.reporter.show_plan(plan, _decide(run, plan, None))
-    return plan_evidence(plan, needs_backup=needed) | {"absent": absent}
+    return plan_evidence(plan, needs_backup=needed) | {"absent": absent, "would_run": files}
 
 
 def approve(run: Run) -> Evidence:
@@ -110,7 +115,8 @@ def approve(run: Run) -> Evidence:
             given, decision = (approval,), _decide(run, plan, approval)
     if isinstance(decision, Denied):
         raise _refused(run, plan, decision)
-    for fresh in given:
+    kept = run.world.journal.approvals(plan.digest)
+    for fresh in (approval for approval in given if approval not in kept):
         run.world.journal.approve(plan.environment, fresh)
     evidence: Evidence = {"digest": plan.digest, "because": decision.because}
     return evidence | ({"by": approval.by, "reason": approval.reason} if approval else {})
@@ -135,7 +141,8 @@ def _given(run: Run, plan: Plan) -> tuple[Approval, ...]:
                 _approving_command(run, plan),
             ),
         )
-    return (Approval(plan.digest, run.world.by, run.options.reason, run.world.clock()),)
+    # It was given when the deploy was asked for; a resume by somebody else, later, does not give it anew.
+    return (Approval(plan.digest, run.deploy.by, run.options.reason, run.deploy.started),)
 
 
 def _unused(run: Run, plan: Plan) -> tuple[Approval, ...]:
@@ -170,6 +177,23 @@ def take_backup(run: Run) -> Evidence:
         run.note(names.BACKUP, mark=database.writes_mark())
     record = run.world.take_backup("pre-deploy", run.id)
     return backup_evidence(record)
+
+
+def backup_is_old(run: Run) -> bool:
+    """Whether a resume before the first change must take the backup anew: it is proven current, or it is not."""
+    if armed(run):
+        return False
+    mark = run.noted(names.BACKUP).get("mark")
+    if mark is None:
+        return True
+    with run.world.database() as database:
+        return run.world.writes_since(database, mark) != 0
+
+
+def backup_is_unread(run: Run) -> bool:
+    """Whether the backup is another one than that which was read back."""
+    read = text(run.of(names.VERIFY_BACKUP), "id")
+    return not armed(run) and read != text(run.of(names.BACKUP), "id")
 
 
 def probe_backup(run: Run) -> Probed:
@@ -221,20 +245,40 @@ def release_evidence(run: Run) -> Evidence:
     return {"images": dict(release.images), "references": dict(release.references)}
 
 
+def _as_planned(run: Run, current: tuple[str, ...], *, size: int) -> None:
+    """Raises Refused when the database or what would run is not what was planned, approved and backed up."""
+    plan, why = run.of(names.PLAN), ""
+    planned = strings(plan, "current")
+    different = guard.differences(mapping(plan, "would_run"), guard.would_run(run, current))
+    if set(current) != set(planned):
+        why = (
+            f"The database moved from {', '.join(planned) or 'no revision'} to "
+            f"{', '.join(current) or 'no revision'} since the plan was made: somebody else migrates it."
+        )
+    elif different:
+        why = f"What would run has changed since the plan was made: {'; '.join(different)}."
+    elif plan.get("absent") is True and size:
+        why = (
+            "There was no database when the plan was made, so no backup was taken; "
+            "now there is one: somebody made it, or its volume was mounted late."
+        )
+    if why:
+        raise Refused(why, next_commands=(f"deployguard check --env {run.deploy.environment}",))
+
+
 def arm(run: Run) -> Evidence:
     """Write down how production is, at the last moment at which nothing has been changed."""
+    if guard.lock_lost(run):
+        raise Refused(
+            "The lock in the database server was lost: its session was ended, or the server was replaced.",
+            next_commands=(f"deployguard status --env {run.deploy.environment}",),
+        )
     evidence = release_evidence(run)
     if not migrates(run):
         return evidence
     with run.world.database() as database:
         current = run.world.revisions(database)
-        planned = strings(run.of(names.PLAN), "current")
-        if set(current) != set(planned):
-            raise Refused(
-                f"The database moved from {', '.join(planned) or 'no revision'} to "
-                f"{', '.join(current) or 'no revision'} since the plan was made: somebody else migrates it.",
-                next_commands=(f"deployguard check --env {run.deploy.environment}",),
-            )
+        _as_planned(run, current, size=database.size())
         evidence |= schema_mark(database, run.world.project.version_table)
         mark = run.noted(names.BACKUP).get("mark")
         if mark is not None:

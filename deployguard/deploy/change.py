@@ -2,8 +2,9 @@
 
 from deployguard.deploy import migration, names
 from deployguard.deploy.before import migrates
+from deployguard.deploy.facts import applied, may_stay, planned
 from deployguard.deploy.run import Run, listed, mapping, strings
-from deployguard.deploy.step import Evidence, Probed, Repeat, Settled
+from deployguard.deploy.step import Evidence, Probed
 from deployguard.errors import DeployguardError
 from deployguard.migrators.base import Job
 from deployguard.model import Release
@@ -36,14 +37,18 @@ def verifies_data(run: Run) -> bool:
 
 def upgrade_job(run: Run) -> Job:
     settings = run.world.environment.migrate
-    # A lock timeout would cut a concurrent index build off and leave an invalid index behind.
-    unlimited = 0 if run.of(names.PLAN).get("concurrent_up") is True else None
+    unlimited = 0 if run.of(names.PLAN).get("unlimited_up") is True else None
     return Job(run.id, "upgrade", "head", settings.timeout, unlimited)
 
 
 def migrate(run: Run) -> Evidence:
     """Run the project's own migration command; what counts is where the database is afterwards."""
-    ended = migration.drive(run, names.MIGRATE, upgrade_job(run))
+    if run.of(names.PLAN).get("mixed_up") is True:
+        run.world.reporter.note(
+            "An index is built concurrently in one run with changes that lock tables, so lock_timeout stays: if "
+            "it cuts the build off, an invalid index is left. Deployed by itself, the build may wait."
+        )
+    ended = migration.drive(run, names.MIGRATE, upgrade_job(run), lambda: _repeats(run))
     with run.world.database() as database:
         now = run.world.revisions(database)
     # None: it ended unseen; then only the version table can say whether it did what was planned.
@@ -51,6 +56,17 @@ def migrate(run: Run) -> Evidence:
     if not ended.ok and not unseen:
         raise migration.failure(ended, now)
     return migration.evidence(ended, now)
+
+
+def _repeats(run: Run) -> str:
+    """Why a second run of the command might do something twice; "" when only whole revisions went in."""
+    revisions = planned(run.of(names.PLAN))
+    with run.world.database() as database:
+        now = run.world.revisions(database)
+    done = applied(revisions, strings(run.of(names.ARM), "current"), now)
+    return (
+        "the revision is not on the planned way" if done is None else may_stay(revisions, done)[0]
+    )
 
 
 def probe_migrate(run: Run) -> Probed:
@@ -82,18 +98,13 @@ def schema_ok(run: Run) -> Evidence:
 
 
 def update_app(run: Run) -> Evidence:
-    """Start the new version of the application."""
+    """Start the new version of the application.
+
+    An update that was begun is always begun again, which changes nothing that runs as it should: "other images than
+    before" may be half of the replicas, or a service that is down.
+    """
     release = run.world.target.update(run.id)
     return {"images": dict(release.images), "references": dict(release.references)}
-
-
-def probe_update(run: Run) -> Probed:
-    """Every service runs something else than before: it was updated. Else updating again does no harm."""
-    before, now = former_release(run), run.world.target.current()
-    shared = set(before.images) & set(now.images)
-    if shared and all(before.images[s] != now.images[s] for s in shared):
-        return Settled({"images": dict(now.images), "references": dict(now.references)})
-    return Repeat("not every service runs a new version; updating again changes no running one")
 
 
 def former_release(run: Run) -> Release:

@@ -1,13 +1,13 @@
 """Decide the way back, from the measured situation or as it was asked for, and say what that means for each step."""
 
-from deployguard.deploy import names, rollback, situation
+from deployguard.deploy import names, rollback, running, situation
 from deployguard.deploy.change import has_target
 from deployguard.deploy.rollback import AppPhase, Choice, WayBack
 from deployguard.deploy.run import Run, listed, text
 from deployguard.deploy.step import Evidence, PersonNeeded
 from deployguard.errors import Refused, UsageError
 from deployguard.model import BackupRecord
-from deployguard.state import Status
+from deployguard.state import EventKind, Status
 
 
 def decide(run: Run) -> Evidence:
@@ -28,8 +28,14 @@ def decide(run: Run) -> Evidence:
 def decide_rollback(run: Run) -> Evidence:
     """Choose the way back that was asked for, or the gentlest safe one."""
     asked, subject = run.rollback, run.subject
-    seen = situation.measure(subject, committed=subject.deploy.status is Status.DONE)
-    choice = _asked(run, seen) if asked.restore or asked.to else rollback.choose(seen)
+    committed = subject.deploy.status is Status.DONE
+    seen = situation.measure(subject, committed=committed, acting=False)
+    to = ""
+    if asked.restore or asked.to:
+        choice = _asked(run, seen)
+        to = destination(run, seen) if choice.way is WayBack.DOWNGRADE else ""
+    else:
+        choice = rollback.choose(seen)
     run.note(names.DECIDE, situation=situation.evidence(seen), reasons=listed(choice.reasons))
     if choice.way is WayBack.NEEDS_HUMAN:
         raise Refused(
@@ -38,12 +44,12 @@ def decide_rollback(run: Run) -> Evidence:
             next_commands=ways_by_hand(subject, seen),
         )
     run.world.reporter.note(f"Way back: {choice.way} ({'; '.join(choice.reasons)}).")
-    return _decision(choice, seen) | {"to": asked.to}
+    return _decision(choice, seen) | {"to": to}
 
 
 def _asked(run: Run, seen: rollback.Situation) -> Choice:
     app_back = seen.app is not AppPhase.UNTOUCHED
-    if seen.survivors:
+    if seen.running != () or seen.survivors != 0 or (run.rollback.to and seen.now is None):
         return rollback.choose(seen)  # which refuses, and says why
     if run.rollback.restore:
         if own_backup(run.subject) is None:
@@ -54,6 +60,39 @@ def _asked(run: Run, seen: rollback.Situation) -> Choice:
         return Choice(WayBack.RESTORE, app_back, ("a restore was asked for with --restore",))
     why = "a downgrade was asked for with --to"
     return Choice(WayBack.DOWNGRADE, app_back, (why,))
+
+
+def destination(run: Run, seen: rollback.Situation) -> str:
+    """The full name of the revision that --to asks for, before anything is stopped for it.
+
+    Raises UsageError unless a downgrade to it is sure to leave the database at exactly that revision.
+    """
+    asked, now = run.rollback.to, seen.now or ()
+    graph = run.world.graph()
+    strange = [name for name in now if name not in graph.nodes]
+    if strange:
+        raise UsageError(
+            f"The database is at {', '.join(strange)}, which no revision file declares."
+        )
+    if asked == "base":
+        return asked
+    goal = graph.resolve(asked)
+    applied = graph.ancestors(now)
+    if goal not in applied:
+        raise UsageError(
+            f"A downgrade to {goal} is not possible: the database is at {', '.join(now) or 'no revision'}, "
+            "which does not come after it.",
+            next_commands=(f"deployguard show {run.subject.id}",),
+        )
+    left = {name for name in applied if name == goal or goal not in graph.ancestors([name])}
+    beside = left - graph.ancestors([goal])
+    if beside:
+        raise UsageError(
+            f"A downgrade to {goal} would leave {', '.join(sorted(beside))}, which lies on another branch, as it is. "
+            "Deployguard takes back along one line only.",
+            next_commands=(f"deployguard show {run.subject.id}",),
+        )
+    return goal
 
 
 def _decision(choice: Choice, seen: rollback.Situation) -> Evidence:
@@ -84,6 +123,9 @@ def where(seen: rollback.Situation) -> str:
 def ways_by_hand(run: Run, seen: rollback.Situation | None = None) -> tuple[str, ...]:
     """What a person may type next, gentlest first."""
     commands = [f"deployguard show {run.id}", f"deployguard status --env {run.deploy.environment}"]
+    if seen is not None and (seen.running != () or seen.survivors != 0):
+        # Nothing can be taken back while it works: a resume watches it, and can stop it.
+        return (*commands, f"deployguard resume --env {run.deploy.environment}")
     if seen is not None and len(seen.before) == 1 and seen.moved:
         commands.append(f"deployguard rollback {run.id} --to {seen.before[0]}")
     if seen is not None and seen.invalid:
@@ -114,7 +156,7 @@ def changes_schema(run: Run) -> bool:
 
 def is_automatic(run: Run) -> bool:
     """Whether the way rests on "nothing is lost" instead of on a person who has typed that it may be."""
-    return changes_schema(run) and run.done(names.CONFIRM) is None
+    return changes_schema(run) and text(run.of(names.CONFIRM), "way") != way(run)
 
 
 def stops_app(run: Run) -> bool:
@@ -125,7 +167,20 @@ def stops_app(run: Run) -> bool:
 
 def puts_app_back(run: Run) -> bool:
     wanted = run.of(names.DECIDE).get("app_back") is True
-    return has_target(run) and (wanted or stops_app(run))
+    return has_target(run) and (wanted or stops_app(run) or was_left_stopped(run))
+
+
+def was_left_stopped(run: Run) -> bool:
+    """Whether this way back, or an earlier one of the same deploy, stopped the application and did not start it."""
+    down = False
+    for one in running.family(run.subject):
+        for event in one.events():
+            if event.kind is EventKind.DONE and event.step == names.STOP_APP:
+                down = True
+            # Our own start does not change what this way back has to do.
+            elif event.kind is EventKind.DONE and event.step == names.APP_BACK and one.id != run.id:
+                down = False
+    return down
 
 
 def checks_health(run: Run) -> bool:

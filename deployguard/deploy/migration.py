@@ -5,8 +5,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from deployguard.deploy.run import Run, listed, text
-from deployguard.deploy.step import Broken, Evidence, Probed, Repeat, Settled, Unclear
+from deployguard.deploy import guard
+from deployguard.deploy.run import Run, listed
+from deployguard.deploy.step import (
+    Broken,
+    Evidence,
+    Probed,
+    Repeat,
+    Settled,
+    StillRunning,
+    Unclear,
+)
 from deployguard.errors import DeployguardError
 from deployguard.migrators.base import Absent, Exit, Exited, Job, Running, Started, retryable
 
@@ -42,13 +51,16 @@ class Ended:
         return self.code == 0 and not self.timed_out and not self.cancelled
 
 
-def drive(run: Run, step: str, job: Job) -> Ended:
-    """Bring ``job`` to its end. An attempt that is already there, running or ended, is taken over, not repeated."""
+def drive(run: Run, step: str, job: Job, repeatable: Callable[[], str]) -> Ended:
+    """Bring ``job`` to its end. An attempt that is already there, running or ended, is taken over, not repeated.
+
+    ``repeatable`` says, after an attempt, why running the command again might do something twice; "" when it can't.
+    """
     limit = run.world.environment.migrate.retries
     number = max(1, _number(run.noted(step).get("attempt")))
     while True:
         ended = _attempt(run, step, replace(job, attempt=number))
-        if ended.ok or number > limit or not _again(run, ended):
+        if ended.ok or number > limit or not _again(run, ended, repeatable):
             return ended
         pause = _pause(number)
         run.world.reporter.note(
@@ -59,15 +71,21 @@ def drive(run: Run, step: str, job: Job) -> Ended:
         run.world.sleep(pause)
 
 
-def _again(run: Run, ended: Ended) -> bool:
+def _again(run: Run, ended: Ended, repeatable: Callable[[], str]) -> bool:
     stopped = ended.timed_out or ended.cancelled
-    return not stopped and retryable("\n".join(ended.tail)) and not end_sessions(run)
+    if stopped or not retryable("\n".join(ended.tail)) or end_sessions(run):
+        return False
+    why = repeatable()  # after the sessions: what they did is committed or undone by now
+    if why:
+        run.world.reporter.note(f"A lock was not free in time, and it is not tried again: {why}.")
+    return not why
 
 
 def _attempt(run: Run, step: str, job: Job) -> Ended:
     migrator = run.world.migrator
     state = migrator.probe(job)
     if isinstance(state, Absent):
+        guard.ready(run, step)
         run.note(step, attempt=job.attempt, exit=None)
         started = migrator.start(job)
     else:
@@ -81,15 +99,47 @@ def _attempt(run: Run, step: str, job: Job) -> Ended:
         del lines[:-TAIL]
         run.world.reporter.log_line(clean)
 
-    cancelled = False
     try:
-        end = migrator.follow(started, on_line)
-    except KeyboardInterrupt:
-        cancelled = True
-        end = _cancel(run, step, started, on_line)
+        end, cancelled = _watched(run, step, started, on_line)
+    except Exception as error:
+        if not _may_run(run, job):
+            raise
+        raise StillRunning(
+            f"The migration {started.name} could not be watched any longer: {str(error).rstrip('.')}.",
+            state="It still runs, or may, and what it does will be committed. Nothing was taken back.",
+            next_commands=(
+                f"deployguard resume --env {run.deploy.environment}   # watches it again",
+                f"deployguard show {run.id}",
+            ),
+        ) from error
     run.note(step, exit="unknown" if end.code is None else end.code, cancelled=cancelled)
-    migrator.tidy(started)
+    tidy(run, started)
     return Ended(end.code, job.attempt, tuple(lines), str(end.log_path), end.timed_out, cancelled)
+
+
+def _watched(
+    run: Run, step: str, started: Started, on_line: Callable[[str], None]
+) -> tuple[Exit, bool]:
+    """How it ended, and whether that was because we asked it to."""
+    try:
+        return run.world.migrator.follow(started, on_line), False
+    except KeyboardInterrupt:
+        return _cancel(run, step, started, on_line), True
+
+
+def _may_run(run: Run, job: Job) -> bool:
+    try:
+        return isinstance(run.world.migrator.probe(job), Running)
+    except (DeployguardError, OSError):  # who can't be asked has not said no
+        return True
+
+
+def tidy(run: Run, started: Started) -> None:
+    """Remove the program's folder or container. How it ended is known: a hiccup here does not change that."""
+    try:
+        run.world.migrator.tidy(started)
+    except (DeployguardError, OSError) as error:
+        run.world.reporter.note(f"Could not remove what is left of {started.name}: {error}")
 
 
 def _cancel(run: Run, step: str, started: Started, on_line: Callable[[str], None]) -> Exit:
@@ -165,16 +215,23 @@ def end_sessions(run: Run) -> int:
     Nobody reads their answer any more, and what they do may yet commit: after a short wait for those that are just
     ending, they are terminated. What is left after that is the answer.
     """
-    for _ in range(_LAST_ONES):
-        if not survivors(run):
-            return 0
-        run.world.sleep(0.5)
+    if not late_survivors(run):
+        return 0
     with run.world.database() as database:
         ended = database.terminate(_application(run))
     if ended:
         run.world.reporter.note(
             f"{ended} server process(es) still worked for the ended migration and were terminated."
         )
+    return survivors(run)
+
+
+def late_survivors(run: Run) -> int:
+    """Server processes that still work for the run after a short wait for those that are just ending."""
+    for _ in range(_LAST_ONES):
+        if not survivors(run):
+            return 0
+        run.world.sleep(0.5)
     return survivors(run)
 
 
@@ -186,12 +243,6 @@ def survivors(run: Run) -> int:
 
 def _application(run: Run) -> str:
     return Job(run.id, "upgrade").application_name
-
-
-def log_of(run: Run, step: str) -> str:
-    """Where the output of the step's last attempt is kept; "" when there is none."""
-    kept = run.noted(step).get("evidence")
-    return text(kept, "log") if isinstance(kept, dict) else ""
 
 
 def _pause(attempt: int) -> float:

@@ -27,3 +27,6 @@ APP_BACK = "app-back"
 SCHEMA_BACK = "schema-back"
 HEALTH_BACK = "health-back"
 CLOSE = "close"
+
+# not a step: the note that a person sent a run forward again
+FORWARD = "forward"

@@ -3,7 +3,7 @@
 from typing import Final
 
 from deployguard import backups
-from deployguard.deploy import asking, names, undo
+from deployguard.deploy import asking, guard, names, undo
 from deployguard.deploy.before import lock_database
 from deployguard.deploy.change import StepFailed, has_target
 from deployguard.deploy.run import Run, listed, strings, text
@@ -31,13 +31,21 @@ def verify(run: Run) -> Evidence:
     return {"id": record.id, "evidence": list(verification.evidence)}
 
 
+def unfinished(run: Run) -> bool:
+    """Whether the backup is not in place yet, so that what was found out before must be found out again."""
+    return not undo.restored(run, _record(run))
+
+
 def confirm(run: Run) -> Evidence:
     """Say per table what would be lost; go on only when the backup's id is typed."""
     record = _record(run)
     with run.world.database() as database:
         now = database.row_counts()
     warning = asking.losses(record, now, "How much was written since the backup is unknown.")
-    given = text(run.deploy.options, "confirm")
+    former = run.done(names.CONFIRM)
+    if former is not None and text(former, "warning") == warning:
+        return former
+    given = "" if former is not None else text(run.deploy.options, "confirm")
     if given != record.id and not run.world.reporter.confirm(warning, record.id):
         raise ApprovalMissing(
             f"Not confirmed. {warning}",
@@ -57,6 +65,7 @@ def arm(run: Run) -> Evidence:
 
 def restore(run: Run) -> Evidence:
     """Swap the backup in. The store answers a second call with what the first one did."""
+    guard.locked(run)
     kept = run.world.backups.kept_name(run.id)
     run.note(names.RESTORE, kept_as=kept)
     progress = run.world.reporter.progress
@@ -118,12 +127,18 @@ RESTORING: Final[tuple[Step, ...]] = (
         names.LOCK,
         "Locking the database against other deploys",
         lock_database,
-        again=lambda run: True,  # noqa: ARG005 - held by the process, so each process takes it
+        again=guard.unlocked,  # held by the process, so each process takes it
     ),
-    Step(names.VERIFY_AGAIN, "Reading the backup back", verify),
-    Step(names.CONFIRM, "Asking for confirmation", confirm),
+    Step(names.VERIFY_AGAIN, "Reading the backup back", verify, again=unfinished),
+    Step(names.CONFIRM, "Asking for confirmation", confirm, again=unfinished),
     Step(names.ARM, "Recording the point of first change", arm, arms=True),
-    Step(names.STOP_APP, "Stopping the application", undo.stop_app, applies=has_target),
+    Step(
+        names.STOP_APP,
+        "Stopping the application",
+        undo.stop_app,
+        applies=has_target,
+        again=unfinished,
+    ),
     Step(
         names.RESTORE,
         "Restoring the backup into a new database and swapping it in",

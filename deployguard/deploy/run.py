@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 
+from deployguard.database.base import Lock
 from deployguard.deploy.step import Evidence
 from deployguard.deploy.world import World
 from deployguard.gate import Mode
@@ -49,6 +50,7 @@ class Run:
         self.world = world
         self.deploy = deploy
         self.held = ExitStack()  # what this process holds until it stops working on the run
+        self.lock: Lock | None = None  # in the database server, while this process holds it
         self.plan: Plan | None = None  # as this process computed it; a resume may not have one
         self._events = list(world.journal.events(deploy.id))
         self._subject: Run | None = None
@@ -136,6 +138,11 @@ class Run:
 
     def failures(self) -> tuple[Event, ...]:
         return tuple(event for event in self._events if event.kind is EventKind.FAILED)
+
+    def since(self, mark: str, step: str = "") -> tuple[Event, ...]:
+        """The events (of one step) after the last note named ``mark``; all of them when there is none."""
+        at = max((i for i, e in enumerate(self._events) if e.step == mark), default=-1)
+        return tuple(e for e in self._events[at + 1 :] if step in ("", e.step))
 
     @contextmanager
     def working(self) -> Iterator["Run"]:

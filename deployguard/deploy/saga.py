@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import takewhile
 from typing import Final
 
 from deployguard.deploy import decision, engine, names, restoring, words
+from deployguard.deploy import subject as subject_of
 from deployguard.deploy.back import RECOVERY, ROLLBACK
 from deployguard.deploy.engine import Outcome
 from deployguard.deploy.migration import MigrationFailed
@@ -15,13 +15,14 @@ from deployguard.deploy.step import PersonNeeded
 from deployguard.deploy.steps import STEPS
 from deployguard.deploy.world import World
 from deployguard.errors import (
+    Busy,
     DeployguardError,
     Interrupted,
     RolledBack,
     UsageError,
 )
 from deployguard.model import Json
-from deployguard.state import Deploy, Kind, Status
+from deployguard.state import Deploy, EventKind, Kind, StateError, Status
 
 
 def deploy(world: World, options: DeployOptions) -> Outcome:
@@ -47,6 +48,8 @@ def resume(world: World, *, forward: bool = False) -> Outcome:
                 f"Nothing is unfinished in {world.environment.name!r}.",
                 next_commands=(f"deployguard status --env {world.environment.name}",),
             )
+        if forward:
+            subject_of.refuse_forward(Run(world, row))
         world.journal.set_status(row.id, Status.RUNNING, "resumed")
         return _work(world, row, _resumed_forward if forward else _resumed)
 
@@ -54,10 +57,10 @@ def resume(world: World, *, forward: bool = False) -> Outcome:
 def rollback(world: World, options: RollbackOptions) -> Outcome:
     """Take a deploy back: the named one, else the unfinished one, else the last one that is in service."""
     with _locked(world, "rollback"):
-        subject = _subject(world, options.deploy)
+        subject = subject_of.find(world, options.deploy)
         former = Run(world, subject)
-        _refuse_later(world, subject, options)
-        _refuse_again(former, options)
+        subject_of.refuse_later(world, subject, options)
+        subject_of.refuse_again(former, options)
         if not engine.armed(former, STEPS):
             return _forget(former)
         asked = options_document(options) | {"deploy": subject.id}
@@ -109,13 +112,39 @@ def _work(world: World, row: Deploy, way: Callable[[Run], Outcome]) -> Outcome:
     with run.working():
         try:
             outcome = way(run)
+            world.journal.set_status(row.id, outcome.status, outcome.summary)
         except KeyboardInterrupt:
             raise _interrupted(run) from None
         except PersonNeeded as error:
-            world.journal.set_status(row.id, Status.NEEDS_HUMAN, error.message)
+            _mark(run, Status.NEEDS_HUMAN, error.message)
             raise
-    world.journal.set_status(row.id, outcome.status, outcome.summary)
+        except Busy as error:  # another host works on the database: ours stays as it is
+            if engine.armed(run, _TABLES[run.deploy.kind]):
+                _mark(run, Status.INTERRUPTED, error.message)
+            raise
+        except StateError as error:
+            if not engine.armed(run, _TABLES[run.deploy.kind]):
+                raise
+            raise _unwritten(run, error) from error
     return outcome
+
+
+def _mark(run: Run, status: Status, summary: str) -> None:
+    """Write how the run stands. A journal that cannot be written must not hide what there is to say."""
+    try:
+        run.world.journal.set_status(run.id, status, summary)
+    except StateError as error:
+        run.world.reporter.note(f"The journal does not know that: {error.message}")
+
+
+def _unwritten(run: Run, error: StateError) -> PersonNeeded:
+    """The journal failed past the point of first change."""
+    return PersonNeeded(
+        error.message,
+        state=f"Production was changed already. {words.last_step(run)}{words.stopped(run)} "
+        "What was done after that is not in the journal.",
+        next_commands=(f"df -h {run.world.state}", *words.ways_on(run.deploy)),
+    )
 
 
 def _forward(run: Run) -> Outcome:
@@ -127,6 +156,8 @@ def _forward(run: Run) -> Outcome:
         if not engine.armed(run, STEPS):
             _fail(run, error)
             raise
+        if isinstance(error, Busy):
+            raise
         _recover(run, error)
     return Outcome(run.id, Status.DONE, words.summary(run))
 
@@ -134,15 +165,21 @@ def _forward(run: Run) -> Outcome:
 def _resumed(run: Run) -> Outcome:
     if run.deploy.kind is not Kind.DEPLOY:
         return _roll_back(run)
-    failed = [event for event in run.failures() if event.step not in _NAMES_BACK]
-    if run.begun(names.DECIDE) or (failed and engine.armed(run, STEPS)):
+    # What was before a person sent the run forward is settled.
+    since = run.since(names.FORWARD)
+    failed = [e for e in since if e.kind is EventKind.FAILED and e.step not in _NAMES_BACK]
+    back = any(e.step == names.DECIDE and e.kind is EventKind.INTENT for e in since)
+    if back or (failed and engine.armed(run, STEPS)):
         said = text(failed[-1].evidence, "error") if failed else "it failed"
         _recover(run, DeployguardError(said))
     return _forward(run)
 
 
 def _resumed_forward(run: Run) -> Outcome:
-    return _forward(run) if run.deploy.kind is Kind.DEPLOY else _roll_back(run)
+    if run.deploy.kind is not Kind.DEPLOY:
+        return _roll_back(run)
+    run.note(names.FORWARD, by=run.world.by)
+    return _forward(run)
 
 
 _TABLES: Final = {
@@ -157,7 +194,7 @@ def _recover(run: Run, error: Exception) -> None:
     """A failure past the point of first change: find the way back, go it, and say so. Always raises."""
     try:
         engine.perform(run, RECOVERY)
-    except (PersonNeeded, KeyboardInterrupt):
+    except (PersonNeeded, KeyboardInterrupt, Busy):
         raise
     except Exception as second:
         raise _stuck(run, error, second) from second
@@ -182,6 +219,8 @@ def _roll_back(run: Run) -> Outcome:
         if not engine.armed(run, table):
             _fail(run, error)
             raise
+        if isinstance(error, Busy):
+            raise
         raise _stuck(run, error, error) from error
     if run.deploy.kind is Kind.RESTORE:
         return Outcome(run.id, Status.DONE, restoring.ended(run))
@@ -194,7 +233,7 @@ def _fail(run: Run, error: Exception) -> None:
     """Before the first change: tidy up, and the run is finished."""
     table = _TABLES[run.deploy.kind]
     engine.tidy(run, table)
-    run.world.journal.set_status(run.id, Status.FAILED, words.first_line(error))
+    _mark(run, Status.FAILED, words.first_line(error))
 
 
 def _forget(former: Run) -> Outcome:
@@ -213,11 +252,9 @@ def _interrupted(run: Run) -> Interrupted:
     table = _TABLES[run.deploy.kind]
     if not engine.armed(run, table):
         engine.tidy(run, table)
-        run.world.journal.set_status(
-            run.id, Status.FAILED, "stopped by the operator; nothing changed"
-        )
+        _mark(run, Status.FAILED, "stopped by the operator; nothing changed")
         return Interrupted("Stopped before anything was changed.")
-    run.world.journal.set_status(run.id, Status.INTERRUPTED, "stopped by the operator")
+    _mark(run, Status.INTERRUPTED, "stopped by the operator")
     return Interrupted(
         f"Stopped in the middle of {run.deploy.kind} {run.id}.",
         state=f"{words.last_step(run)} A migration that was running goes on by itself.",
@@ -233,59 +270,4 @@ def _stuck(run: Run, error: Exception, second: Exception) -> PersonNeeded:
         f"The way back failed: {said}\n{cause}".rstrip(),
         state=f"{words.last_step(run)}{words.stopped(run)} The lock, the backup and the previous release are kept.",
         next_commands=decision.ways_by_hand(run.subject),
-    )
-
-
-def _refuse_later(world: World, subject: Deploy, options: RollbackOptions) -> None:
-    """What came after the subject must be taken back first, and what is unfinished must be finished."""
-    rows = world.journal.history(world.environment.name, 1000)
-    for row in takewhile(lambda row: row.id != subject.id, rows):
-        own_try = row.kind is Kind.ROLLBACK and text(row.options, "deploy") == subject.id
-        if row.unfinished and not own_try:
-            raise words.unfinished(row)
-        chosen = options.restore or bool(options.to)  # a person has said where it goes
-        if row.kind is Kind.DEPLOY and row.status is Status.DONE and not chosen:
-            raise UsageError(
-                f"Deploy {row.id} came after {subject.id} and is in service: take that one back first.",
-                next_commands=(f"deployguard rollback {row.id}",),
-            )
-
-
-def _refuse_again(former: Run, options: RollbackOptions) -> None:
-    """Data goes back once; after only the application went back, a person may still order the rest."""
-    subject = former.deploy
-    if subject.status is not Status.ROLLED_BACK:
-        return
-    rows = former.world.journal.history(subject.environment, 1000)
-    tries = [Run(former.world, row) for row in rows if text(row.options, "deploy") == subject.id]
-    ways = [
-        decision.way(run) for run in (former, *tries) if run.done(names.SCHEMA_BACK) is not None
-    ]
-    if ways or not (options.to or options.restore):
-        raise UsageError(
-            f"Deploy {subject.id} was taken back already: {subject.summary}.",
-            next_commands=(f"deployguard show {subject.id}",),
-        )
-
-
-def _subject(world: World, wanted: str) -> Deploy:
-    """The deploy that a rollback is about."""
-    name = world.environment.name
-    if wanted:
-        found = world.journal.find(wanted)
-        if found.environment != name:
-            raise UsageError(f"Deploy {found.id} was made in {found.environment!r}, not {name!r}.")
-        if found.kind is not Kind.DEPLOY:
-            raise UsageError(
-                f"{found.id} is a {found.kind}; name the deploy to take back.",
-                next_commands=(f"deployguard history --env {name}",),
-            )
-        return found
-    rows = [row for row in world.journal.history(name, 1000) if row.kind is Kind.DEPLOY]
-    for row in rows:
-        if row.unfinished or row.status is Status.DONE:
-            return row
-    raise UsageError(
-        f"No deploy in {name!r} can be taken back.",
-        next_commands=(f"deployguard history --env {name}",),
     )

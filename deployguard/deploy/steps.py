@@ -6,8 +6,8 @@ a step is adding a row: what it does, how the world can be asked about it after 
 
 from typing import Final
 
-from deployguard.deploy import before, change, names
-from deployguard.deploy.step import Step
+from deployguard.deploy import before, change, guard, names
+from deployguard.deploy.step import Step, always
 
 STEPS: Final[tuple[Step, ...]] = (
     Step(
@@ -15,7 +15,7 @@ STEPS: Final[tuple[Step, ...]] = (
         "Locking the database against other deploys",
         before.lock_database,
         applies=before.uses_database,
-        again=lambda run: True,  # noqa: ARG005 - held by the process, so each process takes it
+        again=guard.unlocked,  # held by the process, so each process takes it
     ),
     Step(
         names.PREFLIGHT,
@@ -44,12 +44,14 @@ STEPS: Final[tuple[Step, ...]] = (
         probe=before.probe_backup,
         undo=before.undo_backup,
         applies=before.takes_backup,
+        again=before.backup_is_old,
     ),
     Step(
         names.VERIFY_BACKUP,
         "Reading the backup back",
         before.verify_backup,
         applies=before.takes_backup,
+        again=before.backup_is_unread,
     ),
     Step(
         names.ARM,
@@ -69,12 +71,12 @@ STEPS: Final[tuple[Step, ...]] = (
         "Looking at the schema",
         change.schema_ok,
         applies=change.pending,
+        again=always,  # a person, or a way back that was given up, may have moved it since
     ),
     Step(
         names.UPDATE_APP,
         "Updating the application",
         change.update_app,
-        probe=change.probe_update,
         applies=change.has_target,
     ),
     Step(

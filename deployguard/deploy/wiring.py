@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from deployguard.backups import Site
     from deployguard.containers import Engine
     from deployguard.database import Database
+    from deployguard.revisions.graph import Graph
 
 JOURNAL = "journal.db"
 
@@ -47,6 +48,7 @@ def wire(
     site = around.site()
     store = backups.store(site)
     settings = (config, environment, around.environ, around.redact, around.engine)
+    migrator = migrators.make(migrators.Setting(*settings))
     return World(
         project=config.project,
         environment=environment,
@@ -57,9 +59,10 @@ def wire(
         lock=DeployLock(config.state_directory, environment.name),
         reporter=reporter,
         assess=around.assess,
+        graph=around.graph,
         database=around.database,
         backups=store,
-        migrator=migrators.make(migrators.Setting(*settings)),
+        migrator=migrator,
         target=targets.make(targets.Setting(*settings, reporter.progress)),
         poll_health=around.poll_health,
         take_backup=lambda reason, deploy: store.take(
@@ -67,6 +70,7 @@ def wire(
         ),
         find_backup=lambda reason, deploy: _find_backup(site, reason, deploy),
         sweep_backups=store.sweep,
+        would_run=lambda current: around.would_run(current, migrator.image()),
         redact=around.redact,
         clock=_now,
         sleep=time.sleep,
@@ -102,6 +106,18 @@ class _Surroundings:
 
         with self.database() as database:
             return assess(self.config, self.environment, self.environ, database)
+
+    def would_run(self, current: tuple[str, ...], image: str) -> dict[str, str]:
+        from deployguard.deploy import assess, guard
+
+        files = assess.would_run(self.config, self.environment, current)
+        return {**files, guard.IMAGE: image} if image else files
+
+    def graph(self) -> "Graph":
+        from deployguard.revisions.graph import load
+
+        project = self.config.project
+        return load(self.config.directory, project.alembic_ini, project.section)
 
     def address(self, host: str, port: int) -> tuple[str, int] | None:
         """Where a host answers that only Docker knows; None as well where there is no engine."""

@@ -1,6 +1,6 @@
 """The saga's collaborators, in one frozen value: the only door through which a step reaches the outside world."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # the collaborators load only what they need, when wire() mak
     from deployguard.backups.base import BackupStore
     from deployguard.database import Database
     from deployguard.migrators.base import Migrator
+    from deployguard.revisions.graph import Graph
     from deployguard.targets.base import Target
 
 
@@ -31,6 +32,7 @@ class World:
     lock: DeployLock
     reporter: Reporter
     assess: Callable[[], Plan]
+    graph: Callable[[], "Graph"]  # the project's revisions, read from the files
     database: Callable[[], "Database"]  # a new handle each time; use it in a `with` block
     backups: "BackupStore"
     migrator: "Migrator"
@@ -39,6 +41,8 @@ class World:
     take_backup: Callable[[str, str], BackupRecord]  # (reason, deploy id)
     find_backup: Callable[[str, str], BackupRecord | None]  # (reason, deploy id): the sealed one
     sweep_backups: Callable[[], object]
+    # (revisions that the database is at) → what a migration would run: revision → its file's digest, and the image
+    would_run: Callable[[tuple[str, ...]], Mapping[str, str]]
     redact: Callable[[str], str]
     clock: Callable[[], datetime]
     sleep: Callable[[float], None]  # seconds

@@ -97,6 +97,10 @@ class Migrator(Protocol):
         """Raises EnvironmentUnreachable or UsageError when a migration could not be started."""
         ...
 
+    def image(self) -> str:
+        """The id of the image that a migration would run in now; "" when it runs in none."""
+        ...
+
     def start(self, job: Job) -> Started:
         """Start it detached. One that runs under this name already is taken over, one that has ended is replaced."""
         ...

@@ -64,6 +64,9 @@ class ComposeMigrator:
         if checked and migrated:
             _same_database(checked, migrated, self.config.service, self.url_env)
 
+    def image(self) -> str:
+        return self.engine.image_id(self._resolve().image(self.config.service)) or "none"
+
     def start(self, job: Job) -> Started:
         name = self._name(job)
         present = self.engine.container(name)

@@ -32,6 +32,9 @@ class LocalMigrator:
         for command in (self.config.command, self.config.downgrade_command):
             require(command[0], path=self._path())
 
+    def image(self) -> str:
+        return ""
+
     def start(self, job: Job) -> Started:
         started, folder = self._started(job), self._folder(job)
         if isinstance(process.look(folder, settle=0), process.Running):

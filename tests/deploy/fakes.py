@@ -24,6 +24,8 @@ from deployguard.model import (
     Verdict,
     Way,
 )
+from deployguard.revisions.graph import Graph, Node
+from deployguard.revisions.location import Locations
 from deployguard.state import DeployLock, EventKind, Journal
 from tests.deploy.plans import CREATE, plan, verdict
 from tests.deploy.production import (
@@ -113,6 +115,13 @@ class KillingJournal(Journal):
 PENDING = verdict(AFTER, BEFORE, operations=(CREATE,))
 
 
+def graph() -> Graph:
+    """The revisions that the fake production can be at."""
+    names = {BEFORE: (), AFTER: (BEFORE,)}
+    nodes = {name: Node(name, above, (), (), Path(f"{name}.py")) for name, above in names.items()}
+    return Graph(nodes, Locations(Path(), ()), (), names)
+
+
 def environment(*, target: str = "commands", **health: object) -> Environment:
     values: dict[str, object] = {"urls": ("http://app/health",)} | health
     return Environment(
@@ -150,6 +159,12 @@ def make_world(
         on_sample(sample)
         return Health(ok, sample.detail, (sample,))
 
+    def would_run(current: tuple[str, ...]) -> dict[str, str]:
+        here = () if AFTER in current else (pending,)
+        image = str(production.says("image") or "")
+        files = {v.revision.id: v.revision.digest for v in here}
+        return {**files, "image": image} if image else files
+
     return World(
         project=Project("bookings"),
         environment=settings or environment(),
@@ -160,6 +175,7 @@ def make_world(
         lock=DeployLock(folder / "state", "production"),
         reporter=reporter or Recorder(),
         assess=assess,
+        graph=graph,
         database=lambda: FakeDatabase(production),  # type: ignore[arg-type,return-value]
         backups=store,  # type: ignore[arg-type]
         migrator=FakeMigrator(production, list(interrupts or ())),
@@ -168,6 +184,7 @@ def make_world(
         take_backup=store.take,
         find_backup=store.find,
         sweep_backups=lambda: production.change("sweep"),
+        would_run=would_run,
         redact=lambda text: text.replace("hunter2", "***"),
         clock=lambda: NOW,
         sleep=lambda seconds: None,

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
+from deployguard.backups.base import WrittenMeanwhile
 from deployguard.errors import BackupFailed, DeployguardError
 from deployguard.migrators.base import Absent, Exit, Exited, Job, Probe, Running, Started
 from deployguard.model import (
@@ -94,6 +95,14 @@ class Production:
 
 
 @dataclass
+class FakeLock:
+    world: Production
+
+    def held(self) -> bool:
+        return self.world.says("lock") != "lost"
+
+
+@dataclass
 class FakeDatabase:
     world: Production
     dialect: str = "sqlite"
@@ -129,7 +138,8 @@ class FakeDatabase:
         return self.row_counts().get(table)
 
     def size(self) -> int:
-        return 1
+        size = self.world.says("size")
+        return 1 if size is None else int(str(size))
 
     def invalid_indexes(self) -> tuple[str, ...]:
         return tuple(self.world.says("invalid") or ()) if self.world["schema"] != "old" else ()  # type: ignore[arg-type]
@@ -152,8 +162,14 @@ class FakeDatabase:
     def identity(self) -> str:
         return "fake:app"
 
-    def advisory_lock(self, key: str, *, wait: float = 0.0) -> AbstractContextManager[None]:
-        return nullcontext()
+    def advisory_lock(self, key: str, *, wait: float = 0.0) -> AbstractContextManager["FakeLock"]:
+        return nullcontext(FakeLock(self.world))
+
+    def stillness(self) -> Json:
+        return self.writes_mark()
+
+    def rows_since(self, still: Json) -> int | None:
+        return self.writes_since(still)
 
     def writes_mark(self) -> Json:
         return {"writes": self.world["writes"]}  # type: ignore[dict-item]
@@ -214,14 +230,25 @@ class FakeStore:
     def kept_name(self, deploy: str) -> str:
         return f"app_failed_{deploy}"
 
+    def restored(self, record: BackupRecord, *, kept_as: str) -> bool:
+        return kept_as in self.world["kept"]  # type: ignore[operator]
+
     def restore(
-        self, record: BackupRecord, *, kept_as: str, on_progress: Callable[[str], None]
+        self,
+        record: BackupRecord,
+        *,
+        kept_as: str,
+        on_progress: Callable[[str], None],
+        still: Json = None,
     ) -> Restored:
         if self.world.says("restore") == "fails":
             raise BackupFailed("The new database could not be filled.")
         assert not self.world["up"], "a restore under a running application"
         kept = dict(self.world["kept"])  # type: ignore[call-overload]
         if kept_as not in kept:
+            self.world.happen("restoring")
+            if still is not None and (rows := FakeDatabase(self.world).rows_since(still)) != 0:
+                raise WrittenMeanwhile(rows)
             now = {key: self.world[key] for key in ("revision", "schema", "rows")}
             copy = self.world["backups"][record.id]  # type: ignore[index]
             self.world.change("restore", kept={**kept, kept_as: now}, **copy)
@@ -237,6 +264,9 @@ class FakeMigrator:
 
     def preflight(self) -> None:
         pass
+
+    def image(self) -> str:
+        return str(self.world.says("image") or "")
 
     def start(self, job: Job) -> Started:
         how = self.world.says(job.direction) or "ok"

@@ -1,0 +1,71 @@
+"""What must be true right before something is changed: the lock is held, and what will run is what was planned."""
+
+from collections.abc import Mapping
+
+from deployguard.deploy import names
+from deployguard.deploy.run import Run, mapping, strings
+from deployguard.deploy.step import Evidence, PersonNeeded
+from deployguard.model import Json
+
+IMAGE = "image"  # its name among the files: the image that a migration runs in
+
+
+def unlocked(run: Run) -> bool:
+    """Whether this process has no lock in the database server (any more)."""
+    return run.lock is None or not run.lock.held()
+
+
+def lock_lost(run: Run) -> bool:
+    """Whether the lock that this process took has been lost; another host may have it by now."""
+    return run.lock is not None and not run.lock.held()
+
+
+def locked(run: Run) -> None:
+    """Past the first change: raises PersonNeeded when the lock was lost."""
+    if lock_lost(run):
+        raise PersonNeeded(
+            "The lock in the database server was lost: its session was ended, or the server was replaced.",
+            state="Another host may be at work on this database. This step changed nothing.",
+            next_commands=_look(run),
+        )
+
+
+def would_run(run: Run, current: tuple[str, ...]) -> Evidence:
+    """What a migration would run now: revision → digest of its file, and the image's id."""
+    return {**run.world.would_run(current)}
+
+
+def ready(run: Run, step: str) -> None:
+    """Right before a migration is started, also by a resume: raises PersonNeeded when it isn't the planned one."""
+    locked(run)
+    if step != names.MIGRATE:
+        return
+    plan = run.of(names.PLAN)
+    different = differences(mapping(plan, "would_run"), would_run(run, strings(plan, "current")))
+    if different:
+        raise PersonNeeded(
+            f"What would run is not what was planned and approved: {'; '.join(different)}.",
+            state="The migration was not started. What earlier steps did is in place.",
+            next_commands=(
+                *_look(run),
+                f"deployguard resume --env {run.deploy.environment} --forward   # once the files are as planned",
+            ),
+        )
+
+
+def _look(run: Run) -> tuple[str, ...]:
+    return (f"deployguard show {run.id}", f"deployguard status --env {run.deploy.environment}")
+
+
+def differences(planned: Mapping[str, Json], now: Mapping[str, Json]) -> tuple[str, ...]:
+    """What differs between two answers of ``would_run``, as sentences; pure."""
+    said = []
+    for name in sorted({*planned, *now}):
+        what = "the image of the migration" if name == IMAGE else f"revision {name}"
+        if name not in now:
+            said.append(f"{what} is gone")
+        elif name not in planned:
+            said.append(f"{what} is new")
+        elif planned[name] != now[name]:
+            said.append(f"{what} has changed")
+    return tuple(said)
