@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from deployguard.errors import UsageError
@@ -31,6 +31,7 @@ class Graph:
     nodes: Mapping[str, Node]
     locations: Locations
     notes: tuple[str, ...] = ()
+    partial: bool = False  # env.py decides where the files are; there may be more than these
     _above: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     @property
@@ -152,7 +153,21 @@ def load(directory: Path, alembic_ini: str = "alembic.ini", section: str = "alem
 
     """
     locations = locate(directory, alembic_ini, section)
-    return build(locations, ((path, path.read_bytes()) for path in _files(locations)))
+    graph = build(locations, ((path, path.read_bytes()) for path in _files(locations)))
+    return replace(graph, partial=True) if _decided_elsewhere(graph) else graph
+
+
+def _decided_elsewhere(graph: Graph) -> bool:
+    """Whether env.py names folders of its own: it says so, or the revision files lie where Alembic would not look."""
+    env = graph.locations.scripts / "env.py"
+    if env.is_file() and b"version_locations" in env.read_bytes():
+        return True
+    if graph.nodes:
+        return False
+    deeper = replace(graph.locations, versions=(graph.locations.scripts,), recursive=True)
+    return any(
+        read_header(path.read_text(encoding="utf-8", errors="replace")) for path in _files(deeper)
+    )
 
 
 def build(locations: Locations, files: Iterable[tuple[Path, bytes]]) -> Graph:
@@ -180,7 +195,7 @@ def build(locations: Locations, files: Iterable[tuple[Path, bytes]]) -> Graph:
     graph = Graph(nodes, locations, tuple(notes))
     above = {node.id: _needs(graph, node) for node in nodes.values()}
     _refuse_cycles(above)
-    return Graph(nodes, locations, tuple(notes), above)
+    return Graph(nodes, locations, tuple(notes), _above=above)
 
 
 def _node(header: Header, path: Path) -> Node:

@@ -80,18 +80,20 @@ def read(
 
     """
     graph = load(project.directory, project.alembic_ini, project.section)
-    if request.only is None:
-        pending = graph.pending(request.current, request.target)
-    else:
-        pending = tuple(name for name in graph.ordered() if name in request.only)
-    heads = graph.heads if request.only is not None else graph.targets(request.target)
-    if not pending:
+    pending, heads = _pending(graph, request)
+    if not pending and not graph.partial:
         return Reading((), heads, graph.notes)
     warming = _warm() if lower is None else None
     recording = _record(
-        project, request, pending, run or process_run(), os.environ if environ is None else environ
+        project,
+        request,
+        (pending, graph.partial),
+        run or process_run(),
+        os.environ if environ is None else environ,
     )
     _agree(request, recording)
+    if graph.partial:
+        _found_by_env(graph, recording)
     if warming is not None:
         warming.join()
     seen = Seen(
@@ -108,7 +110,36 @@ def read(
         _revision(name, graph, project, recording, seen)
         for name in _order(graph, pending, recording, request)
     )
+    if graph.partial:
+        followed = {parent for one in revisions for parent in one.parents}
+        heads = tuple(sorted({one.id for one in revisions} - followed)) or request.current
     return Reading(revisions, heads, (*graph.notes, *_notes(recording, request)))
+
+
+def _pending(graph: Graph, request: ReadRequest) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(what is pending, the heads after it), as far as the files tell."""
+    if request.only is not None:
+        return tuple(name for name in graph.ordered() if name in request.only), graph.heads
+    try:
+        pending = graph.pending(request.current, request.target)
+        return pending, graph.targets(request.target)
+    except UsageError:
+        if (
+            graph.partial
+        ):  # the child knows where the others are, and Alembic refuses what is ambiguous
+            return (), ()
+        raise
+
+
+def _found_by_env(graph: Graph, recording: Recording) -> None:
+    """Without env.py nobody knows all revisions: nothing pending would be a guess."""
+    if recording.evidence is not Evidence.RECORDED:
+        raise UsageError(
+            "env.py decides in which folders the revisions are, and it could not run here: "
+            f"{recording.unreached[0] if recording.unreached else 'no reason given'}. "
+            "Name the folders in version_locations of alembic.ini.",
+            next_commands=(f"grep -n version_locations {graph.locations.scripts / 'env.py'}",),
+        )
 
 
 def _agree(request: ReadRequest, recording: Recording) -> None:
@@ -127,7 +158,7 @@ def _agree(request: ReadRequest, recording: Recording) -> None:
 def _record(
     project: ProjectSource,
     request: ReadRequest,
-    pending: tuple[str, ...],
+    known: tuple[tuple[str, ...], bool],
     run: Callable[..., Finished],
     environ: Mapping[str, str],
 ) -> Recording:
@@ -146,7 +177,8 @@ def _record(
         url_env=request.url_env or "",
         current=request.current,
         target=request.target,
-        pending=pending,
+        pending=known[0],
+        partial=known[1],
         only=request.only is not None,
         catalogue=request.catalogue,
         keep=project.pass_environment,

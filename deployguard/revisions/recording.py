@@ -35,7 +35,11 @@ class Finished(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What the child is asked to do. `catalogue` None: it replays the history to know the schema."""
+    """What the child is asked to do.
+
+    `catalogue` None: it replays the history to know the schema. `partial`: `pending` may lack revisions that only
+    env.py can find.
+    """
 
     command: tuple[str, ...]
     ini: str
@@ -48,6 +52,7 @@ class Order:
     pending: tuple[str, ...]
     only: bool
     catalogue: Json
+    partial: bool
     keep: tuple[str, ...]
     timeout: float
 
@@ -136,6 +141,7 @@ def request(order: Order, nonce: str, skip: Sequence[str]) -> bytes:
             "target": order.target,
             "pending": order.pending,
             "only": order.only,
+            "partial": order.partial,
             "catalogue": order.catalogue,
             "keep": order.keep,
             "skip": list(skip),

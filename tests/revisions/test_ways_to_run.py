@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
 from deployguard.errors import UsageError
-from deployguard.model import Body, Evidence, Opaque
+from deployguard.model import Body, Evidence, Json, Opaque
 from deployguard.revisions.launcher import Local
 from deployguard.revisions.reader import ProjectSource, ReadRequest, read
 from tests.revisions.projects import (
@@ -192,3 +193,43 @@ def test_nothing_is_written_into_the_project(tmp_path: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     reading(folder)
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+ELSEWHERE = ENV.replace(
+    "engine = create_engine",
+    'context.script.version_locations = [os.path.join(context.script.dir, os.environ["SIDE"])]\n'
+    "engine = create_engine",
+)
+
+
+def elsewhere(folder: Path) -> Path:
+    files = {
+        "migrations/left/r1.py": revision("r1", None, CREATE),
+        "migrations/left/r2.py": revision("r2", "r1", 'op.drop_table("t")'),
+        "migrations/right/x1.py": revision("x1", None, "pass"),
+    }
+    return project(folder, files, env=ELSEWHERE)
+
+
+def test_folders_that_only_env_py_knows_are_found_through_it(tmp_path: Path) -> None:
+    environ = {**os.environ, "SIDE": "left"}
+    catalogue: Json = {"dialect": "postgresql", "tables": []}
+    found = reading(
+        elsewhere(tmp_path),
+        current=("r1",),
+        catalogue=catalogue,
+        environ=environ,
+        pass_environment=("SIDE",),
+    )
+    assert [(one.id, one.path) for one in found.revisions] == [("r2", "migrations/left/r2.py")]
+    assert sql(named(found, "r2").up) == ["DROP TABLE t"]
+    assert found.heads == ("r2",)
+
+
+def test_without_env_py_nothing_pending_is_not_guessed(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"env\.py decides in which folders.*KeyError.*SIDE"):
+        reading(elsewhere(tmp_path))
+
+
+def test_an_empty_history_is_not_taken_for_one_elsewhere(tmp_path: Path) -> None:
+    assert reading(project(tmp_path, {}), launcher=Local(("/no/such/python",))).revisions == ()

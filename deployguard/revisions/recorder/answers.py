@@ -59,6 +59,8 @@ class Answer:
         verb = bare[:8].lower()
         types = _result_types(context)
         if verb.startswith("show"):
+            if getattr(getattr(context, "dialect", None), "name", "postgresql") != "postgresql":
+                return _describe(["Variable_name", "Value"]), []
             name = bare[4:].strip(" ;\n").lower()
             return _describe([name]), [
                 (_SHOWN.get(name, "read committed" if "isolation" in name else ""),)

@@ -32,7 +32,8 @@ def install(state: State) -> None:
 
     # Replaying the history needs every module; otherwise only those that are asked for.
     request = state.request
-    wanted = frozenset(request["pending"]) if request["catalogue"] is not None else None
+    everything = request["partial"] or request["catalogue"] is None
+    wanted = None if everything else frozenset(request["pending"])
     util.load_python_file = load_lazily(util.load_python_file, wanted)
     util.err = give_up
     MigrationContext.run_migrations = run  # type: ignore[method-assign]
