@@ -66,7 +66,7 @@ class Command:
         self.process.kill()
         self.process.wait(10)
 
-    def result(self, timeout: float = 120) -> Result:
+    def result(self, timeout: float = 300) -> Result:
         code = self.process.wait(timeout)
         texts = [(self.folder / name).read_text() for name in ("stdout", "stderr")]
         return Result(code, *texts, time.monotonic() - self.began)

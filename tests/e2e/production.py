@@ -99,7 +99,7 @@ class Production:
         self.commands.append(command)
         return command
 
-    def run(self, *arguments: str, timeout: float = 120, **environ: str) -> Result:
+    def run(self, *arguments: str, timeout: float = 300, **environ: str) -> Result:
         """Run it to its end."""
         return self.start(*arguments, **environ).result(timeout)
 
@@ -186,6 +186,19 @@ class Production:
         with urllib.request.urlopen(request, timeout=10) as answer:
             assert answer.status == 201
 
+    def until(
+        self, command: Command, condition: Callable[[], bool], what: str, pause: float = 0.1
+    ) -> None:
+        """Wait for something that a command brings about; AssertionError with what it said when it ends before."""
+
+        def there() -> bool:
+            if condition():
+                return True
+            assert command.process.poll() is None, command.said()
+            return False
+
+        until(there, what, pause)
+
     def until_journaled(self, command: Command, step: str) -> None:
         """Wait until the deploy of ``command`` has begun a step."""
         path = self.folder / ".deployguard" / "journal.db"
@@ -194,16 +207,17 @@ class Production:
             " AND deploy = (SELECT id FROM deploys ORDER BY rowid DESC LIMIT 1)"
         )
 
-        def there() -> bool:
-            assert command.process.poll() is None, command.result().both
+        def begun() -> bool:
+            if not path.exists():
+                return False
             with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as link:
                 return link.execute(query, [step]).fetchone()[0] > 0
 
-        until(there, f"the journal has {step}", pause=0.02)
+        self.until(command, begun, f"the journal has {step}", pause=0.02)
 
     def until_said(self, command: Command, words: str) -> None:
         """Wait until the command has printed something."""
-        until(lambda: words in " ".join(command.said().split()), f"it says {words!r}")
+        self.until(command, lambda: words in " ".join(command.said().split()), f"it says {words!r}")
 
     @contextmanager
     def visitors(self) -> Iterator[Visitors]:
@@ -219,7 +233,7 @@ class Production:
         argv = [
             *("docker", "compose", "-f", str(self.stack.file), "exec", "-T", "-e", "PGAPPNAME"),
             *("postgres", "psql", "-U", "bookings", "-d", "bookings", "-X", "-c"),
-            f"BEGIN; LOCK TABLE {lock}; SELECT pg_sleep(300)",
+            f"BEGIN; LOCK TABLE {lock}; SELECT pg_sleep(900)",
         ]
         held = f"SELECT count(*) FROM pg_stat_activity WHERE application_name = '{name}' AND wait_event = 'PgSleep'"
         process = subprocess.Popen(

@@ -6,7 +6,7 @@ import pytest
 
 from tests.e2e.production import Production
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]  # a busy machine gets its time
 
 
 def test_a_restore_keeps_the_failed_database_and_says_what_is_lost(production: Production) -> None:

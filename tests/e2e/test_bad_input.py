@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.commands import Result
 from tests.e2e.production import Production
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]  # a busy machine gets its time
 
 
 def one_clear_error(result: Result, code: int) -> None:

@@ -11,9 +11,8 @@ import pytest
 
 from tests.e2e.commands import Command
 from tests.e2e.production import FULL, Production
-from tests.e2e.watching import until
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]  # a busy machine gets its time
 
 # Keeps CREATE INDEX CONCURRENTLY (b015) waiting and the application going.
 BUILDING = "jobs IN SHARE UPDATE EXCLUSIVE MODE"
@@ -55,7 +54,7 @@ def test_killed_while_it_migrates_and_resumed_while_that_goes_on(production: Pro
     rows = production.stack.rows()
     with production.blocking(BUILDING) as let_go, production.visitors() as visitors:
         killed = begun(production)
-        until(lambda: migrates(production), "it migrates")
+        production.until(killed, lambda: migrates(production), "it migrates")
         killed.kill()
         status = production.run("status")
         assert status.code == 23, status.both
@@ -80,7 +79,12 @@ def test_killed_with_its_docker_command_and_resumed_after_the_migration_ended(
     rows = production.stack.rows()
     killed = begun(production)
     found: list[int] = []
-    until(lambda: bool(found.extend(launchers(production)) or found), "docker runs", pause=0.01)
+
+    def launching() -> bool:
+        found[:] = launchers(production)
+        return bool(found)
+
+    production.until(killed, launching, "docker starts the migration", pause=0.01)
     for process in found:
         os.kill(process, signal.SIGKILL)
     killed.kill()
@@ -105,7 +109,7 @@ def test_a_second_deploy_is_told_who_runs_the_first_and_ctrl_c_ends_it(
     rows, old = production.stack.rows(), production.digests()
     with production.blocking(BUILDING), production.visitors() as visitors:
         first = begun(production)
-        until(lambda: migrates(production), "it migrates")
+        production.until(first, lambda: migrates(production), "it migrates")
         second = production.deploy()
         assert second.code == 23, second.both
         assert f"process {first.process.pid} on" in second.words

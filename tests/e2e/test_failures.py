@@ -6,7 +6,7 @@ import pytest
 
 from tests.e2e.production import FULL, Production
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]  # a busy machine gets its time
 
 
 def test_a_migration_that_fails_half_way_leaves_the_application_in_service(

@@ -8,7 +8,7 @@ from tests.e2e.commands import Result
 from tests.e2e.production import FULL, Production
 from tests.e2e.watching import Eavesdropper
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]  # a busy machine gets its time
 
 
 def test_low_risk_goes_through_by_itself_and_tells_nobody_the_password(

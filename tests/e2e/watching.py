@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+PATIENCE = 180  # seconds
+
 
 class Visitors:
     """Two threads that ask the application through nginx, one looks at bookings, and keep every bad answer."""
@@ -91,11 +93,9 @@ def ask(url: str) -> tuple[int, str]:
         return 0, repr(error)
 
 
-def until(
-    condition: Callable[[], bool], what: str, seconds: float = 60, pause: float = 0.1
-) -> None:
-    """Wait for something; AssertionError when it does not come."""
-    deadline = time.monotonic() + seconds
+def until(condition: Callable[[], bool], what: str, pause: float = 0.1) -> None:
+    """Wait for something; AssertionError when it does not come. A busy machine gets its time."""
+    deadline = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < deadline, f"waited {seconds} s until {what}"
+        assert time.monotonic() < deadline, f"waited {PATIENCE} s until {what}"
         time.sleep(pause)
