@@ -10,6 +10,7 @@ from deployguard.rules import (
     compatibility,
     constraints,
     data_loss,
+    failing,
     holding,
     reversibility,
     rewrites,
@@ -44,6 +45,7 @@ FAMILIES: tuple[tuple[str, tuple[Rule, ...]], ...] = (
     ("Breaks the running application", compatibility.RULES),
     ("Transactions", transactions.RULES),
     ("Reversibility", reversibility.RULES),
+    ("Fails on what is there", failing.RULES),
     ("Access", access.RULES),
     ("Unreadable", unreadable.RULES),
 )

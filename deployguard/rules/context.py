@@ -49,6 +49,7 @@ class Context:
     enum_values: frozenset[tuple[str, str]] = frozenset()  # added in this transaction
     held: Mapping[str, Lock] = field(default_factory=dict)  # the strongest of each relation in it
     references: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    gone: frozenset[str] = frozenset()  # tables that this run dropped or gave another name
     sql: str = ""  # the statement at hand
     in_transaction: bool = True
     rebuilding: bool = (
@@ -162,12 +163,18 @@ class Context:
 
     def _after_create_table(self, operation: CreateTable) -> "Context":
         table = self.key(operation.table)
-        known = {self.key(fact.table) for fact in self.facts.tables or ()}
         # IF NOT EXISTS may find the table there, with rows; only the live database can tell.
-        if operation.if_not_exists and (self.facts.tables is None or table in known):
+        unknown = operation.if_not_exists and self.facts.tables is None
+        if unknown or self.is_there(operation):
             return self
         filled = self.filled | {table} if operation.from_query else self.filled - {table}
-        return replace(self, new=self.new | {table}, filled=filled)
+        return replace(self, new=self.new | {table}, filled=filled, gone=self.gone - {table})
+
+    def is_there(self, operation: CreateTable) -> bool:
+        """Whether the live database has the table that is to be created, so that it is not a new one."""
+        table = self.key(operation.table)
+        known = self.fact(operation.table) is not None and table not in self.gone | self.new
+        return known and not operation.temporary
 
     def _after_move(self, operation: DropTable | RenameTable | SetSchema, table: str) -> "Context":
         new, filled = self.new - {table}, self.filled - {table}
@@ -180,7 +187,7 @@ class Context:
         if to and table in self.new:
             new |= {self.key(to)}
             filled |= {self.key(to)} if table in self.filled else set()
-        return replace(self, new=new, filled=filled)
+        return replace(self, new=new, filled=filled, gone=(self.gone | {table}) - {self.key(to)})
 
     def _after_index(self, operation: CreateIndex | DropIndex | RenameIndex) -> "Context":
         indexes = dict(self.indexes)

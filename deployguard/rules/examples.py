@@ -3,6 +3,7 @@
 -- dialect: sqlite          the dialect, postgresql unless said
 -- server: 10.4             the server's version
 -- was: t.a varchar(20)     a column's type before the run
+-- exists: t                the live database was asked, and has this table, with rows
 -- next revision            the statements after it are a new revision, in the same transaction
 -- own transaction          a new revision in a transaction of its own
 -- autocommit               the statements after it run outside a transaction
@@ -23,6 +24,7 @@ from deployguard.model import (
     Revision,
     Script,
     Statement,
+    TableFact,
 )
 from deployguard.operations import Maintain
 from deployguard.sql import lower
@@ -36,6 +38,7 @@ class _Reading:
     server: tuple[int, ...] = ()
     types: tuple[tuple[tuple[str, str], str], ...] = ()
     in_transaction: bool = True
+    tables: tuple[TableFact, ...] | None = None
 
 
 def read(text: str) -> tuple[tuple[Revision, ...], Facts]:
@@ -53,7 +56,7 @@ def read(text: str) -> tuple[tuple[Revision, ...], Facts]:
             revisions[-1] = _with_word(
                 revisions[-1], match["word"], match["value"] or "", number, state
             )
-    return tuple(revisions), Facts(state.dialect, state.server)
+    return tuple(revisions), Facts(state.dialect, state.server, state.tables)
 
 
 def _revision(number: int, *, own_transaction: bool = False) -> Revision:
@@ -86,6 +89,8 @@ def _with_word(revision: Revision, word: str, value: str, number: int, state: _R
             column, _, type_text = value.partition(" ")
             table, _, name = column.rpartition(".")
             state.types = (*state.types, ((table, name), type_text))
+        case "exists":
+            state.tables = (*(state.tables or ()), TableFact(value, rows=1, bytes=8192))
         case "autocommit" | "transaction":
             state.in_transaction = word == "transaction"
         case "downgrade":
