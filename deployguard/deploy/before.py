@@ -249,7 +249,7 @@ def _as_planned(run: Run, current: tuple[str, ...], *, size: int) -> None:
     """Raises Refused when the database or what would run is not what was planned, approved and backed up."""
     plan, why = run.of(names.PLAN), ""
     planned = strings(plan, "current")
-    different = guard.differences(mapping(plan, "would_run"), guard.would_run(run, current))
+    different = guard.differences(mapping(plan, "would_run"), guard.would_run(run, planned))
     if set(current) != set(planned):
         why = (
             f"The database moved from {', '.join(planned) or 'no revision'} to "

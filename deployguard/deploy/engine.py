@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from deployguard.deploy.run import Run
-from deployguard.deploy.step import Broken, PersonNeeded, Repeat, Settled, Step
+from deployguard.deploy.step import Broken, PersonNeeded, Repeat, Settled, Step, StillRunning
 from deployguard.errors import DeployguardError
 from deployguard.state import EventKind, Status
 
@@ -91,6 +91,10 @@ def _execute(run: Run, step: Step) -> None:
     started = clock()
     try:
         evidence = step.run(run)
+    except StillRunning as error:  # the intent stays open, so that a resume asks the world
+        seconds = (clock() - started).total_seconds()
+        reporter.step_failed(step.name, step.title, seconds, str(error))
+        raise
     except Exception as error:
         run.record(step.name, EventKind.FAILED, {"error": str(error), "type": type(error).__name__})
         seconds = (clock() - started).total_seconds()

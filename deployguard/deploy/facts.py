@@ -1,24 +1,16 @@
-"""What the later steps must know of the plan and of the schema, as evidence that outlives this process."""
+"""What the later steps must know of the plan, as evidence that outlives this process."""
 
-import hashlib
-import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from deployguard import gate
-from deployguard.database import Database
+from deployguard.deploy import atomic
 from deployguard.deploy.run import strings, text
 from deployguard.deploy.step import Evidence
-from deployguard.model import BackupMode, Json, Plan, Script, Verdict, Way
-from deployguard.operations import (
-    AddColumn,
-    CreateIndex,
-    CreateTable,
-    DetachPartition,
-    DropIndex,
-    Reindex,
-)
+from deployguard.model import BackupMode, Json, Plan, Verdict, Way
+from deployguard.operations import AddColumn, CreateTable
+
+_NOT_TOLD = "the plan does not say whether it is one transaction"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +33,9 @@ class PlannedRevision:
     reason: str
     created: tuple[str, ...]  # tables
     added: tuple[Added, ...]
+    non_atomic: str = ""  # why a part of the upgrade may stay when it fails; "" when it can't
+    unseen: bool = False  # that part may be rows, which no look at the schema shows
+    down_non_atomic: str = ""  # the same of the downgrade
 
 
 def plan_evidence(plan: Plan, *, needs_backup: bool) -> Evidence:
@@ -52,9 +47,10 @@ def plan_evidence(plan: Plan, *, needs_backup: bool) -> Evidence:
         "heads": list(plan.heads),
         "needs_backup": needs_backup,
         "backup": str(plan.requirement.backup if plan.risk else BackupMode.OPTIONAL),
-        "concurrent_up": any(_concurrent(verdict.revision.up) for verdict in plan.verdicts),
-        "concurrent_down": any(_concurrent(verdict.revision.down) for verdict in plan.verdicts),
-        "revisions": [_revision(verdict) for verdict in plan.verdicts],
+        "unlimited_up": _may_wait(plan),
+        "mixed_up": _builds(plan) and not _may_wait(plan),
+        "unlimited_down": _may_wait_down(plan),
+        "revisions": [_revision(verdict, plan.dialect) for verdict in plan.verdicts],
     }
 
 
@@ -89,40 +85,61 @@ def applied(
     return tuple(revision for revision in revisions if revision.id in reached)
 
 
-def schema_mark(database: Database, version_table: str) -> Evidence:
-    """Where the schema and the writing stand: the catalogue's digest, the invalid indexes, the writes' mark."""
-    return {
-        "catalogue": catalogue_digest(database.catalogue(), version_table),
-        "invalid": list(database.invalid_indexes()),
-        "mark": database.writes_mark(),
-    }
+def straight(before: Sequence[str], done: Sequence[PlannedRevision]) -> bool:
+    """Whether a downgrade to where the database was leads exactly there: it goes to one revision, along one line."""
+    if len(before) > 1:
+        return False
+    reached = set(before)
+    for revision in done:
+        if before and not reached.intersection(revision.parents):
+            return False  # another branch, which a downgrade to `before` leaves where it is
+        reached.add(revision.id)
+    return True
 
 
-def catalogue_digest(catalogue: Json, version_table: str) -> str:
-    """A text that is the same as long as the schema is; Alembic's own table does not count."""
-    canonical = json.dumps(_without(catalogue, version_table), sort_keys=True)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+def may_stay(
+    revisions: Sequence[PlannedRevision], done: Sequence[PlannedRevision]
+) -> tuple[str, bool]:
+    """Why a part of a revision that is not in may have stayed ("" when it can't), and whether that may be rows.
+
+    One that waits for another which is not in either cannot have begun; but what a transaction does not hold
+    together may be of any of them, for some projects run all revisions in one.
+    """
+    there = {revision.id for revision in done}
+    rest = [revision for revision in revisions if revision.id not in there]
+    waiting = {revision.id for revision in rest}
+    for revision in rest:
+        began = not waiting.intersection(revision.parents)
+        if revision.non_atomic and (revision.unseen or began):
+            reason = f"{revision.id}: {revision.non_atomic}"
+            return reason, any(one.unseen for one in rest)
+    return "", False
 
 
-def _without(catalogue: Json, version_table: str) -> Json:
-    """The catalogue without the version table, which the first migration makes even when it fails."""
-    if not isinstance(catalogue, dict):
-        return catalogue
-    made = re.compile(rf"""CREATE TABLE ["`\[]?{re.escape(version_table)}\b""", re.IGNORECASE)
-    statements, tables = catalogue.get("sql"), catalogue.get("tables")
-    kept: dict[str, Json] = dict(catalogue)
-    if isinstance(statements, list):
-        kept["sql"] = [text for text in statements if not made.match(str(text))]
-    if isinstance(tables, list):
-        kept["tables"] = [
-            table
-            for table in tables
-            if not (isinstance(table, dict) and table.get("name") == version_table)
-        ]
-    return kept
+def _builds(plan: Plan) -> bool:
+    return any(atomic.builds_concurrently(verdict.revision.up) for verdict in plan.verdicts)
 
 
-def _revision(verdict: Verdict) -> Json:
+def _may_wait(plan: Plan) -> bool:
+    """Whether lock_timeout is lifted: it would cut a concurrent build off, and leave an invalid index behind.
+
+    It holds for the whole run. So it is only lifted when nothing else in there can queue before an existing table
+    with a lock that keeps everybody out: that would be a standstill, and an invalid index is only found and told.
+    """
+    return _builds(plan) and all(
+        atomic.only_builds_concurrently(v.revision.up)
+        or not (v.locks or v.revision.up.opacities)  # it touches nothing that was there before
+        for v in plan.verdicts
+    )
+
+
+def _may_wait_down(plan: Plan) -> bool:
+    downs = [verdict.revision.down for verdict in plan.verdicts]
+    builds = any(map(atomic.builds_concurrently, downs))
+    return builds and all(map(atomic.only_builds_concurrently, downs))
+
+
+def _revision(verdict: Verdict, dialect: str) -> Json:
     revision = verdict.revision
     return {
         "id": revision.id,
@@ -133,16 +150,10 @@ def _revision(verdict: Verdict) -> Json:
         "reason": verdict.undo.reason,
         "created": gate.jsonable(list(_created(verdict))),
         "added": gate.jsonable([[a.table, a.column, a.default] for a in _added(verdict)]),
+        "non_atomic": atomic.non_atomic(revision.up, dialect),
+        "unseen": atomic.unseen(revision.up, dialect),
+        "down_non_atomic": atomic.non_atomic(revision.down, dialect),
     }
-
-
-def _concurrent(script: Script) -> bool:
-    return any(
-        isinstance(operation, CreateIndex | DropIndex | Reindex | DetachPartition)
-        and operation.concurrently
-        for statement in script.statements
-        for operation in statement.operations
-    )
 
 
 def _created(verdict: Verdict) -> Iterator[str]:
@@ -173,4 +184,8 @@ def _read(item: Mapping[str, Json]) -> PlannedRevision:
             for cell in (added if isinstance(added, list) else ())
             if isinstance(cell, list) and len(cell) == 3
         ),
+        # A plan of an earlier version does not say, and is not taken for harmless.
+        non_atomic=text(item, "non_atomic") if "non_atomic" in item else _NOT_TOLD,
+        unseen=item.get("unseen") is not False,
+        down_non_atomic=text(item, "down_non_atomic") if "down_non_atomic" in item else _NOT_TOLD,
     )

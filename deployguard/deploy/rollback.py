@@ -31,13 +31,19 @@ class Situation:
     now: tuple[str, ...] | None
     known: bool = True  # ``now`` lies on the way from ``before`` to ``planned``
     schema_changed: bool | None = False  # the catalogue differs from the one at arming
+    running: tuple[str, ...] | None = ()  # programs of it or of a way back that still run
     survivors: int | None = 0  # server processes that still work for the migration
+    claimed: bool = False  # the migration ended with exit code 0
+    partial: str = ""  # why a part of a revision that is not in may have stayed; "" when it can't
+    unseen: bool = False  # that part may be rows, which the catalogue does not show
+    later: int | None = 0  # transactions since arming, the migration's own included; at most
     invalid: tuple[str, ...] = ()  # indexes that are invalid now and were not when the deploy armed
     app: AppPhase = AppPhase.UNTOUCHED
     stoppable: bool = True  # deployguard can stop the application, so that nobody writes meanwhile
     expand_only: bool = False  # E: the old application works on the present schema
     lossless: bool | None = None  # L: the downgrade loses nothing now
     lossless_why: str = ""
+    straight: bool = True  # a downgrade to ``before`` leads exactly there: one head, one line
     writes: int | None = None  # W: others' writes since the backup, at most
     backup: str = ""  # id of the deploy's backup
     verified: bool = False  # V: it was read back completely
@@ -56,10 +62,6 @@ class Choice:
     app_back: bool
     reasons: tuple[str, ...]
 
-    @property
-    def changes_schema(self) -> bool:
-        return self.way in (WayBack.DOWNGRADE, WayBack.RESTORE)
-
 
 _CANNOT_STOP = (
     "deployguard cannot stop the application ([target] names no way to), "
@@ -73,11 +75,12 @@ def choose(seen: Situation) -> Choice:
     blind = _blind(seen)
     if blind:
         return Choice(WayBack.NEEDS_HUMAN, app_back=False, reasons=(blind,))
-    if not seen.moved and seen.schema_changed is False and not seen.invalid:
-        return _nothing(app_back=app_back)
     if not seen.moved:
+        if seen.schema_changed is False and not seen.invalid and not _hidden_rows(seen):
+            return _nothing(app_back=app_back)
         return _leftovers(seen, app_back=app_back)
-    if seen.expand_only and app_back and not seen.invalid:
+    whole = not seen.invalid and not seen.partial
+    if seen.expand_only and app_back and whole:
         return Choice(
             WayBack.APP_BACK,
             app_back=True,
@@ -86,10 +89,11 @@ def choose(seen: Situation) -> Choice:
                 "the schema stays forward and no row is touched",
             ),
         )
-    if seen.lossless and not seen.invalid and app_back and not seen.stoppable:
+    downgrade = seen.lossless and seen.straight and whole
+    if downgrade and app_back and not seen.stoppable:
         # What it writes between the count and the downgrade would be lost.
         return Choice(WayBack.NEEDS_HUMAN, app_back=False, reasons=(_CANNOT_STOP,))
-    if seen.lossless and not seen.invalid:
+    if downgrade:
         return Choice(
             WayBack.DOWNGRADE, app_back, (f"the downgrade loses nothing: {seen.lossless_why}",)
         )
@@ -109,6 +113,10 @@ def _blind(seen: Situation) -> str:
     """What makes every automatic way unsafe; "" when there is nothing."""
     if seen.now is None:
         return "the revision that the database is at could not be read"
+    if seen.running is None:
+        return "whether the migration still runs could not be found out"
+    if seen.running:
+        return f"{', '.join(seen.running)} still runs, and what it does will be committed"
     if seen.survivors is None:
         return "whether a statement of the migration still runs could not be found out"
     if seen.survivors:
@@ -119,7 +127,17 @@ def _blind(seen: Situation) -> str:
             f"{', '.join(seen.before) or 'no revision'} to {', '.join(seen.planned) or 'no revision'}: "
             "somebody else changed it"
         )
+    if seen.claimed and not seen.moved and set(seen.before) != set(seen.planned):
+        return (
+            "the migration reported success, and this database did not move: it migrated something else, "
+            "another database perhaps"
+        )
     return ""
+
+
+def _hidden_rows(seen: Situation) -> bool:
+    """Whether rows may have been changed by what was not in one transaction with the revision that failed."""
+    return seen.unseen and seen.later != 0
 
 
 def _nothing(*, app_back: bool) -> Choice:
@@ -134,6 +152,12 @@ def _leftovers(seen: Situation, *, app_back: bool) -> Choice:
     if seen.invalid:
         left = (
             f"no revision was committed, but invalid indexes were left: {', '.join(seen.invalid)}"
+        )
+    elif seen.schema_changed is False:
+        count = "an unknown number of" if seen.later is None else f"up to {seen.later}"
+        left = (
+            f"no revision was committed, but rows may have been changed ({seen.partial}), "
+            f"for {count} transaction(s) wrote since"
         )
     elif seen.schema_changed is None:
         left = "no revision was committed, but whether the schema changed could not be found out"
@@ -170,6 +194,13 @@ def _restore(seen: Situation, *, app_back: bool, reasons: tuple[str, ...]) -> Ch
 def _not_lossless(seen: Situation) -> str:
     if seen.invalid:
         return f"invalid indexes were left: {', '.join(seen.invalid)}"
+    if seen.partial:
+        return f"a part of a revision may have stayed that no downgrade knows of ({seen.partial})"
+    if not seen.straight:
+        return (
+            "a downgrade goes to one revision, and the database was at "
+            f"{', '.join(seen.before) or 'no revision'}, on more than one branch"
+        )
     if seen.lossless is None:
         return f"whether the downgrade loses data is unknown: {seen.lossless_why or 'not measured'}"
     return f"the downgrade would lose data: {seen.lossless_why}"

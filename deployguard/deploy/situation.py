@@ -1,58 +1,92 @@
 """Measure what the choice of the way back needs: where the schema is, what would be lost, who has written."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from deployguard.database import Database
-from deployguard.deploy import migration, names
-from deployguard.deploy.facts import PlannedRevision, applied, catalogue_digest, planned
+from deployguard.deploy import names, running
+from deployguard.deploy.facts import (
+    PlannedRevision,
+    applied,
+    may_stay,
+    planned,
+    straight,
+)
 from deployguard.deploy.lossless import lossless
 from deployguard.deploy.rollback import AppPhase, Situation
 from deployguard.deploy.run import Run, strings, text
+from deployguard.deploy.shape import catalogue_digest
 from deployguard.deploy.step import Evidence
 from deployguard.errors import EnvironmentUnreachable
 from deployguard.gate import jsonable
 
 
-def measure(run: Run, *, committed: bool = False) -> Situation:
-    """The situation of a deploy, from its journal and from the world. ``committed``: it is in service."""
+def measure(run: Run, *, committed: bool = False, acting: bool = True) -> Situation:
+    """The situation of a deploy, from its journal and from the world.
+
+    ``committed``: it is in service. ``acting``: the way back is past its first change, so what still works for the
+    deploy is ended; without it nothing is touched, and what works is only told.
+    """
     before = strings(run.of(names.ARM), "current")
-    if not run.begun(names.MIGRATE):
+    family = running.family(run)
+    phase = _phase(run, committed=committed)
+    if not any(one.begun(step) for one in family for step in _CHANGES):
         # We never touched the schema: whatever others did to it is not ours to take back.
-        return Situation(before, before, before, app=_phase(run, committed=committed))
+        return Situation(before, before, before, app=phase)
+    goal = strings(run.of(names.PLAN), "heads")
+    dark = Situation(before, goal, None, app=phase)
+    gone_back = any(one.begun(step) for one in family for step in (names.DOWNGRADE, names.RESTORE))
+    looked = run.done(names.SCHEMA_OK) is not None  # and it was there
     try:
-        left = migration.end_sessions(run)
-        with run.world.database() as database:
-            return _measure(run, database, left, committed=committed)
+        said_well = not looked and not gone_back and running.said_well(run)
+        if acting:
+            running.end(family)
+        dark = replace(dark, claimed=said_well, running=running.programs(family))
     except EnvironmentUnreachable:
-        goal = strings(run.of(names.PLAN), "heads")
-        return Situation(before, goal, None, app=_phase(run, committed=committed))
+        dark = replace(dark, running=None)
+    try:
+        if not dark.running:  # else they work for a program that is there
+            left = running.end_sessions(family) if acting else running.sessions(family)
+            dark = replace(dark, survivors=left)
+        with run.world.database() as database:
+            # Its locks would keep a count waiting, and it decides anyway.
+            if dark.running != () or dark.survivors:
+                return replace(dark, now=run.world.revisions(database))
+            return _measure(run, database, dark)
+    except EnvironmentUnreachable:
+        return dark
 
 
-def _measure(run: Run, database: Database, left: int, *, committed: bool) -> Situation:
-    arm = run.of(names.ARM)
-    before, goal = strings(arm, "current"), strings(run.of(names.PLAN), "heads")
-    now = run.world.revisions(database)
-    done = applied(planned(run.of(names.PLAN)), before, now)
+_CHANGES = (names.MIGRATE, names.DOWNGRADE, names.RESTORE)
+
+
+def _measure(run: Run, database: Database, known: Situation) -> Situation:
+    arm, revisions = run.of(names.ARM), planned(run.of(names.PLAN))
+    before, now = known.before, run.world.revisions(database)
+    done = applied(revisions, before, now)
     loses, why = (
         (None, "the revision is not on the planned way")
         if done is None
         else lossless(database, done)
     )
+    partial, unseen = may_stay(revisions, done or ())
     former = strings(arm, "invalid")
-    return Situation(
-        before=before,
-        planned=goal,
+    later = run.world.writes_since(database, arm["mark"]) if "mark" in arm else None
+    return replace(
+        known,
         now=now,
         known=done is not None,
         schema_changed=_schema(run, database) != text(arm, "catalogue"),
-        survivors=left,
         invalid=tuple(name for name in database.invalid_indexes() if name not in former),
-        app=_phase(run, committed=committed),
+        partial=partial,
+        unseen=unseen,
+        later=later,
         stoppable=run.world.target.can_stop,
         expand_only=expand_only(done),
         lossless=loses,
         lossless_why=why,
-        writes=_writes(run, database),
+        straight=straight(before, done or ()),
+        writes=_writes(arm, later),
         backup=text(run.of(names.BACKUP), "id"),
         verified=run.of(names.VERIFY_BACKUP).get("ok") is True,
     )
@@ -67,14 +101,10 @@ def expand_only(done: Sequence[PlannedRevision] | None) -> bool:
     return done is not None and all(revision.expand_only for revision in done)
 
 
-def _writes(run: Run, database: Database) -> int | None:
+def _writes(arm: Evidence, later: int | None) -> int | None:
     """W: what others wrote between backup and arming, plus since then; None is unknown."""
-    arm = run.of(names.ARM)
     first = arm.get("writes_before")
-    if not isinstance(first, int) or "mark" not in arm:
-        return None
-    later = run.world.writes_since(database, arm["mark"])
-    return None if later is None else first + later
+    return first + later if isinstance(first, int) and later is not None else None
 
 
 def _phase(run: Run, *, committed: bool) -> AppPhase:

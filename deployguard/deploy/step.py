@@ -17,6 +17,10 @@ class PersonNeeded(NeedsHuman):
     """The saga itself stops for a person. Any other NeedsHuman that a step meets is a failure like all others."""
 
 
+class StillRunning(PersonNeeded):
+    """What a step began goes on without us: the step is neither done nor failed, and a resume asks about it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settled:
     """The step's effect is there: it is done, with this evidence, and is not run again."""

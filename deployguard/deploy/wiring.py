@@ -111,6 +111,8 @@ class _Surroundings:
         from deployguard.deploy import assess, guard
 
         files = assess.would_run(self.config, self.environment, current)
+        if files is None:
+            files = {guard.WHOLE: self.assess().digest}
         return {**files, guard.IMAGE: image} if image else files
 
     def graph(self) -> "Graph":

@@ -24,7 +24,7 @@ from deployguard.model import (
     Verdict,
     Way,
 )
-from deployguard.revisions.graph import Graph, Node
+from deployguard.revisions.graph import Graph, build
 from deployguard.revisions.location import Locations
 from deployguard.state import DeployLock, EventKind, Journal
 from tests.deploy.plans import CREATE, plan, verdict
@@ -117,9 +117,11 @@ PENDING = verdict(AFTER, BEFORE, operations=(CREATE,))
 
 def graph() -> Graph:
     """The revisions that the fake production can be at."""
-    names = {BEFORE: (), AFTER: (BEFORE,)}
-    nodes = {name: Node(name, above, (), (), Path(f"{name}.py")) for name, above in names.items()}
-    return Graph(nodes, Locations(Path(), ()), (), names)
+    files = {
+        Path(f"{BEFORE}.py"): f"revision = {BEFORE!r}\ndown_revision = None\n",
+        Path(f"{AFTER}.py"): f"revision = {AFTER!r}\ndown_revision = {BEFORE!r}\n",
+    }
+    return build(Locations(Path(), ()), [(path, text.encode()) for path, text in files.items()])
 
 
 def environment(*, target: str = "commands", **health: object) -> Environment:

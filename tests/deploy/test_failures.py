@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 
 from deployguard.deploy import saga
+from deployguard.deploy.run import RollbackOptions
 from deployguard.deploy.world import World
 from deployguard.errors import (
     Busy,
     NeedsHuman,
+    Refused,
     RolledBack,
 )
 from deployguard.state import Status
@@ -43,9 +45,13 @@ def test_a_migration_that_lies_about_its_success_is_found_out(
     world: World, production: Production
 ) -> None:
     production.script(upgrade="does-nothing")
-    with pytest.raises(RolledBack, match="is at a instead of b"):
+    with pytest.raises(NeedsHuman, match="it migrated something else") as caught:
         saga.deploy(world, AUTO)
+    assert "the previous application was not touched" in caught.value.state
+    assert production.effects() == ["upgrade does-nothing"]
     untouched(production)
+    with pytest.raises(Refused, match="it migrated something else"):
+        saga.rollback(world, RollbackOptions())
 
 
 def test_residue_of_a_failed_revision_is_restored_when_nobody_wrote(

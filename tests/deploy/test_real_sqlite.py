@@ -97,12 +97,12 @@ def test_an_unhealthy_version_comes_back_with_every_row(project: Small) -> None:
 
 def test_a_migration_that_fails_half_way_says_where_the_database_is(project: Small) -> None:
     project.revision("r2", *EXPAND)
-    project.revision("r3", 'op.drop_column("rooms", "no_such_column")', "pass")
+    project.revision("r3", """op.execute("INSERT INTO rooms (id) VALUES (1)")""", "pass")
     world = world_of(project)
     with pytest.raises(RolledBack) as caught:
         saga.deploy(world, approved(world))
     assert "come to revision r2" in caught.value.message
-    assert "no_such_column" in caught.value.message
+    assert "UNIQUE constraint failed" in caught.value.message
     assert (project.current(), project.running()) == ("r1", "old")
     assert project.sql("SELECT count(*) FROM rooms") == [(3,)]
     assert ("notes",) not in project.sql("SELECT name FROM sqlite_master")

@@ -1,6 +1,8 @@
 """The choice of the way back, over every combination of what can be measured."""
 
+import dataclasses
 import itertools
+from collections.abc import Iterator
 
 import pytest
 
@@ -38,6 +40,48 @@ EVERY = [
         (True, False),
     )
 ]
+
+
+# What may make a way unsafe that is safe otherwise, one at a time.
+DOUBTS: list[dict[str, object]] = [
+    {"running": ("upgrade-1",)},
+    {"running": None},
+    {"claimed": True},
+    {"partial": "b: it commits"},
+    {"partial": "b: it writes rows", "unseen": True},
+    {"partial": "b: it writes rows", "unseen": True, "later": 3},
+    {"partial": "b: it writes rows", "unseen": True, "later": None},
+    {"straight": False},
+]
+
+
+def doubtful() -> Iterator[Situation]:
+    return (dataclasses.replace(seen, **doubt) for seen in EVERY for doubt in DOUBTS)  # type: ignore[arg-type]
+
+
+def test_nothing_is_decided_while_a_program_of_the_deploy_may_run() -> None:
+    for seen in doubtful():
+        if seen.running != ():
+            assert choose(seen).way is WayBack.NEEDS_HUMAN, seen
+
+
+def test_a_success_that_did_not_move_this_database_needs_a_person() -> None:
+    for seen in doubtful():
+        if seen.claimed and not seen.moved:
+            assert choose(seen).way is WayBack.NEEDS_HUMAN, seen
+
+
+def test_rows_that_may_have_changed_are_never_called_nothing_to_undo() -> None:
+    for seen in doubtful():
+        if seen.unseen and seen.later != 0 and not seen.moved:
+            assert choose(seen).way in (WayBack.RESTORE, WayBack.NEEDS_HUMAN), seen
+
+
+def test_a_downgrade_leaves_no_part_of_a_revision_and_no_other_branch_behind() -> None:
+    for seen in doubtful():
+        if choose(seen).way is WayBack.DOWNGRADE:
+            assert not seen.partial, seen
+            assert seen.straight, seen
 
 
 def chosen(**changes: object) -> Choice:
@@ -136,6 +180,17 @@ def test_the_application_is_put_back_exactly_when_it_was_touched_and_a_way_was_f
         ),
         ({"now": BEFORE, "schema_changed": True, "lossless": True}, WayBack.NEEDS_HUMAN),
         ({"now": BEFORE, "schema_changed": None}, WayBack.NEEDS_HUMAN),
+        # rows that it changed outside of a transaction, which the schema does not show
+        ({"now": BEFORE, "unseen": True, "later": 0}, WayBack.NOTHING),
+        ({"now": BEFORE, "unseen": True, "later": 1}, WayBack.NEEDS_HUMAN),
+        (
+            {"now": BEFORE, "unseen": True, "later": 1, "writes": 0, "verified": True},
+            WayBack.RESTORE,
+        ),
+        # a part of the next revision, which no downgrade knows
+        ({"now": HALF, "lossless": True, "partial": "it commits"}, WayBack.NEEDS_HUMAN),
+        # several branches
+        ({"lossless": True, "straight": False}, WayBack.NEEDS_HUMAN),
     ],
 )
 def test_the_rules(seen: dict[str, object], way: WayBack) -> None:
