@@ -4,7 +4,7 @@ import hashlib
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from deployguard import gate
 from deployguard.config import Config, DatabaseUrl, Environment, resolve_url
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from deployguard.revisions.graph import Graph
     from deployguard.revisions.launcher import Launcher
     from deployguard.revisions.reader import ProjectSource, Reading
+
+ENV: Final = "env.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +92,24 @@ def assess_since(
     )
 
 
-def would_run(config: Config, environment: Environment, current: tuple[str, ...]) -> dict[str, str]:
-    """Every revision that an upgrade from ``current`` would run, with its file's digest; only files are read."""
+def would_run(
+    config: Config, environment: Environment, current: tuple[str, ...]
+) -> dict[str, str] | None:
+    """Every revision that an upgrade from ``current`` would run, and env.py, with the file's digest.
+
+    None when the files alone do not tell, because env.py decides in which folders the revisions are.
+    """
     from deployguard.revisions.graph import load
 
     graph = load(config.directory, config.project.alembic_ini, config.project.section)
+    if graph.partial:
+        return None
     pending = graph.pending(current, upgrade_target(environment.migrate.command))
-    return {
-        name: hashlib.sha256(graph.nodes[name].path.read_bytes()).hexdigest() for name in pending
-    }
+    files = {name: graph.nodes[name].path for name in pending}
+    env = graph.locations.scripts / ENV
+    if pending and env.is_file():
+        files[ENV] = env
+    return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
 
 
 def after(current: Iterable[str], names: Iterable[str], graph: "Graph") -> tuple[str, ...]:

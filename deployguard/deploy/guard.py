@@ -7,6 +7,9 @@ from deployguard.deploy.run import Run, mapping, strings
 from deployguard.deploy.step import Evidence, PersonNeeded
 from deployguard.model import Json
 
+WHOLE = (
+    "plan"  # instead of the files, where these alone do not tell: all that is pending, read anew
+)
 IMAGE = "image"  # its name among the files: the image that a migration runs in
 
 
@@ -57,11 +60,14 @@ def _look(run: Run) -> tuple[str, ...]:
     return (f"deployguard show {run.id}", f"deployguard status --env {run.deploy.environment}")
 
 
+_NAMES = {IMAGE: "the image of the migration", WHOLE: "the plan", "env.py": "env.py"}
+
+
 def differences(planned: Mapping[str, Json], now: Mapping[str, Json]) -> tuple[str, ...]:
     """What differs between two answers of ``would_run``, as sentences; pure."""
     said = []
     for name in sorted({*planned, *now}):
-        what = "the image of the migration" if name == IMAGE else f"revision {name}"
+        what = _NAMES.get(name, f"revision {name}")
         if name not in now:
             said.append(f"{what} is gone")
         elif name not in planned:

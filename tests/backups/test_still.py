@@ -42,8 +42,8 @@ class Place:
 
     def _do(self, statements: tuple[str, ...]) -> list[tuple[object, ...]]:
         if self.url.startswith("sqlite"):
-            with closing(sqlite3.connect(self.path)) as link, link:
-                return [row for s in statements for row in link.execute(s).fetchall()]
+            with closing(sqlite3.connect(self.path)) as file, file:
+                return [row for s in statements for row in file.execute(s).fetchall()]
         with psycopg.connect(self.url) as link:
             cursors = [link.execute(s.encode()) for s in statements]
             return [row for cursor in cursors if cursor.description for row in cursor.fetchall()]

@@ -15,6 +15,7 @@ from deployguard.deploy.assess import (
     assess_since,
     project_source,
     upgrade_target,
+    would_run,
 )
 from deployguard.errors import UsageError
 from deployguard.model import Plan, Risk
@@ -138,3 +139,28 @@ def test_revisions_are_read_where_the_migration_runs(project: Small) -> None:
     launcher = project_source(config, environment).launcher
     assert isinstance(launcher, Compose)
     assert launcher.compose[:2] == ("docker", "compose")
+
+
+def test_what_would_run_is_told_by_the_files_alone(project: Small) -> None:
+    project.revision("r2", *EXPAND)
+    config, environment = loaded(project)
+    before = would_run(config, environment, ("r1",))
+    assert before is not None
+    assert sorted(before) == ["env.py", "r2"]
+    assert before["r2"] == against_database(project).verdicts[0].revision.digest
+    assert would_run(config, environment, ("r2",)) == {}
+    for name in ("versions/r2.py", "env.py"):
+        file = project.folder / "migrations" / name
+        file.write_text(file.read_text() + "\n# changed\n")
+    after_that = would_run(config, environment, ("r1",))
+    assert after_that is not None
+    assert all(before[name] != after_that[name] for name in before)
+
+
+def test_what_would_run_is_not_told_where_env_py_decides_about_the_folders(project: Small) -> None:
+    file = project.folder / "migrations" / "env.py"
+    decides = "context.configure(connection=connection, version_locations=[os.environ['WHERE']],"
+    text = file.read_text().replace("context.configure(connection=connection,", decides)
+    file.write_text(text)
+    config, environment = loaded(project)
+    assert would_run(config, environment, ("r1",)) is None
