@@ -11,7 +11,7 @@ from deployguard.deploy import saga
 from deployguard.deploy.run import DeployOptions
 from deployguard.deploy.wiring import wire
 from deployguard.deploy.world import World
-from deployguard.errors import ApprovalMissing, BackupFailed, Busy
+from deployguard.errors import ApprovalMissing, BackupFailed, Busy, NeedsHuman
 from deployguard.gate import Mode
 from deployguard.model import BackupRecord, Restored
 from deployguard.state import Kind, Status
@@ -134,3 +134,27 @@ def test_a_restore_that_was_killed_is_resumed_to_its_end(project: Small, world: 
     assert saga.resume(world).status is Status.DONE
     assert rooms(project) == 3
     assert world.journal.unfinished("development") is None
+
+
+def test_a_killed_restore_asks_again_when_other_rows_would_be_lost(
+    project: Small, world: World
+) -> None:
+    record = world.take_backup("manual", "")
+    project.sql("DELETE FROM rooms")
+
+    class Store:
+        def __getattr__(self, name: str) -> object:
+            return getattr(world.backups, name)
+
+        def restore(self, record: BackupRecord, *, kept_as: str, on_progress: object) -> Restored:
+            raise Killed
+
+    with pytest.raises(Killed):
+        saga.restore(replace(world, backups=Store()), record.id, record.id)  # type: ignore[arg-type]
+    project.sql("INSERT INTO rooms (name) VALUES ('d'), ('e'), ('f'), ('g')")
+    with pytest.raises(NeedsHuman, match="rooms: 4 rows now, 3 in the backup"):
+        saga.resume(world)
+    assert rooms(project) == 4
+    asked = replace(world, reporter=Recorder(types=record.id))
+    assert saga.resume(asked).status is Status.DONE
+    assert rooms(project) == 3

@@ -91,6 +91,16 @@ def test_the_service_must_lead_to_the_database_that_is_checked(
 
 
 @pytest.mark.docker
+def test_the_image_that_a_migration_would_run_in_is_told_by_its_id(
+    make: Make, compose_project: Project, engine: Engine
+) -> None:
+    migrator = make("true")
+    reference = migrator.compose.project(profile="migration").image("migration")
+    assert migrator.image() == engine.image_id(reference)
+    assert migrator.image().startswith("sha256:")
+
+
+@pytest.mark.docker
 def test_exit_code_lines_and_evidence_without_starting_anything_else(
     make: Make, compose_project: Project, engine: Engine
 ) -> None:
