@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,12 @@ from tests.support import docker, postgres
 
 FIXTURES = Path(__file__).resolve().parent.parent / "migrations_fixtures"
 NO_DOCKER = "no Docker engine"
+
+
+def pytest_configure() -> None:
+    # A job in the background starts with Ctrl-C ignored, and everything that the tests start would inherit that.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 # --- Docker tests run where an engine answers, and say loudly when they don't --------------------
