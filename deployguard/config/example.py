@@ -46,7 +46,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "alembic_ini": "Paths count from the folder of this file.",
             "section": "The section of alembic.ini.",
             "dialect": "What to judge for when no database is asked (check --since, --from).",
-            "version_table": "Alembic's table, when env.py configures another name.",
+            "version_table": "Alembic's table (schema.table), when env.py configures another one.",
             "default_environment": 'Used without --env; "" is the only one, if there is only one.',
             "state": "Journal, locks and logs. Keep it out of version control and on a disk that stays.",
         },

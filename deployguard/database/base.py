@@ -136,6 +136,12 @@ class Place:
     address: Address | None = None
 
 
+def qualified(table: str, schema: str | None = None) -> tuple[str, ...]:
+    """The parts of a table's name; the schema may also stand in it, as in ``tenant.alembic_version``."""
+    owner, _, name = table.rpartition(".")
+    return (schema or owner, name) if schema or owner else (name,)
+
+
 def verdict(rows: Sequence[Sequence[object]]) -> tuple[bool, str]:
     """Judge what a verification statement returned (at most two rows are needed)."""
     if len(rows) != 1:

@@ -9,7 +9,7 @@ import psycopg
 
 from deployguard.config import DatabaseUrl
 from deployguard.database import catalogue, lock, stillness, tables, writes
-from deployguard.database.base import VERSION_TABLE, Address, Backend, verdict
+from deployguard.database.base import VERSION_TABLE, Address, Backend, qualified, verdict
 from deployguard.database.session import Session, quoted
 from deployguard.errors import EnvironmentUnreachable
 from deployguard.model import Facts, Json
@@ -64,7 +64,7 @@ class PostgresDatabase:
     def current_revisions(
         self, version_table: str = VERSION_TABLE, schema: str | None = None
     ) -> tuple[str, ...]:
-        parts = (schema, version_table) if schema else (version_table,)
+        parts = qualified(version_table, schema)
         with self.session.reading() as cursor:
             query = b"SELECT version_num FROM " + quoted(*parts).as_bytes(cursor)
             try:
@@ -175,11 +175,11 @@ class PostgresDatabase:
     def writes_since(
         self, mark: Json, version_table: str = VERSION_TABLE, schema: str | None = None
     ) -> int | None:
-        version, parts = self.server_version, (schema, version_table)
+        version, parts = self.server_version, qualified(version_table, schema)
         with self.session.translated():
             last = writes.take_id(self.session.connection(), version)
         with self.session.reading() as cursor:
-            return writes.since(cursor, version, mark, last, [part for part in parts if part])
+            return writes.since(cursor, version, mark, last, parts)
 
     def stillness(self) -> Json:
         with self.session.cursor() as cursor:

@@ -9,7 +9,7 @@ import psycopg
 from psycopg import Cursor
 
 from deployguard.database import tables
-from deployguard.database.base import VERSION_TABLE
+from deployguard.database.base import VERSION_TABLE, qualified
 from deployguard.database.postgresql import PostgresDatabase
 from deployguard.database.session import Row, quoted
 
@@ -94,9 +94,9 @@ def sequences(database: PostgresDatabase) -> dict[str, int | None]:
 
 
 def _revision(cursor: Cursor[Row], version_table: str) -> tuple[str, ...]:
-    query = b"SELECT version_num FROM " + quoted(version_table).as_bytes(cursor)
+    query = b"SELECT version_num FROM " + quoted(*qualified(version_table)).as_bytes(cursor)
     try:
         with cursor.connection.transaction():
             return tuple(sorted(str(row[0]) for row in cursor.execute(query).fetchall()))
-    except psycopg.errors.UndefinedTable:
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
         return ()

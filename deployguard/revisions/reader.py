@@ -144,13 +144,16 @@ def _found_by_env(graph: Graph, recording: Recording) -> None:
 
 def _agree(request: ReadRequest, recording: Recording) -> None:
     """What is pending was decided by one version table; env.py must mean the same one."""
-    told, used = request.version_table, recording.version_table
-    if request.catalogue is None or not told or not used:
+    told, used = request.version_table, recording.version_tables
+    if recording.evidence is not Evidence.RECORDED or not used:
         return
-    if recording.evidence is Evidence.RECORDED and told != used:
+    if len(used) > 1:
+        tables = f"env.py keeps revisions in {', '.join(used)}"
+        recording.notes.append(f"{tables}; what is pending was decided by one of them alone.")
+    if request.catalogue is not None and told and told not in used:
         raise UsageError(
-            f"env.py keeps the revision in the table {used}, but it was read from {told}: "
-            f'set version_table = "{used}" in [project] of deployguard.toml.',
+            f"env.py keeps the revision in the table {used[0]}, but it was read from {told}: "
+            f'set version_table = "{used[0]}" in [project] of deployguard.toml.',
             next_commands=("deployguard check",),
         )
 

@@ -73,7 +73,7 @@ class Recording:
     transactional: bool = True
     each: bool = False
     versions: str = ""
-    version_table: str = ""
+    version_tables: list[str] = field(default_factory=list)  # several: env.py loops over tenants
     open: tuple[str, str] | None = None
     complete: bool = False
     ended: bool = False
@@ -194,7 +194,8 @@ def _run(recording: Recording, event: Event) -> None:
     recording.evidence = Evidence.RECORDED_WITHOUT_ENV if bare else Evidence.RECORDED
     recording.transactional = bool(event["transactional"])
     recording.each = bool(event["each"])
-    recording.version_table = str(event["version_table"])
+    if event["version_table"] not in recording.version_tables:
+        recording.version_tables.append(str(event["version_table"]))
     known = {name for name, _, _ in recording.steps}
     steps = event["steps"]
     for name, path, parents in steps if isinstance(steps, list) else ():

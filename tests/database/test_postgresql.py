@@ -63,6 +63,14 @@ def test_an_empty_database_has_nothing(found: Database) -> None:
     assert found.size() > 1_000_000
 
 
+def test_the_version_table_may_be_in_a_schema(found: Database, sql: Callable[[str], None]) -> None:
+    sql("CREATE SCHEMA north; CREATE TABLE north.versions (version_num text)")
+    sql("INSERT INTO north.versions VALUES ('n1')")
+    assert found.current_revisions("north.versions") == ("n1",)
+    assert found.current_revisions("versions", schema="north") == ("n1",)
+    assert found.current_revisions("south.versions") == ()
+
+
 def test_rows_are_counted_once_in_every_schema(found: Database, sql: Callable[[str], None]) -> None:
     sql(SCHEMA)
     assert found.current_revisions() == ("a1", "b2")
