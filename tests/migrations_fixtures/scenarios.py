@@ -40,7 +40,6 @@ class Case:
     seed: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     offline: tuple[str, ...] = DIALECTS
-    runs: bool = True
     stops_at: str = ""
     command: tuple[str, ...] = ()
     section: str = "alembic"
