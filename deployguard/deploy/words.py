@@ -6,15 +6,24 @@ from deployguard.deploy import names
 from deployguard.deploy.decision import way
 from deployguard.deploy.rollback import WayBack
 from deployguard.deploy.run import Run, strings, text
-from deployguard.errors import Busy
+from deployguard.errors import Busy, DeployguardError
 from deployguard.state import Deploy, EventKind, Kind, Status
 
+STOPPED: Final = "THE APPLICATION IS STOPPED"
 CUT_OFF: Final = "the process that worked on it is gone; a migration that it began may still go on"
 
 
 def stopped(run: Run) -> str:
     down = run.done(names.STOP_APP) is not None and run.done(names.APP_BACK) is None
-    return " THE APPLICATION IS STOPPED." if down else ""
+    return f" {STOPPED}." if down or _is_down(run) else ""
+
+
+def _is_down(run: Run) -> bool:
+    """Whether nothing of the application runs, whoever stopped it; an engine that cannot be asked says nothing."""
+    try:
+        return run.world.target.stopped()
+    except (DeployguardError, OSError):
+        return False
 
 
 def last_step(run: Run) -> str:
@@ -47,7 +56,9 @@ def undone(run: Run) -> str:
     untouched = not run.subject.begun(names.UPDATE_APP)
     app = "the previous application runs again" if back else "the application was not touched"
     healthy = " and is healthy" if run.done(names.HEALTH_BACK) is not None else ""
-    if run.world.environment.target.kind != "none" and (back or untouched):
+    if _is_down(run):
+        done.append(STOPPED)
+    elif run.world.environment.target.kind != "none" and (back or untouched):
         done.append(f"{app}{healthy}")
     elif healthy:
         done.append("the application is healthy")

@@ -1,12 +1,15 @@
 """What may stay of a revision that fails, and so what may be run again and when lock_timeout may be lifted."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from deployguard.deploy import saga
 from deployguard.deploy.atomic import non_atomic, unseen
 from deployguard.deploy.facts import may_stay, plan_evidence, planned, straight
 from deployguard.deploy.step import Evidence
+from deployguard.migrators.base import Job, Started
 from deployguard.model import Body, Lock, Opacity, Opaque, Script, Statement, Verdict
 from deployguard.operations import (
     AddColumn,
@@ -17,7 +20,10 @@ from deployguard.operations import (
     WriteRows,
 )
 from deployguard.operations import DropColumn as Drop
+from tests.deploy.asking import AUTO
+from tests.deploy.fakes import Recorder, make_world
 from tests.deploy.plans import ADD, DROP, plan, verdict
+from tests.deploy.production import FakeMigrator
 
 BUILD = CreateIndex("ix", "rooms", ("size",), concurrently=True)
 UPDATE = WriteRows("rooms", "update")
@@ -125,3 +131,29 @@ def test_lock_timeout_is_lifted_only_where_nothing_but_a_concurrent_build_waits_
 ) -> None:
     evidence = of(*run)
     assert (evidence["unlimited_up"], evidence["mixed_up"]) == (lifted, mixed)
+
+
+@pytest.mark.parametrize("lifted", [True, False])
+def test_a_run_that_mixes_is_told_and_keeps_the_lock_timeout(tmp_path: Path, lifted: bool) -> None:
+    pending = locking("b", "a")
+    if lifted:
+        pending = outside("b", "a", BUILD)
+    else:
+        both = script((ADD, True), (BUILD, False))
+        pending = replace(pending, revision=replace(pending.revision, up=both))
+    world = make_world(tmp_path, pending=pending)
+    jobs: list[Job] = []
+    start = world.migrator.start
+
+    class Seeing(FakeMigrator):
+        def start(self, job: Job) -> Started:
+            jobs.append(job)
+            return start(job)
+
+    assert isinstance(world.migrator, FakeMigrator)
+    world = replace(world, migrator=Seeing(world.migrator.world))
+    saga.deploy(world, AUTO)
+    assert [job.lock_timeout for job in jobs] == [0 if lifted else None]
+    assert isinstance(world.reporter, Recorder)
+    told = any("lock_timeout stays" in text for kind, text in world.reporter.told)
+    assert told is not lifted

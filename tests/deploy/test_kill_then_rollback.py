@@ -15,7 +15,16 @@ from deployguard.model import Verdict
 from deployguard.revisions.graph import build
 from deployguard.revisions.location import Locations
 from deployguard.state import Status
-from tests.deploy.fakes import AFTER, BEFORE, PENDING, V2, Production, critical, make_world
+from tests.deploy.fakes import (
+    AFTER,
+    BEFORE,
+    PENDING,
+    V2,
+    Production,
+    critical,
+    environment,
+    make_world,
+)
 from tests.deploy.plans import CREATE, verdict
 from tests.deploy.test_kill import (
     CONTRACTING,
@@ -135,6 +144,16 @@ def test_a_second_rollback_starts_what_the_first_one_stopped(tmp_path: Path) -> 
     assert production["up"] is False
     take_back(tmp_path, pending, RollbackOptions(name))
     assert legal(production) == "before"
+
+
+def test_an_application_that_somebody_else_stopped_is_told(tmp_path: Path) -> None:
+    production, world, pending = stopped(tmp_path, writes="unknown")
+    with pytest.raises(NeedsHuman):
+        deploy(world)
+    production.change(schema="old", up=False)
+    without_urls = environment(urls=())
+    world = make_world(tmp_path, pending=pending, settings=without_urls)
+    assert "THE APPLICATION IS STOPPED" in saga.rollback(world, RollbackOptions()).summary
 
 
 @pytest.mark.parametrize(
