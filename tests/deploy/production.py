@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from deployguard.backups.base import WrittenMeanwhile
-from deployguard.errors import BackupFailed, DeployguardError
+from deployguard.errors import BackupFailed, Busy, DeployguardError
 from deployguard.migrators.base import Absent, Exit, Exited, Job, Probe, Running, Started
 from deployguard.model import (
     BackupRecord,
@@ -163,6 +163,8 @@ class FakeDatabase:
         return "fake:app"
 
     def advisory_lock(self, key: str, *, wait: float = 0.0) -> AbstractContextManager["FakeLock"]:
+        if self.world.says("lock") == "taken":
+            raise Busy("The other host has the lock.")
         return nullcontext(FakeLock(self.world))
 
     def stillness(self) -> Json:

@@ -12,6 +12,7 @@ from deployguard.deploy.run import RollbackOptions
 from deployguard.deploy.world import World
 from deployguard.errors import (
     ApprovalMissing,
+    Busy,
     EnvironmentUnreachable,
     NeedsHuman,
     Refused,
@@ -328,6 +329,24 @@ def test_a_journal_that_fails_after_the_first_change_needs_a_person(
         assert "the disk is full" in caught.value.message
 
 
+def test_a_status_that_cannot_be_written_does_not_say_that_nothing_changed(
+    tmp_path: Path, production: Production
+) -> None:
+    class FullAtTheEnd(FullDisk):
+        at = ("no step", EventKind.DONE)
+
+        def record(self, deploy: str, step: str, kind: EventKind, evidence: object = None) -> None:
+            super().record(deploy, step, kind, evidence)
+            self.full = (step, kind) == ("commit", EventKind.DONE)
+
+    journal = FullAtTheEnd(tmp_path / "state" / "journal.db", clock=lambda: NOW)
+    with pytest.raises(NeedsHuman, match="the disk is full") as caught:
+        saga.deploy(make_world(tmp_path, journal=journal), AUTO)
+    assert "Production was changed already" in caught.value.state
+    assert saga.resume(resumed(tmp_path)).status is Status.DONE
+    assert production.effects().count("upgrade ok") == 1
+
+
 def test_a_lock_that_is_lost_before_the_first_change_refuses(
     tmp_path: Path, production: Production
 ) -> None:
@@ -354,6 +373,24 @@ def test_a_lock_that_is_lost_later_needs_a_person(
     with pytest.raises(RolledBack):  # a resume takes it anew
         saga.resume(resumed(tmp_path, pending=pending))
     assert effect in production.effects()
+
+
+@pytest.mark.parametrize("at", [("migrate", "after-done"), ("decide", "after-done")])
+def test_a_resume_waits_for_the_host_that_has_the_lock_now(
+    tmp_path: Path, production: Production, at: tuple[str, str]
+) -> None:
+    production.script(sick=[V2])
+    assert killed_at(tmp_path, at, deploy, CONTRACTING)
+    production.script(lock="taken")
+    before = production.effects()
+    world = resumed(tmp_path, pending=CONTRACTING)
+    with pytest.raises(Busy, match="other host"):
+        saga.resume(world)
+    assert production.effects() == before
+    assert last(world) is Status.INTERRUPTED
+    production.script(lock="free")
+    with pytest.raises(RolledBack):
+        saga.resume(world)
 
 
 def test_what_cannot_be_tidied_does_not_fail_the_deploy(
