@@ -58,10 +58,6 @@ class DatabaseUrl:
         forms = {f for p in plain if p not in told for f in (p, quote(p, safe=""), quote_plus(p))}
         return tuple(sorted(forms, key=len, reverse=True))
 
-    def with_driver(self, driver: str) -> "DatabaseUrl":
-        """The same database through another driver; "" is the dialect's default."""
-        return replace(self, driver=driver)
-
     def at(self, host: str, port: int) -> "DatabaseUrl":
         """The same database, reached at another address."""
         return replace(self, host=host, port=port)

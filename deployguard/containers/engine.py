@@ -201,16 +201,6 @@ class Engine:
         with asking():
             self.client().api.tag(image, parts.repository, parts.tag or "latest", force=True)
 
-    def untag(self, reference: str) -> None:
-        """Remove one name of an image; the image stays while it has another name or a container."""
-        import docker.errors
-
-        with asking():
-            try:
-                self.client().api.remove_image(reference, force=True, noprune=True)
-            except docker.errors.ImageNotFound:
-                return
-
     # --- commands inside a container
 
     def exec(

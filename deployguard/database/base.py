@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self, TypeAlias
 
@@ -126,14 +125,6 @@ class Database(Protocol):
 
     def rows_since(self, still: Json) -> int | None:
         """At most how many rows anybody has written since ``stillness``; None is unknown, and 0 is a proof."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """What relative paths and unknown hosts are resolved with."""
-
-    directory: Path
-    address: Address | None = None
 
 
 def qualified(table: str, schema: str | None = None) -> tuple[str, ...]:

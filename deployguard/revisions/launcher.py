@@ -41,18 +41,12 @@ class Launcher(Protocol):
         """The environment to start that argv in. `wanted` is for the child, `outer` is our own."""
         ...
 
-    @property
-    def remote(self) -> bool:
-        """Whether paths and the working directory are those of another machine."""
-        ...
-
 
 @dataclass(frozen=True, slots=True)
 class Local:
     """The project's interpreter on this machine."""
 
     python: tuple[str, ...]
-    remote: bool = False
 
     def argv(self, bootstrap: str, environment: Mapping[str, str]) -> list[str]:
         """`PYTHON -c BOOTSTRAP`."""
@@ -76,7 +70,6 @@ class Compose:
     service: str
     profile: str = "migration"
     python: str = "python"
-    remote: bool = True
 
     def argv(self, bootstrap: str, environment: Mapping[str, str]) -> list[str]:
         """`docker compose … --profile P run --rm -T --no-deps -e NAME --entrypoint python SERVICE -c BOOTSTRAP`."""

@@ -1,10 +1,11 @@
 """A database URL keeps every part through a round trip and never shows its password."""
 
 import traceback
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from sqlalchemy.engine import make_url
 
@@ -60,7 +61,9 @@ def test_any_password_survives_the_round_trip(username: str, password: str, driv
 @given(password=st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=8, max_size=24))
 def test_no_password_in_what_people_see(password: str) -> None:
     url = DatabaseUrl("postgresql", "", "app", password, "db", 5432, "bookings")
+    without = replace(url, password="")
     for secret in url.secrets():
+        assume(secret not in without.raw + without.dummy().raw + repr(without))  # "127.0.0."
         assert secret not in url.display()
         assert secret not in repr(url)
         assert secret not in str(url)
@@ -92,10 +95,8 @@ def test_the_dummy_keeps_dialect_driver_and_name_and_leads_nowhere() -> None:
     assert parse_url("sqlite+aiosqlite:///x.db", "t").dummy().raw == "sqlite+aiosqlite:///:memory:"
 
 
-def test_driver_and_address_can_be_replaced() -> None:
+def test_the_address_can_be_replaced() -> None:
     url = parse_url("postgresql+asyncpg://app:pw@db/bookings", "test")
-    assert url.with_driver("psycopg").raw == "postgresql+psycopg://app:pw@db/bookings"
-    assert url.with_driver("").raw == "postgresql://app:pw@db/bookings"
     assert url.at("172.18.0.2", 5432).raw == "postgresql+asyncpg://app:pw@172.18.0.2:5432/bookings"
 
 
