@@ -6,8 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.migrations_fixtures.scenarios import Warm
-from tests.migrations_fixtures.scenarios import warm as started
+# Its assertions are to show both sides, like those of a test module.
+pytest.register_assert_rewrite("tests.migrations_fixtures.checking")
+
+from tests.migrations_fixtures.scenarios import Warm  # noqa: E402 - after the line above
+from tests.migrations_fixtures.scenarios import warm as started  # noqa: E402
 
 
 @pytest.fixture(scope="session")

@@ -1,94 +1,11 @@
-"""`deployguard check` says of every scenario exactly what its expected.toml says."""
+"""`deployguard check` says of every scenario exactly what its expected.toml says: on PostgreSQL."""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
-import pytest
-
-from deployguard.model import Risk
-from tests.migrations_fixtures.scenarios import (
-    Case,
-    Ran,
-    Warm,
-    cases,
-    copy_project,
-    write_config,
-)
-
-CASES = cases()
-FAILS_ON = Risk.HIGH  # the default policy
-
-
-def having(dialect: str, mode: str) -> pytest.MarkDecorator:
-    chosen = [case for case in CASES if dialect in case.dialects and mode in case.modes]
-    return pytest.mark.parametrize("case", chosen, ids=lambda case: case.name)
-
-
-def said(ran: Ran) -> dict[str, Any]:
-    """What the JSON report says, in the words of expected.toml."""
-    report = json.loads(ran.out)
-    return {
-        "answers": {
-            key: text.split()[0].strip(".,:;").lower() for key, text in report["answers"].items()
-        },
-        "revisions": [
-            {
-                "id": revision["id"],
-                "level": revision["level"],
-                "rules": sorted(f"{one['rule']}@{one['line']}" for one in revision["findings"]),
-                "undo": revision["undo"]["way"],
-                "evidence": revision["evidence"],
-            }
-            for revision in report["revisions"]
-        ],
-    }
-
-
-def holds(case: Case, dialect: str, mode: str, ran: Ran) -> None:
-    if case.error is not None:
-        assert ran.code == case.error["exit"], ran.output
-        assert [text for text in case.error["says"] if text not in ran.err] == [], ran.err
-        assert "Traceback" not in ran.output
-        assert ran.out == ""
-        return
-    assert ran.out, ran.err
-    expected = case.expected(dialect, mode)
-    found = said(ran)
-    assert found == expected
-    levels = [Risk[revision["level"].upper()] for revision in expected["revisions"]]
-    assert ran.code == (10 if max(levels, default=Risk.LOW) >= FAILS_ON else 0)
-
-
-def check_live(warm: Warm, case: Case, dialect: str, folder: Path, url: str) -> None:
-    before = copy_project(case, folder / "before", url, complete=False)
-    warm.prepare(case, before, url)
-    project = copy_project(case, folder / "project", url)
-    write_config(case, project, dialect)
-    ran = warm.run(project, url, "deployguard", "check", "--format", "json", **case.environment)
-    holds(case, dialect, "live", ran)
-
-
-def check_replayed(warm: Warm, case: Case, dialect: str, folder: Path) -> None:
-    project = copy_project(case, folder / "project", case.url(f"{dialect}://nobody@localhost/none"))
-    write_config(case, project, dialect)
-    start = case.stamp if case.stamp is not None else case.current
-    given = ("--from", ",".join(start) or "base")
-    ran = warm.run(
-        project, "", "deployguard", "check", *given, "--format", "json", **case.environment
-    )
-    holds(case, dialect, "replayed", ran)
-
-
-@having("sqlite", "live")
-def test_check_of_a_sqlite_database(warm: Warm, case: Case, tmp_path: Path) -> None:
-    url = case.url(f"sqlite:///{tmp_path / 'app.db'}")
-    check_live(warm, case, "sqlite", tmp_path, url)
+from tests.migrations_fixtures.checking import check_live, check_replayed, having
+from tests.migrations_fixtures.scenarios import Case, Warm
 
 
 @having("postgresql", "live")
@@ -98,33 +15,6 @@ def test_check_of_a_postgresql_database(
     check_live(warm, case, "postgresql", tmp_path, case.url(postgres_database))
 
 
-@having("sqlite", "replayed")
-def test_check_for_sqlite_without_a_database(warm: Warm, case: Case, tmp_path: Path) -> None:
-    check_replayed(warm, case, "sqlite", tmp_path)
-
-
 @having("postgresql", "replayed")
 def test_check_for_postgresql_without_a_database(warm: Warm, case: Case, tmp_path: Path) -> None:
     check_replayed(warm, case, "postgresql", tmp_path)
-
-
-@pytest.mark.parametrize("name", ["bookings", "unknown_revision"])
-def test_the_program_itself_says_what_the_warm_process_says(
-    warm: Warm, name: str, tmp_path: Path
-) -> None:
-    case = next(case for case in CASES if case.name == name)
-    project = copy_project(case, tmp_path / "project", "")
-    write_config(case, project, "sqlite")
-    start = ",".join(case.stamp or case.current)
-    argv = ("check", "--from", start, "--format", "json")
-    ran = warm.run(project, "", "deployguard", *argv)
-    done = subprocess.run(
-        [sys.executable, "-m", "deployguard", *argv],
-        cwd=project,
-        env={name: value for name, value in os.environ.items() if name != "DATABASE_URL"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert (done.returncode, done.stdout, done.stderr) == (ran.code, ran.out, ran.err)
