@@ -48,6 +48,12 @@ def command(folder: Path, *, force: bool, only_print: bool) -> None:
     if facts.compose_file:
         found = ", ".join(facts.services) or "no service that is built here"
         out.write(f"Found {facts.compose_file}: {found}.")
+    if not facts.url_env_found:
+        out.write(
+            f"Nothing here reads the database's URL from a variable; {facts.url_env} was written. Let env.py read it "
+            f'(os.environ["{facts.url_env}"]): else the migration runs on the database that env.py names, which may '
+            "be another one than the one that is checked and backed up."
+        )
     out.commands(("deployguard check",))
 
 

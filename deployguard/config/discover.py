@@ -47,6 +47,7 @@ class ProjectFacts:
     version_table: str = "alembic_version"
     dialect: str = "postgresql"
     url_env: str = "DATABASE_URL"
+    url_env_found: bool = True  # False: nothing names a variable, and url_env is only the usual one
     sqlite_url: str = ""  # a SQLite URL that the project itself names
     compose_file: str = ""
     services: tuple[
@@ -85,6 +86,7 @@ def discover(directory: Path) -> ProjectFacts:
         version_table=table[1] if table else "alembic_version",
         dialect=_dialect(together + needs),
         url_env=variable[1] if variable else "DATABASE_URL",
+        url_env_found=variable is not None,
         sqlite_url=sqlite[0] if sqlite else "",
         compose_file=compose,
         services=tuple(s.name for s in services if s.built and not s.profiles and s != migration),

@@ -55,7 +55,7 @@ def read_features(source: str, standard: frozenset[str], dialect: str = "") -> F
         tree = prune(tree, dialect) if dialect else tree
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return Features(
-            error=str(error) or "it is too deeply nested to be read",
+            error=getattr(error, "msg", "") or str(error) or "it is too deeply nested to be read",
             error_line=getattr(error, "lineno", 0) or 0,
         )
     module = _module(tree)

@@ -256,11 +256,9 @@ def _files(locations: Locations) -> Iterator[Path]:
 
 def _several(heads: tuple[str, ...]) -> UsageError:
     return UsageError(
-        f"The history has several heads: {', '.join(heads)}. `upgrade head` cannot choose between them.",
-        next_commands=(
-            f'alembic merge -m "merge heads" {" ".join(heads)}',
-            'set migrate.command = ["alembic", "upgrade", "heads"] in deployguard.toml',
-        ),
+        f"The history has several heads: {', '.join(heads)}. `upgrade head` cannot choose between them. "
+        'Merge them, or set migrate.command = ["alembic", "upgrade", "heads"] in deployguard.toml.',
+        next_commands=(f'alembic merge -m "merge heads" {" ".join(heads)}',),
     )
 
 

@@ -74,9 +74,15 @@ class _Git:
             detail = finished.stderr.strip().splitlines()[-1:] or ["no message"]
             raise UsageError(
                 f"{why or 'git failed'}: {detail[0]}",
-                next_commands=("git fetch --unshallow", "git branch --all"),
+                next_commands=(*self._deeper(), "git branch --all"),
             )
         return finished.stdout
+
+    def _deeper(self) -> tuple[str, ...]:
+        """What fetches the missing history; git refuses it in a clone that has all of it."""
+        asked = ["git", "-C", str(self.directory), "rev-parse", "--is-shallow-repository"]
+        shallow = self.run(asked, timeout=60).stdout.strip() == "true"
+        return ("git fetch --unshallow",) if shallow else ("git fetch --all",)
 
 
 def _pairs(output: str) -> list[tuple[str, str]]:

@@ -104,6 +104,19 @@ def test_init_writes_a_file_that_the_other_commands_take(make_bookings: MakeBook
     assert printed.out == Path("deployguard.toml").read_text()
 
 
+def test_init_says_that_env_py_must_read_the_variable_where_nothing_does(
+    make_bookings: MakeBookings, tmp_path: Path
+) -> None:
+    bookings = make_bookings("b014")
+    fixed = tmp_path / "fixed"
+    fixed.mkdir()
+    (fixed / "alembic.ini").write_text(
+        "[alembic]\nscript_location = m\nsqlalchemy.url = sqlite:///a.db\n"
+    )
+    assert "Let env.py read it" in bookings.deployguard("init", str(fixed)).err
+    assert "Let env.py read it" not in bookings.deployguard("init", "--force").err
+
+
 @pytest.mark.parametrize(
     ("line", "expected"),
     [

@@ -130,6 +130,7 @@ def test_a_sqlite_project_in_a_subfolder_with_its_own_section(tmp_path: Path) ->
     facts = discover(tmp_path)
     assert (facts.alembic_ini, facts.section) == ("db/alembic.ini", "bookings")
     assert (facts.sqlite_url, facts.dialect) == ("sqlite:///shop.sqlite3", "sqlite")
+    assert not facts.url_env_found
     document = tomllib.loads(render_annotated(facts))
     assert document["environments"]["development"]["database_url"] == "sqlite:///shop.sqlite3"
 

@@ -173,4 +173,5 @@ def test_an_upgrade_that_is_imported_is_a_helper() -> None:
 def test_a_syntax_error_is_said_with_its_line() -> None:
     found = read_features("x = 1\ndef upgrade(:\n", STANDARD)
     assert found.error_line == 2
+    assert found.error == "invalid syntax"  # its line is said beside it
     assert found.upgrade.body is Body.MISSING

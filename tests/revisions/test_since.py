@@ -90,8 +90,22 @@ def test_the_added_revisions_are_read_on_the_replayed_history(repository: Path) 
 
 
 def test_a_ref_that_does_not_exist_is_an_error(repository: Path) -> None:
-    with pytest.raises(UsageError, match="'nowhere'"):
+    with pytest.raises(UsageError, match="'nowhere'") as raised:
         since(load(repository), repository, "nowhere")
+    assert raised.value.next_commands == ("git fetch --all", "git branch --all")
+
+
+def test_a_clone_that_is_shallow_is_told_to_fetch_the_rest(
+    repository: Path, tmp_path: Path
+) -> None:
+    write(repository, "r3", revision("r3", "r2", 'op.drop_table("t")'))
+    git(repository, "add", "-A")
+    git(repository, "commit", "-m", "three")
+    git(tmp_path, "clone", "--depth=1", f"file://{tmp_path}", "shallow")
+    shallow = tmp_path / "shallow" / "service"
+    with pytest.raises(UsageError) as raised:
+        since(load(shallow), shallow, "main")
+    assert raised.value.next_commands[0] == "git fetch --unshallow"
 
 
 def test_outside_of_a_repository_is_an_error(tmp_path: Path) -> None:
