@@ -32,8 +32,8 @@ def command(
     """Go on with a deploy or rollback that was cut off: killed, interrupted, or left to a person.
 
     Nothing is assumed: for a step that was begun the world is asked what became of it (is the migration's process or
-    container still there, which revision is the database at, is the backup sealed?). What changes anything is not done
-    twice; what was only looked at is looked at again. Once the way back has begun, --forward is refused.
+    container still there, which revision is the database at, is the backup sealed?). What changes anything is not
+    done twice; what was only looked at is looked at again. Once the way back has begun, --forward is refused.
     """
     from deployguard.cli.session import carried_out, world
     from deployguard.deploy import saga
