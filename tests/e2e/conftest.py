@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +23,9 @@ def host(
     made = Production(
         docker.Stack(bookings_images.name, file=folder / "docker-compose.prod.yml"), folder
     )
+    if threading.current_thread() is threading.main_thread():
+        # `timeout` and a cancelled job send SIGTERM: what runs is torn down then, too.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         made.set_up()
         yield made
