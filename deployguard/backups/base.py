@@ -123,6 +123,8 @@ class TransientFailure(BackupFailed):
     """A failure that another try may not meet: a lost connection, a lock, a time-out."""
 
 
-def failed(message: str) -> BackupFailed:
-    """A backup that could not be taken."""
-    return BackupFailed(message, state=NOT_MIGRATED, next_commands=("deployguard backup create",))
+def failed(message: str, *first: str) -> BackupFailed:
+    """A backup that could not be taken; ``first`` are the commands to type before it is tried again."""
+    return BackupFailed(
+        message, state=NOT_MIGRATED, next_commands=(*first, "deployguard backup create")
+    )

@@ -1,5 +1,6 @@
 """Is there room for it, and is it worth another try: what every store asks before and after."""
 
+import shlex
 import shutil
 import time
 from collections.abc import Callable
@@ -64,7 +65,11 @@ def writable(folder: Path) -> None:
         probe.touch(0o600)
         probe.unlink()
     except OSError as error:
-        raise failed(f"Backups cannot be written to {folder}: {error.strerror}.") from None
+        there = next(one for one in (folder, *folder.parents) if one.exists())
+        raise failed(
+            f"Backups cannot be written to {folder}: {error.strerror}. It is [backup] directory in deployguard.toml.",
+            f"ls -ld {shlex.quote(str(there))}",
+        ) from None
 
 
 def retrying(action: Callable[[], T], site: Site, say: Say) -> T:

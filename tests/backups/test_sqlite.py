@@ -431,5 +431,9 @@ def test_a_full_file_system_is_one_clear_error_and_nothing_is_left(
 def test_a_folder_that_cannot_be_written_is_told_first(site: Site, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     blocked = store(replace(site, config=replace(site.config, directory="file/backups")))
-    with pytest.raises(BackupFailed, match="cannot be written"):
+    with pytest.raises(BackupFailed, match=r"cannot be written.*\[backup\] directory") as raised:
         blocked.preflight()
+    look, again = raised.value.next_commands
+    assert look.startswith("ls -ld ")
+    assert look.endswith("/file")  # what is there, not what is to be made
+    assert again == "deployguard backup create"
