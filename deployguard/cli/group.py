@@ -40,6 +40,7 @@ Start here:
   deployguard init       write deployguard.toml
   deployguard check      what is pending, and how dangerous is it?
   deployguard deploy     the whole road
+
 \b
 Exit codes:
   0    done, or nothing pending

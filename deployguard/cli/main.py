@@ -53,6 +53,9 @@ def run(arguments: Sequence[str]) -> int:
 def _usage(error: click.ClickException, arguments: Sequence[str]) -> int:
     from deployguard.cli.group import COMMANDS
 
+    if type(error).__name__ == "NoArgsIsHelpError":  # click 8.2 and newer; no mistake, only no word
+        people().raw(error.format_message() + "\n")
+        return UsageError.exit_code
     people().problem(error.format_message())
     context = getattr(error, "ctx", None)  # click does not always say in which command it was
     named = next((word for word in arguments if word in COMMANDS), "")

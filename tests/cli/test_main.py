@@ -152,6 +152,19 @@ def test_wrong_usage_is_explained_with_exit_code_2(
     assert captured.out == ""
 
 
+@pytest.mark.parametrize("arguments", [[], ["backup"]])
+def test_no_command_shows_the_help_and_calls_nothing_an_error(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("Usage: deployguard")
+    assert "Error" not in captured.err
+    assert "\b" not in captured.err
+    assert "x08" not in captured.err
+    assert captured.out == ""
+
+
 def test_no_configuration_names_the_command_that_writes_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
