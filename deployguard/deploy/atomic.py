@@ -6,6 +6,7 @@ from deployguard.model import Opacity, Opaque, Script, Statement
 from deployguard.operations import (
     AddColumn,
     AddConstraint,
+    AddEnumValue,
     ControlTransaction,
     CreateIndex,
     CreateTable,
@@ -21,7 +22,7 @@ from deployguard.operations import (
 
 _TRIFLES: Final = (SetSetting, Maintain, ReadRows)
 # What these leave behind is in the catalogue, or nothing at all.
-_SHOWN: Final = (*_TRIFLES, CreateIndex, DropIndex, Reindex, AddColumn, AddConstraint)
+_SHOWN: Final = (*_TRIFLES, CreateIndex, DropIndex, Reindex, AddColumn, AddConstraint, AddEnumValue)
 _INSIDE: Final = {"savepoint", "release", "rollback to"}
 # PROCEDURAL and NON_ATOMIC are told by the statements themselves: inside a transaction no block can commit.
 _HIDES: Final = {

@@ -13,6 +13,7 @@ from deployguard.migrators.base import Job, Started
 from deployguard.model import Body, Lock, Opacity, Opaque, Script, Statement, Verdict
 from deployguard.operations import (
     AddColumn,
+    AddEnumValue,
     ControlTransaction,
     CreateIndex,
     Operation,
@@ -44,6 +45,7 @@ def opaque(code: Opaque, *, writes: bool = False) -> tuple[Opacity, ...]:
         (script((ADD, True), (UPDATE, True)), "postgresql", False, False),
         (script((UPDATE, False), (ADD, True)), "postgresql", True, True),
         (script((BUILD, False)), "postgresql", True, False),
+        (script((AddEnumValue("status", "late"), False)), "postgresql", True, False),
         (
             script((SetSetting("lock_timeout", "5s"), False), (ADD, True)),
             "postgresql",
