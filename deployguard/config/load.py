@@ -1,6 +1,7 @@
 """deployguard.toml → Config, strictly: an unknown key is an error that names the nearest key."""
 
 import difflib
+import shlex
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
@@ -51,7 +52,11 @@ def load(path: Path | None, cwd: Path) -> Config:
         raise UsageError(f"Cannot read {path}: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path.name} is not valid TOML: {error}.") from error
-    return parse(document, path)
+    try:
+        return parse(document, path)
+    except UsageError as error:  # it may lie in a folder above: say where
+        to_type = error.next_commands or (f"${{EDITOR:-vi}} {shlex.quote(str(path))}",)
+        raise UsageError(error.message, state=error.state, next_commands=to_type) from None
 
 
 def parse(document: _Table, path: Path) -> Config:

@@ -97,6 +97,15 @@ def test_a_wrong_value_says_what_is_wanted(tmp_path: Path, line: str, expected: 
     assert expected in refusal(tmp_path, text)
 
 
+def test_a_wrong_file_is_named_with_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "deployguard.toml").write_text("[projct]\n")
+    below = tmp_path / "src"
+    below.mkdir()
+    with pytest.raises(UsageError) as caught:
+        load(None, below)
+    assert caught.value.next_commands == (f"${{EDITOR:-vi}} {tmp_path / 'deployguard.toml'}",)
+
+
 def test_text_that_is_no_toml_is_a_usage_error(tmp_path: Path) -> None:
     assert "not valid TOML" in refusal(tmp_path, "[project\n")
 
