@@ -107,20 +107,24 @@ def test_a_second_deploy_is_told_who_runs_the_first_and_ctrl_c_ends_it(
     production: Production,
 ) -> None:
     rows, old = production.stack.rows(), production.digests()
-    with production.blocking(BUILDING):
-        with production.visitors() as visitors:
-            first = begun(production)
-            production.until(first, lambda: migrates(production), "it migrates")
-            second = production.deploy()
-        assert not visitors.bad
+    production.checkout("v2")
+    production.edit("# lock_timeout = .*", "lock_timeout = 900")
+    waits = (
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'deployguard:%'"
+        " AND query LIKE 'ALTER TABLE guests ADD%' AND wait_event_type = 'Lock'"
+    )
+    with production.blocking("guests IN ROW SHARE MODE"):
+        first = production.start("deploy", *FULL)
+        production.until(first, lambda: production.stack.sql(waits) == "1", "it migrates")
+        second = production.deploy()
         assert second.code == 23, second.both
         assert f"process {first.process.pid} on" in second.words
         assert re.search(r"since \d{4}-\d\d-\d\dT\d\d:\d\d", second.words)
         assert production.run("status").code == 23
         first.signal(signal.SIGINT)
         ended = first.result()
-    # By downgrade or, when nobody wrote, by the backup: a build that was cut off may have left something.
     assert ended.code == 21, ended.both
+    assert "stopped on request" in ended.words
     assert production.stack.rows() == rows
     assert production.stack.revision() == "b013"
     assert "revision is b013" in ended.words
