@@ -9,6 +9,7 @@ from deployguard.deploy.step import Evidence, Probed, Repeat, Settled
 from deployguard.errors import (
     ApprovalMissing,
     BackupFailed,
+    Busy,
     EnvironmentUnreachable,
     Refused,
     UsageError,
@@ -47,9 +48,22 @@ def lock_database(run: Run) -> Evidence:
     """The lock inside the database server, which keeps a deploy from another host out. A crash frees it."""
     database = run.held.enter_context(run.world.database())
     identity = database.identity()
+    _same_database(run, identity)
     run.lock = run.held.enter_context(database.advisory_lock(identity))
     database.close()  # the lock has a connection of its own; this one is only in the way of a restore
     return {"database": identity, "by": run.world.by}
+
+
+def _same_database(run: Run, identity: str) -> None:
+    """What a run began on one database is never gone on with, or taken back, on another."""
+    former = text(run.of(names.LOCK), "database") or text(run.subject.of(names.LOCK), "database")
+    if former and former != identity:
+        raise Busy(
+            f"{run.subject.deploy.kind} {run.subject.id} was made on the database {former}, but the environment"
+            f" {run.deploy.environment!r} now leads to {identity}.",
+            state="This command changed nothing.",
+            next_commands=(f"deployguard show {run.subject.id}",),
+        )
 
 
 def preflight(run: Run) -> Evidence:

@@ -40,8 +40,10 @@ def confirm(run: Run) -> Evidence:
     """Say per table what would be lost; go on only when the backup's id is typed."""
     record = _record(run)
     with run.world.database() as database:
-        now = database.row_counts()
+        now, name = database.row_counts(), database.name
     warning = asking.losses(record, now, "How much was written since the backup is unknown.")
+    if record.database != name:
+        warning = f"The backup is of ANOTHER DATABASE: {record.database}, not {name}. {warning}"
     former = run.done(names.CONFIRM)
     if former is not None and text(former, "warning") == warning:
         return former

@@ -160,7 +160,7 @@ class FakeDatabase:
         return self.world.says("verify_sql") != "wrong", "it returned 1"
 
     def identity(self) -> str:
-        return "fake:app"
+        return str(self.world.says("identity") or "fake:app")
 
     def advisory_lock(self, key: str, *, wait: float = 0.0) -> AbstractContextManager["FakeLock"]:
         if self.world.says("lock") == "taken":

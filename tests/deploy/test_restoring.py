@@ -82,6 +82,17 @@ def test_without_the_id_typed_nothing_changes_and_the_loss_is_said(
     assert world.journal.unfinished("development") is None
 
 
+def test_a_backup_of_another_database_is_said_to_be_one(project: Small, world: World) -> None:
+    record = world.take_backup("manual", "")
+    moved = project.file.rename(project.file.with_name("other.db"))
+    environ = {**project.environ(), "DATABASE_URL": f"sqlite:///{moved}"}
+    config = load(None, project.folder)
+    there = wire(config, config.environment(), reporter=Recorder(), by="ann", environ=environ)
+    with pytest.raises(ApprovalMissing, match="ANOTHER DATABASE: app.db, not other.db"):
+        saga.restore(there, record.id)
+    there.journal.close()
+
+
 def test_a_damaged_backup_replaces_nothing(project: Small, world: World) -> None:
     record = world.take_backup("manual", "")
     folder = project.folder / ".deployguard" / "backups" / record.folder

@@ -393,6 +393,23 @@ def test_a_resume_waits_for_the_host_that_has_the_lock_now(
         saga.resume(world)
 
 
+@pytest.mark.parametrize(
+    "way", [saga.resume, lambda world: saga.rollback(world, RollbackOptions())]
+)
+def test_what_was_begun_on_one_database_is_not_gone_on_with_on_another(
+    tmp_path: Path, production: Production, way: Callable[[World], object]
+) -> None:
+    assert killed_at(tmp_path, ("migrate", "after-done"), deploy, CONTRACTING)
+    production.script(identity="fake:other")
+    before = production.effects()
+    world = resumed(tmp_path, pending=CONTRACTING)
+    with pytest.raises(Busy, match="made on the database fake:app"):
+        way(world)
+    assert production.effects() == before
+    production.script(identity="fake:app")
+    assert saga.resume(world).status is Status.DONE
+
+
 def test_what_cannot_be_tidied_does_not_fail_the_deploy(
     tmp_path: Path, production: Production
 ) -> None:
