@@ -88,7 +88,7 @@ def test_a_backup_of_another_database_is_said_to_be_one(project: Small, world: W
     environ = {**project.environ(), "DATABASE_URL": f"sqlite:///{moved}"}
     config = load(None, project.folder)
     there = wire(config, config.environment(), reporter=Recorder(), by="ann", environ=environ)
-    with pytest.raises(ApprovalMissing, match="ANOTHER DATABASE: app.db, not other.db"):
+    with pytest.raises(ApprovalMissing, match=r"ANOTHER DATABASE: app\.db, not other\.db"):
         saga.restore(there, record.id)
     there.journal.close()
 
