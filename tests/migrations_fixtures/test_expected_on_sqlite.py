@@ -24,6 +24,11 @@ def test_check_for_sqlite_without_a_database(warm: Warm, case: Case, tmp_path: P
     check_replayed(warm, case, "sqlite", tmp_path)
 
 
+def said(stderr: str) -> list[str]:
+    """What people are told, without the progress that is shown only when it takes more than a second."""
+    return [line for line in stderr.splitlines() if line != "Reading what is pending …"]
+
+
 @pytest.mark.parametrize("name", ["bookings", "unknown_revision"])
 def test_the_program_itself_says_what_the_warm_process_says(
     warm: Warm, name: str, tmp_path: Path
@@ -43,4 +48,5 @@ def test_the_program_itself_says_what_the_warm_process_says(
         timeout=120,
         check=False,
     )
-    assert (done.returncode, done.stdout, done.stderr) == (ran.code, ran.out, ran.err)
+    assert (done.returncode, done.stdout) == (ran.code, ran.out)
+    assert said(done.stderr) == said(ran.err)
