@@ -211,6 +211,9 @@ class Production:
             if not path.exists():
                 return False
             with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as link:
+                made = "SELECT count(*) FROM sqlite_master WHERE name = 'events'"
+                if not link.execute(made).fetchone()[0]:  # the file is there before its tables are
+                    return False
                 return link.execute(query, [step]).fetchone()[0] > 0
 
         self.until(command, begun, f"the journal has {step}", pause=0.02)
