@@ -62,7 +62,7 @@ class Site:
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     sleep: Callable[[float], None] | None = None  # None: time.sleep
-    say: Say = lambda line: None  # noqa: ARG005
+    say: Say = lambda line: None  # noqa: ARG005 - says nothing
 
     @property
     def folder(self) -> Path:

@@ -218,5 +218,5 @@ def _merge(base: _Table, over: _Table) -> _Table:
     for key, value in over.items():
         former = merged.get(key)
         both = isinstance(value, dict) and isinstance(former, dict)
-        merged[key] = {**former, **value} if both else value  # type: ignore[dict-item]
+        merged[key] = {**former, **value} if both else value  # type: ignore[dict-item]  # `both`
     return merged

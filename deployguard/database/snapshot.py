@@ -43,7 +43,7 @@ def exported(
     *,
     application: str,
     version_table: str = VERSION_TABLE,
-    on_table: Callable[[str, int, int], None] = lambda label, number, of: None,  # noqa: ARG005
+    on_table: Callable[[str, int, int], None] = lambda label, number, of: None,  # noqa: ARG005 - says nothing
 ) -> Iterator[Instant]:
     """Count every table in a snapshot that other sessions can take up until the block ends.
 
