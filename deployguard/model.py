@@ -114,8 +114,11 @@ class TableFact:
 
     table: str  # schema.name; the default schema is left out
     rows: int  # an estimate unless `exact`
-    bytes: int
+    bytes: int  # of the table alone, with what PostgreSQL keeps apart of it (TOAST)
     exact: bool = False
+    index_bytes: int = 0  # of all its indexes
+    partition_of: str | None = None
+    partitions: tuple[str, ...] = ()  # those directly below it
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +134,7 @@ class Facts:
     indexes: Mapping[str, str] = field(default_factory=dict)  # index → table, where it is known
     # (table, foreign key) → the table that it points at, where it is known
     references: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    invalid_indexes: frozenset[str] = frozenset()  # left by a concurrent build that failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +145,8 @@ class Lock:
     mode: str  # PostgreSQL's name, for example "ACCESS EXCLUSIVE"; on SQLite "EXCLUSIVE" (the whole file)
     blocks: str  # "reads and writes", "writes" or "schema changes"
     work: str = ""  # "rewrite", "scan", "index build" or "" (brief)
+    seconds: float | None = None  # an estimate of how long it is held; None where nothing tells
+    basis: str = ""  # what the estimate rests on, for people
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +161,7 @@ class Finding:
     message: str
     why: str
     instead: str
+    accepted: str = ""  # the reason of the suppression that covers it; "" is an open finding
 
 
 class Way(StrEnum):
