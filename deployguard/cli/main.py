@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from deployguard.cli.app import App
-from deployguard.cli.terminal import people
 from deployguard.errors import DeployguardError, Interrupted, UsageError
+
+if TYPE_CHECKING:
+    from deployguard.cli.terminal import Out
 
 BUG = 1
 PIPE_CLOSED = 141  # what a shell reports for SIGPIPE
@@ -54,18 +56,18 @@ def _usage(error: click.ClickException, arguments: Sequence[str]) -> int:
     from deployguard.cli.group import COMMANDS
 
     if type(error).__name__ == "NoArgsIsHelpError":  # click 8.2 and newer; no mistake, only no word
-        people().raw(error.format_message() + "\n")
+        _people().raw(error.format_message() + "\n")
         return UsageError.exit_code
-    people().problem(error.format_message())
+    _people().problem(error.format_message())
     context = getattr(error, "ctx", None)  # click does not always say in which command it was
     named = next((word for word in arguments if word in COMMANDS), "")
     path = context.command_path if context is not None else f"deployguard {named}".strip()
-    people().write(f"Try '{path} --help'.")
+    _people().write(f"Try '{path} --help'.")
     return UsageError.exit_code
 
 
 def _explain(app: App, error: DeployguardError) -> int:
-    out = people()
+    out = _people()
     out.problem(app.redact(error.message))
     if error.state:
         out.write(app.redact(error.state))
@@ -84,7 +86,7 @@ def _interrupted(app: App) -> Interrupted:
 
 
 def _bug(app: App, error: Exception) -> int:
-    out = people()
+    out = _people()
     out.problem(f"This is a bug in deployguard: {type(error).__name__}.")
     path = _keep(app, error)
     if path is not None:
@@ -111,6 +113,13 @@ def _keep(app: App, error: Exception) -> Path | None:
             file.write(text)
         return folder / name
     return None
+
+
+def _people() -> "Out":
+    """Stderr; loaded when there is something to say, for a version or a help needs none of it."""
+    from deployguard.cli.terminal import people
+
+    return people()
 
 
 def _as_interrupt(_number: int, _frame: FrameType | None) -> None:
