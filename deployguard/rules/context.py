@@ -14,7 +14,9 @@ from deployguard.operations import (
     CreateObject,
     CreateTable,
     CreateType,
+    DropConstraint,
     DropIndex,
+    DropNotNull,
     DropObject,
     DropTable,
     Operation,
@@ -27,6 +29,7 @@ from deployguard.operations import (
     ValidateConstraint,
     WriteRows,
 )
+from deployguard.rules.known import Known
 
 _NOT_NULL = re.compile(r'^\(*\s*("?)(?P<column>[\w$ ]+?)\1\s+is\s+not\s+null\s*\)*$', re.IGNORECASE)
 
@@ -50,6 +53,7 @@ class Context:
     held: Mapping[str, Lock] = field(default_factory=dict)  # the strongest of each relation in it
     references: Mapping[tuple[str, str], str] = field(default_factory=dict)
     gone: frozenset[str] = frozenset()  # tables that this run dropped or gave another name
+    known: Known = field(default_factory=Known)
     sql: str = ""  # the statement at hand
     in_transaction: bool = True
     rebuilding: bool = (
@@ -58,12 +62,13 @@ class Context:
 
     @classmethod
     def start(cls, facts: Facts) -> "Context":
-        return cls(
+        here = cls(
             facts,
             indexes=dict(facts.indexes),
             proven=facts.not_null,
             references=dict(facts.references),
         )
+        return replace(here, known=Known.start(facts, here.key))
 
     @property
     def dialect(self) -> str:
@@ -92,8 +97,9 @@ class Context:
         return name.removeprefix("main.").casefold()
 
     def is_new(self, table: str) -> bool:
-        """Created in this run and still empty: nobody uses it yet, so nothing can be blocked or lost."""
-        return self.key(table) in self.new - self.filled
+        """Created in this run and still empty, or temporary: nobody uses it, so nothing can be blocked or lost."""
+        name = self.key(table)
+        return name in self.new - self.filled or name in self.new & self.known.temporary
 
     def is_made_here(self, table: str) -> bool:
         """Created in this run; it may hold rows by now, but only rows of this run."""
@@ -117,7 +123,8 @@ class Context:
         """The next revision; in a transaction of its own what came before is committed."""
         if not own_transaction:
             return self
-        return replace(self, unvalidated=frozenset(), enum_values=frozenset(), held={})
+        known = self.known.committed()
+        return replace(self, unvalidated=frozenset(), enum_values=frozenset(), held={}, known=known)
 
     def at(self, sql: str, *, in_transaction: bool) -> "Context":
         """The statement that is judged next; outside a transaction everything before it is committed."""
@@ -126,13 +133,20 @@ class Context:
 
     def after(self, operation: Operation) -> "Context":
         """The context once ``operation`` has run."""
+        here = self._after(operation)
+        known = here.known.after(operation, here.key, in_transaction=here.in_transaction)
+        return replace(here, known=known)
+
+    def _after(self, operation: Operation) -> "Context":
         match operation:
             case CreateTable():
                 return self._after_create_table(operation)
             case DropTable(table) | RenameTable(table) | SetSchema(table):
                 return self._after_move(operation, self.key(table))
-            case WriteRows(table):
-                return replace(self, filled=self.filled | {self.key(table)})
+            case WriteRows(table, verb):
+                # An UPDATE or DELETE of an empty table leaves it empty.
+                grows = {self.key(table)} if verb not in {"update", "delete"} else set()
+                return replace(self, filled=self.filled | grows)
             case CreateObject(_, _, replaces, exists) if replaces or exists:
                 return self  # it may have been there before
             case CreateObject(_, name) | CreateType(name):
@@ -149,6 +163,12 @@ class Context:
                 return replace(self, columns=(self.columns - {(owner, column)}) | moved)
             case AddConstraint() | ValidateConstraint() | SetNotNull():
                 return self._after_constraint(operation)
+            case DropConstraint(table, name):
+                lost = {self.checks.get((self.key(table), name))} - self.required
+                return replace(self, proven=self.proven - lost)
+            case DropNotNull(table, column):
+                gone = {(self.key(table), column)}
+                return replace(self, proven=self.proven - gone, required=self.required - gone)
             case AddEnumValue(type_name, value):
                 if not self.in_transaction:
                     return self

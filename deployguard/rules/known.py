@@ -1,0 +1,164 @@
+"""Details of the schema that a few rules ask for (partitions, indexed columns, conditions, settings), as a fold."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol, TypeAlias
+
+from deployguard.model import Facts
+from deployguard.operations import (
+    AddColumn,
+    AddConstraint,
+    AttachPartition,
+    Constraint,
+    CreateIndex,
+    CreateObject,
+    CreateTable,
+    DetachPartition,
+    DropIndex,
+    Operation,
+    SetSetting,
+    ValidateConstraint,
+)
+
+Pair: TypeAlias = tuple[str, str]
+
+
+class Key(Protocol):
+    """One spelling for a name, as ``Context.key`` gives it."""
+
+    def __call__(self, name: str, /) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A CHECK of a table, and whether each row is known to comply."""
+
+    expression: str
+    valid: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Every name is as ``Context.key`` spells it."""
+
+    parents: Mapping[str, str] = field(default_factory=dict)  # partition → partitioned table
+    partitioned: frozenset[str] = frozenset()
+    indexed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # index → its columns
+    dropped_indexes: frozenset[str] = frozenset()  # dropped, if they were there, and not made since
+    conditions: Mapping[Pair, Condition] = field(default_factory=dict)  # (table, name) → CHECK
+    points_at: Mapping[Pair, frozenset[str]] = field(default_factory=dict)  # (table, column) → …
+    domains: frozenset[str] = frozenset()  # made in this run
+    temporary: frozenset[str] = frozenset()  # tables that no other session sees
+    settings: Mapping[str, tuple[str, bool]] = field(default_factory=dict)  # → (value, local?)
+
+    @classmethod
+    def start(cls, facts: Facts, key: Key) -> "Known":
+        parents = {
+            key(fact.table): key(fact.partition_of)
+            for fact in facts.tables or ()
+            if fact.partition_of is not None
+        }
+        for fact in facts.tables or ():
+            parents |= {key(child): key(fact.table) for child in fact.partitions}
+        return cls(parents, frozenset(parents.values()))
+
+    def below(self, table: str) -> tuple[str, ...]:
+        """Every known partition of ``table`` at any depth, in order of name."""
+        direct = sorted(child for child, parent in self.parents.items() if parent == table)
+        return tuple(name for child in direct for name in (child, *self.below(child)))
+
+    def setting(self, name: str) -> str | None:
+        """The value that this run gave a setting; None where it gave none."""
+        value = self.settings.get(name.lower())
+        return value[0] if value and value[0] != "default" else None
+
+    def committed(self) -> "Known":
+        """After the transaction: SET LOCAL is forgotten."""
+        if not any(local for _, local in self.settings.values()):
+            return self
+        kept = {name: value for name, value in self.settings.items() if not value[1]}
+        return replace(self, settings=kept)
+
+    def after(self, operation: Operation, key: Key, *, in_transaction: bool) -> "Known":
+        match operation:
+            case CreateTable() | AttachPartition() | DetachPartition():
+                return self._after_table(operation, key)
+            case CreateIndex() | DropIndex():
+                return self._after_index(operation, key)
+            case AddConstraint() | ValidateConstraint() | AddColumn():
+                return self._after_constraint(operation, key)
+            case CreateObject("domain", name):
+                return replace(self, domains=self.domains | {key(name)})
+            case SetSetting(name, value, local) if in_transaction or not local:
+                settings = {**self.settings, name.lower(): (value.strip().strip("'\""), local)}
+                return replace(self, settings=settings)
+            case _:
+                return self
+
+    def _after_table(
+        self, operation: CreateTable | AttachPartition | DetachPartition, key: Key
+    ) -> "Known":
+        parents = dict(self.parents)
+        here = self
+        match operation:
+            case CreateTable(table, partition_of=parent):
+                if operation.temporary:
+                    here = replace(here, temporary=here.temporary | {key(table)})
+                if parent is None:
+                    return here
+                parents[key(table)] = key(parent)
+            case AttachPartition(parent, table):
+                parents[key(table)] = key(parent)
+            case DetachPartition(_, table):
+                parents.pop(key(table), None)
+                return replace(here, parents=parents)
+        return replace(here, parents=parents, partitioned=here.partitioned | {key(parent)})
+
+    def _after_index(self, operation: CreateIndex | DropIndex, key: Key) -> "Known":
+        if isinstance(operation, DropIndex):
+            return replace(self, dropped_indexes=self.dropped_indexes | {key(operation.name)})
+        name = index_key(operation, key)
+        indexed = {**self.indexed, name: operation.columns}
+        partitioned = self.partitioned | ({key(operation.table)} if operation.only else set())
+        dropped = self.dropped_indexes - {name}
+        return replace(self, indexed=indexed, dropped_indexes=dropped, partitioned=partitioned)
+
+    def _after_constraint(
+        self, operation: AddConstraint | ValidateConstraint | AddColumn, key: Key
+    ) -> "Known":
+        table = key(operation.table)
+        if isinstance(operation, ValidateConstraint):
+            known = self.conditions.get((table, operation.name))
+            if known is None:
+                return self
+            valid = Condition(known.expression, valid=True)
+            return replace(self, conditions={**self.conditions, (table, operation.name): valid})
+        columns = operation.columns if isinstance(operation, AddConstraint) else (operation.column,)
+        points_at = dict(self.points_at)
+        for column in columns if operation.references else ():
+            other = key(operation.references or "")
+            points_at[table, column] = points_at.get((table, column), frozenset()) | {other}
+        here = replace(self, points_at=points_at)
+        if isinstance(operation, AddConstraint) and operation.kind is Constraint.CHECK:
+            known = Condition(operation.expression, valid=not operation.not_valid)
+            return replace(here, conditions={**here.conditions, (table, operation.name): known})
+        return here
+
+
+def index_key(operation: CreateIndex, key: Key) -> str:
+    """An index lives in its table's schema, however that is written."""
+    schema, _, _ = key(operation.table).rpartition(".")
+    return f"{schema}.{operation.name}" if schema else operation.name
+
+
+_TIME = re.compile(r"^(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>us|ms|s|min|h|d)?$")
+_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def seconds(value: str) -> float | None:
+    """A timeout of PostgreSQL in seconds (a bare number is milliseconds); None for what is no time."""
+    match = _TIME.match(value.strip().strip("'\"").strip())
+    if match is None:
+        return None
+    return float(match["number"]) * _SECONDS[match["unit"] or "ms"]
