@@ -29,6 +29,7 @@ from deployguard.operations import (
     ValidateConstraint,
     WriteRows,
 )
+from deployguard.rules.fresh import Fresh
 from deployguard.rules.known import Known
 
 _NOT_NULL = re.compile(r'^\(*\s*("?)(?P<column>[\w$ ]+?)\1\s+is\s+not\s+null\s*\)*$', re.IGNORECASE)
@@ -54,6 +55,9 @@ class Context:
     references: Mapping[tuple[str, str], str] = field(default_factory=dict)
     gone: frozenset[str] = frozenset()  # tables that this run dropped or gave another name
     known: Known = field(default_factory=Known)
+    fresh: Fresh = field(default_factory=Fresh)
+    steps: tuple[Operation, ...] = ()  # all that the revision at hand does
+    done: int = 0  # how many of them, with the one at hand
     sql: str = ""  # the statement at hand
     in_transaction: bool = True
     rebuilding: bool = (
@@ -119,6 +123,10 @@ class Context:
                 return fact
         return None
 
+    def ahead(self) -> tuple[Operation, ...]:
+        """What the same revision does after the operation at hand."""
+        return self.steps[self.done :]
+
     def begin(self, *, own_transaction: bool) -> "Context":
         """The next revision; in a transaction of its own what came before is committed."""
         if not own_transaction:
@@ -135,7 +143,8 @@ class Context:
         """The context once ``operation`` has run."""
         here = self._after(operation)
         known = here.known.after(operation, here.key, in_transaction=here.in_transaction)
-        return replace(here, known=known)
+        fresh = here.fresh.after(operation, here.key, self.sql)
+        return replace(here, known=known, fresh=fresh)
 
     def _after(self, operation: Operation) -> "Context":
         match operation:

@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from deployguard.model import Facts, Finding, Lock, Opaque, Revision, Risk, Script, Verdict
+from deployguard.model import Facts, Finding, Lock, Opacity, Opaque, Revision, Risk, Script, Verdict
 from deployguard.operations import AddColumn, Operation, RebuildTable
 from deployguard.rules.base import Rule, Subject, Whole
 from deployguard.rules.batch import collapse
 from deployguard.rules.context import Context
+from deployguard.rules.estimates import timed, weighed
 from deployguard.rules.expand import expand_only
 from deployguard.rules.held import held_with, strongest
 from deployguard.rules.locks import locks
@@ -34,10 +35,12 @@ def _judge_one(
     undo = judge_undo(revision, up, down, before)
     findings: list[Finding] = []
     taken: list[Lock] = []
-    context = before
+    steps = tuple(one for statement in up.statements for one in statement.operations)
+    context = replace(before, steps=steps, done=0)
     for statement in up.statements:
         context = context.at(statement.sql, in_transaction=statement.in_transaction)
         for operation in statement.operations:
+            context = replace(context, done=context.done + 1)
             findings += _on_operation(book, operation, context, revision, statement.line)
             new, context = _locks(operation, context)
             taken += new
@@ -52,13 +55,14 @@ def _judge_one(
     verdict = Verdict(
         revision, risk, tuple(findings), strongest(taken), undo, expand_only(up, before)
     )
-    return verdict, replace(context, sql="", in_transaction=True)
+    return verdict, replace(context, sql="", in_transaction=True, steps=(), done=0)
 
 
 def _locks(operation: Operation, context: Context) -> tuple[list[Lock], Context]:
     """The locks of one operation as others feel them: in a transaction each is held to its end."""
     key = context.key
-    new = [held_with(one, context.held.get(key(one.relation))) for one in locks(operation, context)]
+    taken = timed(locks(operation, context), operation, context)
+    new = [held_with(one, context.held.get(key(one.relation))) for one in taken]
     if not context.in_transaction:
         return new, context
     held = {**context.held, **{key(one.relation): one for one in new}}
@@ -106,6 +110,8 @@ def _findings(
 ) -> Iterator[Finding]:
     for entry in book:
         found = entry.found(subject, context)
+        if found is not None and not isinstance(subject, Whole | Opacity):
+            found = weighed(entry, found, subject, context)
         if found is not None and found.risk is not None:
             yield Finding(
                 entry.code,

@@ -1,6 +1,6 @@
 """The second reader on PostgreSQL: libpg_query's tree of one statement, lowered to our operations."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import postgast
 from google.protobuf.message import DecodeError
@@ -135,6 +135,11 @@ def _access(what: str, target: str) -> Operations:
     return (ChangeAccess(what, target),)
 
 
+def _options(given: Iterable[pb.Node]) -> str:
+    """"set" and the names of the options, as in ``set restart, increment``."""
+    return f"set {', '.join(item.def_elem.defname for item in given)}"
+
+
 def _made(what: str, target: str, *, replace: bool = False, exists: bool = False) -> Operations:
     return (CreateObject(what, target, replace=replace, if_not_exists=exists),)
 
@@ -187,7 +192,11 @@ _PLAIN: Mapping[str, Callable[[pb.Node], Operations]] = {
     "execute_stmt": lambda n: (Procedural("execute", n.execute_stmt.name),),
     "load_stmt": lambda n: (Procedural("load", n.load_stmt.filename),),
     "alter_function_stmt": lambda n: (
-        AlterObject("function", name(n.alter_function_stmt.func.objname), "set"),
+        AlterObject(
+            "function",
+            name(n.alter_function_stmt.func.objname),
+            _options(n.alter_function_stmt.actions),
+        ),
     ),
     "create_event_trig_stmt": lambda n: (
         Procedural("create event trigger", n.create_event_trig_stmt.trigname),
@@ -199,7 +208,9 @@ _PLAIN: Mapping[str, Callable[[pb.Node], Operations]] = {
         exists=n.create_seq_stmt.if_not_exists,
     ),
     "alter_seq_stmt": lambda n: (
-        AlterObject("sequence", relation(n.alter_seq_stmt.sequence), "set"),
+        AlterObject(
+            "sequence", relation(n.alter_seq_stmt.sequence), _options(n.alter_seq_stmt.options)
+        ),
     ),
     "create_domain_stmt": lambda n: _made("domain", name(n.create_domain_stmt.domainname)),
     "create_extension_stmt": lambda n: _made(

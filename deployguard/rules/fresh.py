@@ -1,0 +1,89 @@
+"""What this run did to columns and types that decides whether a later step breaks anybody, as a fold."""
+
+import re
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from deployguard.operations import (
+    AddColumn,
+    AlterObject,
+    DropColumn,
+    DropDefault,
+    Operation,
+    RenameColumn,
+    SetDefault,
+    Volatility,
+    WriteRows,
+)
+from deployguard.rules.known import Key
+
+Pair: TypeAlias = tuple[str, str]
+_TO_NULL = re.compile(r"=\s*null\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """Every name is as ``Context.key`` spells it."""
+
+    renamed: frozenset[str] = frozenset()  # types, by the names that this run gave them
+    bare: frozenset[Pair] = frozenset()  # columns of this run that have no default
+    filled: frozenset[Pair] = frozenset()  # columns whose missing values this run filled in
+
+    def after(self, operation: Operation, key: Key, sql: str) -> "Fresh":
+        match operation:
+            case AddColumn() | SetDefault() | DropDefault() | DropColumn() | RenameColumn():
+                return self._after_column(operation, (key(operation.table), operation.column))
+            case WriteRows(table, "update"):
+                done = {(key(table), name) for name in _filled_by(operation, sql)}
+                return replace(self, filled=self.filled | done)
+            case AlterObject("type", name, action) if action.startswith("rename to "):
+                schema, _, _ = key(name).rpartition(".")
+                to = action.removeprefix("rename to ")
+                new = key(f"{schema}.{to}" if schema else to)
+                return replace(self, renamed=(self.renamed - {key(name)}) | {new})
+            case _:
+                return self
+
+    def _after_column(
+        self,
+        operation: AddColumn | SetDefault | DropDefault | DropColumn | RenameColumn,
+        place: Pair,
+    ) -> "Fresh":
+        match operation:
+            case AddColumn() if operation.if_not_exists:
+                return self
+            case AddColumn(default=Volatility.NONE, generated=""):
+                return replace(self, bare=self.bare | {place})
+            case AddColumn():
+                return replace(self, filled=self.filled | {place})
+            case SetDefault():
+                return replace(self, bare=self.bare - {place})
+            case DropColumn():
+                return replace(self, bare=self.bare - {place}, filled=self.filled - {place})
+            case RenameColumn(_, _, to):
+                new = (place[0], to)
+                return replace(
+                    self,
+                    bare=_moved(self.bare, place, new),
+                    filled=_moved(self.filled, place, new),
+                )
+            case DropDefault():
+                return self
+
+
+def _moved(pairs: frozenset[Pair], old: Pair, new: Pair) -> frozenset[Pair]:
+    return (pairs - {old}) | {new} if old in pairs else pairs
+
+
+def _filled_by(operation: WriteRows, sql: str) -> list[str]:
+    """The columns that have no NULL left: set in every row, or in just those where the value is missing."""
+    if _TO_NULL.search(sql):
+        return []
+    return [name for name in operation.columns if not operation.where or _where_null(sql, name)]
+
+
+def _where_null(sql: str, column: str) -> bool:
+    """Whether an UPDATE's whole condition is that ``column`` IS NULL."""
+    name = rf'(?:[\w"]+\.)*"?{re.escape(column)}"?'
+    pattern = rf"\bwhere\s+\(*\s*{name}\s+is\s+null\s*\)*\s*;?\s*$"
+    return re.search(pattern, sql, re.IGNORECASE) is not None
