@@ -110,11 +110,11 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class TableFact:
-    """What the live database says of one table; sizes in bytes."""
+    """What the live database says of one table; sizes in bytes. A number that is not known is -1."""
 
     table: str  # schema.name; the default schema is left out
-    rows: int  # an estimate unless `exact`
-    bytes: int  # of the table alone, with what PostgreSQL keeps apart of it (TOAST)
+    rows: int  # an estimate unless `exact`; -1: never analysed
+    bytes: int  # of the table alone, with what PostgreSQL keeps apart of it (TOAST); -1: it was locked
     exact: bool = False
     index_bytes: int = 0  # of all its indexes
     partition_of: str | None = None
@@ -135,6 +135,7 @@ class Facts:
     # (table, foreign key) → the table that it points at, where it is known
     references: Mapping[tuple[str, str], str] = field(default_factory=dict)
     invalid_indexes: frozenset[str] = frozenset()  # left by a concurrent build that failed
+    unique_indexes: frozenset[str] = frozenset()  # those of `indexes` that keep duplicates out
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +194,11 @@ class Verdict:
     undo: Undo
     expand_only: bool  # the application of before works on the schema of after
 
+    @property
+    def open_risk(self) -> Risk:
+        """The level without what was accepted; ``risk`` counts everything."""
+        return max((one.risk for one in self.findings if not one.accepted), default=Risk.LOW)
+
 
 @dataclass(frozen=True, slots=True)
 class Answers:
@@ -239,6 +245,11 @@ class Plan:
     answers: Answers
     digest: str  # sha256, hexadecimal
     notes: tuple[str, ...] = ()  # what limits this verdict, for people
+
+    @property
+    def open_risk(self) -> Risk | None:
+        """The level without what was accepted, which ``check`` goes by; the gate goes by ``risk``."""
+        return max((verdict.open_risk for verdict in self.verdicts), default=None)
 
 
 @dataclass(frozen=True, slots=True)

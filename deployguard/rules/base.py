@@ -31,6 +31,7 @@ class Found:
     line: int | None = None
     why: str | None = None
     instead: str | None = None
+    only_time: bool | None = None  # see Rule.only_time
 
 
 Answer: TypeAlias = str | Found | None
@@ -54,6 +55,7 @@ class Rule:
     check: Callable[[Subject, Context], Answer]
     sqlite_effect: str = ""
     sqlite_instead: str = ""
+    only_time: bool = False
 
     def found(self, subject: Subject, context: Context) -> Found | None:
         """The rule's finding on ``subject``, complete; None when it has nothing to say."""
@@ -69,6 +71,7 @@ class Rule:
             given.line,
             given.why or effect,
             filled(given.instead or instead, subject),
+            given.only_time,
         )
 
 
@@ -127,6 +130,7 @@ def rule(
     good: tuple[str, ...],
     sqlite_effect: str = "",
     sqlite_instead: str = "",
+    only_time: bool = False,
 ) -> Decorator:
     """Make a :class:`Rule` of a function that answers for one subject of ``types``, which its annotation repeats."""
 
@@ -137,7 +141,7 @@ def rule(
             return function(cast("S", subject), context)
 
         return Rule(
-            code, name, risk, effect, instead, bad, good, check, sqlite_effect, sqlite_instead
+            code, name, risk, effect, instead, bad, good, check, sqlite_effect, sqlite_instead, only_time
         )  # fmt: skip
 
     return decorate

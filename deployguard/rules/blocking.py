@@ -2,7 +2,7 @@
 
 from deployguard.model import Risk
 from deployguard.operations import CreateIndex, DropIndex
-from deployguard.rules.base import Answer, rule
+from deployguard.rules.base import Answer, Found, rule
 from deployguard.rules.context import Context
 
 _SQLITE = "SQLite locks the whole database file while it works: nobody reads or writes meanwhile."
@@ -37,7 +37,8 @@ def index_not_concurrent(op: CreateIndex, ctx: Context) -> Answer:
     fact = ctx.fact(op.table)
     rows = f" (about {fact.rows:,} rows)" if fact and fact.rows > 0 else ""
     risk = " Duplicates make it fail." if op.unique else ""
-    return f"Builds the {unique} {op.name or 'without a name'} on {op.table}{rows}.{risk}"
+    said = f"Builds the {unique} {op.name or 'without a name'} on {op.table}{rows}.{risk}"
+    return Found(said, only_time=not op.unique)
 
 
 @rule(
@@ -62,7 +63,10 @@ def drop_index_not_concurrent(op: DropIndex, ctx: Context) -> Answer:
     table = ctx.table_of(op.name)
     if op.concurrently or (table is not None and ctx.is_new(table)):
         return None
-    return f"Drops the index {op.name}{f' of {table}' if table else ''}."
+    # A unique one also keeps duplicates out, and ON CONFLICT needs it.
+    plain = table is not None and ctx.key(op.name) not in ctx.facts.unique_indexes
+    said = f"Drops the index {op.name}{f' of {table}' if table else ''}."
+    return Found(said, only_time=plain and ctx.key(op.name) in ctx.facts.indexes)
 
 
 RULES = (index_not_concurrent, drop_index_not_concurrent)

@@ -27,6 +27,7 @@ from deployguard.rules.context import Context
     " looked at: nothing is won over adding it at once.",
     instead="Put VALIDATE into a revision of its own, and configure transaction_per_migration=True"
     " in env.py.",
+    only_time=True,
     bad=(
         (
             "ALTER TABLE orders ADD CONSTRAINT ck CHECK (a > 0) NOT VALID; ALTER TABLE orders VALIDATE"
@@ -179,6 +180,7 @@ def _reindex(kind: str, name: str) -> Found:
     return Found(
         f"Rebuilds the indexes of the {kind} {name}.",
         Risk.HIGH if many else None,
+        only_time=not many,
         why="Takes a SHARE lock on the table and an ACCESS EXCLUSIVE lock on each index while it"
         " is rebuilt.",
         instead="with op.get_context().autocommit_block():\n"
@@ -239,7 +241,7 @@ def rebuild_table(op: RebuildTable, ctx: Context) -> Answer:
             instead="Check against the database itself (leave out --since), so that its present"
             " columns are known.",
         )
-    return f"Writes the table {op.table} anew."
+    return Found(f"Writes the table {op.table} anew.", only_time=True)
 
 
 RULES = (validate_with_add, lock_table, blocking_maintenance, rebuild_table)

@@ -4,7 +4,7 @@ from deployguard.model import Risk
 from deployguard.operations import AddColumn, AlterType, RewriteTable, Volatility
 from deployguard.rules.base import Answer, Found, rule
 from deployguard.rules.context import Context
-from deployguard.rules.types import catalogue_only
+from deployguard.rules.types import catalogue_only, plain_cast, same_to_clients
 
 _REWRITE = (
     "Takes an ACCESS EXCLUSIVE lock while the table and all its indexes are written anew:"
@@ -58,7 +58,11 @@ def alter_column_type(op: AlterType, ctx: Context) -> Answer:
         )
     change = f"from {op.old_type} to {op.type}" if op.old_type else f"to {op.type}"
     unknown = "" if op.old_type else " The old type is not known, so a rewrite has to be expected."
-    return f"Changes the type of {op.table}.{op.column} {change}.{unknown}"
+    kept = not op.using or plain_cast(op.using_sql, op.column)
+    return Found(
+        f"Changes the type of {op.table}.{op.column} {change}.{unknown}",
+        only_time=kept and not op.collation and same_to_clients(op.old_type, op.type),
+    )
 
 
 @rule(
@@ -69,6 +73,7 @@ def alter_column_type(op: AlterType, ctx: Context) -> Answer:
     effect=f"The default is computed for each row. {_REWRITE}",
     instead=_STAGED,
     sqlite_effect="SQLite refuses to add a column whose default is not a constant.",
+    only_time=True,
     bad=(
         "ALTER TABLE orders ADD COLUMN token uuid DEFAULT gen_random_uuid()",
         "ALTER TABLE orders ADD COLUMN number int DEFAULT my_function()",
@@ -97,7 +102,8 @@ def add_column_volatile_default(op: AddColumn, ctx: Context) -> Answer:
     if constant or (op.default is Volatility.STABLE and not ctx.sqlite):
         return None
     doubt = ", which may differ from row to row" if op.default is Volatility.UNKNOWN else ""
-    return f"Adds {name} with the default {op.default_sql}{doubt}."
+    said = f"Adds {name} with the default {op.default_sql}{doubt}."
+    return Found(said, only_time=not ctx.sqlite)  # SQLite does not wait, it refuses
 
 
 @rule(
@@ -107,6 +113,7 @@ def add_column_volatile_default(op: AddColumn, ctx: Context) -> Answer:
     Risk.HIGH,
     effect=f"Every row gets a value of its own. {_REWRITE}",
     instead=_STAGED,
+    only_time=True,
     bad=(
         "ALTER TABLE orders ADD COLUMN number serial",
         "ALTER TABLE orders ADD COLUMN number int GENERATED ALWAYS AS IDENTITY",
@@ -140,6 +147,7 @@ def add_column_generated(op: AddColumn, ctx: Context) -> Answer:
     instead="Use pg_repack, or plan a window for it; it is seldom a part of a release.",
     sqlite_effect="SQLite writes the whole file anew and needs as much free space again.",
     sqlite_instead="Run it by hand, when nobody uses the database.",
+    only_time=True,
     bad=(
         "-- autocommit\nVACUUM FULL orders",
         "CLUSTER orders USING ix",

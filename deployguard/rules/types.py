@@ -136,6 +136,16 @@ def keeps_values(old_text: str | None, new_text: str) -> bool:
     return old.name in _STRINGS or (old.name, new.name) in {("json", "jsonb"), ("cidr", "inet")}
 
 
+def same_to_clients(old_text: str | None, new_text: str) -> bool:
+    """Whether a client sees the same values under the same kind of type: the change is a wider one of its kind."""
+    new = parse(new_text)
+    old = parse(old_text) if old_text else None
+    if old is None or new is None or not keeps_values(old_text, new_text):
+        return False
+    kinds = (_INTEGERS, _FLOATS, {new.name})
+    return any({old.name, new.name} <= kind for kind in kinds) and old.array == new.array
+
+
 def _into_string(old: Type, new: Type) -> bool:
     if not new.arguments:
         return True
