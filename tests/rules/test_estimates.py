@@ -1,0 +1,230 @@
+"""What the size of a table says: how long a lock is held, and what that does to the level."""
+
+from dataclasses import replace
+
+import pytest
+
+from deployguard.model import (
+    Body,
+    Evidence,
+    Facts,
+    Lock,
+    Revision,
+    Risk,
+    Script,
+    Statement,
+    TableFact,
+    Verdict,
+)
+from deployguard.rules import BOOK, judge
+from deployguard.rules.estimates import LONG_SECONDS, RATES, TINY_BYTES, about, size
+from deployguard.rules.locks import BUILD, REWRITE, SCAN
+from deployguard.sql import lower
+
+GB = 10**9
+HUGE = TableFact("orders", 80_000_000, 10 * GB, index_bytes=2 * GB)
+TINY = TableFact("orders", 12, 8192, exact=True, index_bytes=16384)
+EMPTY = TableFact("orders", 0, 0, exact=True, index_bytes=8192)
+UNKNOWN = TableFact("orders", -1, -1, index_bytes=-1)
+
+
+def verdict(
+    sql: str, *tables: TableFact, dialect: str = "postgresql", types: str = "", **known: object
+) -> Verdict:
+    old = {("orders", "a"): types} if types else {}
+    statements = tuple(
+        Statement(text, number, operations)
+        for number, (text, operations) in enumerate(lower(sql, dialect, old_types=old), start=1)
+    )
+    up = Script(Body.PRESENT, 1, statements)
+    revision = Revision("r", (), "r.py", "", "", up, up, Evidence.RECORDED)
+    facts = Facts(dialect, tables=tables or None)
+    return judge((revision,), replace(facts, **known))[0]  # type: ignore[arg-type]
+
+
+def lock_of(found: Verdict, relation: str = "orders") -> Lock:
+    return next(one for one in found.locks if one.relation == relation)
+
+
+def test_a_rewrite_is_estimated_from_the_table_and_its_indexes() -> None:
+    one = lock_of(verdict("ALTER TABLE orders ALTER a TYPE text USING a::text", HUGE))
+    assert one.work == REWRITE
+    assert one.seconds == pytest.approx(80_000_000 / RATES[REWRITE].rows, rel=0.01)
+    wide = replace(HUGE, rows=1_000_000)
+    one = lock_of(verdict("ALTER TABLE orders ALTER a TYPE text USING a::text", wide))
+    assert one.seconds == pytest.approx(12_000 / 60)
+    assert one.basis == "rewrite of 12 GB at 60 MB/s: about 3 min 20 s; an estimate"
+
+
+@pytest.mark.parametrize(
+    ("sql", "work"),
+    [
+        ("CREATE INDEX ix ON orders (a)", BUILD),
+        ("ALTER TABLE orders ALTER a SET NOT NULL", SCAN),
+        ("ALTER TABLE orders ADD CHECK (a > 0)", SCAN),
+    ],
+)
+def test_a_scan_and_a_build_are_estimated_from_the_table_alone(sql: str, work: str) -> None:
+    wide = replace(HUGE, rows=1_000_000)
+    one = lock_of(verdict(sql, wide))
+    assert (one.work, one.seconds) == (work, pytest.approx(10_000 / RATES[work].megabytes))
+    assert f"{work} of 10 GB at {RATES[work].megabytes} MB/s" in one.basis
+
+
+def test_a_brief_lock_takes_a_moment_whatever_the_size() -> None:
+    assert lock_of(verdict("ALTER TABLE orders ADD COLUMN b int", HUGE)).seconds == 0.0
+    assert lock_of(verdict("ALTER TABLE orders ADD COLUMN b int")).seconds == 0.0
+
+
+@pytest.mark.parametrize("tables", [(), (UNKNOWN,), (TableFact("other", 1, 8192),)])
+def test_an_unknown_size_gives_no_estimate_and_changes_no_level(
+    tables: tuple[TableFact, ...],
+) -> None:
+    found = verdict("CREATE INDEX ix ON orders (a)", *tables)
+    assert lock_of(found).seconds is None
+    assert lock_of(found).basis == ""
+    assert found.risk is Risk.MEDIUM
+
+
+def test_the_tables_of_a_foreign_key_are_held_equally_long() -> None:
+    users = TableFact("users", 1000, 10 * GB)
+    sql = "ALTER TABLE orders ADD FOREIGN KEY (a) REFERENCES users (id)"
+    found = verdict(sql, HUGE, users)
+    assert lock_of(found).seconds == lock_of(found, "users").seconds
+    assert (lock_of(found).seconds or 0) > 100
+    # Few rows that point read little of the table they point at, however big that is.
+    found = verdict(sql, TINY, users)
+    assert (lock_of(found, "users").seconds or 0) < 0.1
+    assert found.risk is Risk.MEDIUM, "it may fail on the rows"
+    assert lock_of(verdict(sql, HUGE)).seconds is None, "one of the two is not known"
+
+
+@pytest.mark.parametrize(
+    ("sql", "types"),
+    [
+        ("CREATE INDEX ix ON orders (a)", ""),
+        ("REINDEX TABLE orders", ""),
+        ("ALTER TABLE orders ADD COLUMN u uuid DEFAULT gen_random_uuid()", ""),
+        ("ALTER TABLE orders ADD COLUMN n serial", ""),
+        ("ALTER TABLE orders SET UNLOGGED", ""),
+        ("ALTER TABLE orders ALTER a TYPE bigint", "integer"),
+        ("ALTER TABLE orders ALTER a TYPE bigint USING a::bigint", "integer"),
+    ],
+)
+@pytest.mark.parametrize("fact", [TINY, EMPTY])
+def test_waiting_is_no_danger_on_a_tiny_table(sql: str, types: str, fact: TableFact) -> None:
+    found = verdict(sql, fact, types=types)
+    assert found.risk is Risk.LOW
+    assert [finding.risk for finding in found.findings] == [Risk.LOW]
+    assert "Low, because orders is" in found.findings[0].message
+    assert ("empty" in found.findings[0].message) is (fact is EMPTY)
+    assert verdict(sql, types=types).risk > Risk.LOW
+    assert verdict(sql, UNKNOWN, types=types).risk > Risk.LOW
+    big = replace(TINY, bytes=TINY_BYTES)
+    assert verdict(sql, big, types=types).risk > Risk.LOW
+
+
+@pytest.mark.parametrize(
+    ("sql", "types"),
+    [
+        ("DROP TABLE orders", ""),
+        ("ALTER TABLE orders DROP COLUMN a", ""),
+        ("TRUNCATE orders", ""),
+        ("UPDATE orders SET a = 1", ""),
+        ("ALTER TABLE orders RENAME COLUMN a TO b", ""),
+        ("ALTER TABLE orders RENAME TO purchases", ""),
+        ("ALTER TABLE orders ADD COLUMN b int NOT NULL", ""),
+        ("ALTER TABLE orders ALTER a SET NOT NULL", ""),
+        ("ALTER TABLE orders ADD CHECK (a > 0)", ""),
+        ("ALTER TABLE orders ADD UNIQUE (a)", ""),
+        ("CREATE UNIQUE INDEX ix ON orders (a)", ""),
+        ("ALTER TABLE orders ADD PRIMARY KEY (a)", ""),
+        ("ALTER TABLE orders ALTER a TYPE varchar(5)", "character varying(10)"),
+        ("ALTER TABLE orders ALTER a TYPE text", "integer"),
+        ("ALTER TABLE orders ALTER a TYPE bigint", ""),
+        ("ALTER TABLE orders ALTER a TYPE bigint USING a * 2", "integer"),
+        ("LOCK TABLE orders", ""),
+        ("ALTER TABLE orders DROP CONSTRAINT ck", ""),
+        ("DO $$ BEGIN END $$", ""),
+    ],
+)
+@pytest.mark.parametrize("fact", [TINY, EMPTY])
+def test_what_is_more_than_waiting_keeps_its_level_on_a_tiny_table(
+    sql: str, types: str, fact: TableFact
+) -> None:
+    assert verdict(sql, fact, types=types).risk == verdict(sql, types=types).risk > Risk.LOW
+
+
+def test_a_dropped_index_is_harmless_on_a_tiny_table_when_it_kept_no_duplicates_out() -> None:
+    plain = {"indexes": {"ix": "orders"}}
+    assert verdict("DROP INDEX ix", TINY, **plain).risk is Risk.LOW
+    unique = {**plain, "unique_indexes": frozenset({"ix"})}
+    assert verdict("DROP INDEX ix", TINY, **unique).risk is Risk.MEDIUM
+    assert verdict("DROP INDEX ix", TINY).risk is Risk.MEDIUM, "its table is not known"
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "INSERT INTO orders SELECT generate_series(1, 1000000)",
+        "COPY orders FROM STDIN",
+        "ALTER TABLE orders RENAME TO old; CREATE TABLE orders (a int); INSERT INTO orders SELECT * FROM old",
+    ],
+)
+def test_a_table_that_this_run_fills_is_not_tiny_any_more(before: str) -> None:
+    found = verdict(f"{before}; CREATE INDEX ix ON orders (a)", TINY)
+    assert [one.risk for one in found.findings if one.rule == "DG201"] == [Risk.MEDIUM]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE INDEX ix ON orders (a)",
+        "ALTER TABLE orders ADD CHECK (a > 0)",
+        "ALTER TABLE orders ADD UNIQUE (a)",
+    ],
+)
+def test_half_a_minute_without_writes_is_high(sql: str) -> None:
+    found = verdict(sql, HUGE)
+    assert found.risk is Risk.HIGH
+    message = found.findings[0].message
+    assert f"longer than {LONG_SECONDS:g} s" in message
+    assert "an estimate" in message
+    small = replace(HUGE, rows=100_000, bytes=100_000_000, index_bytes=0)
+    assert verdict(sql, small).risk is Risk.MEDIUM
+
+
+def test_what_does_not_block_anybody_is_not_raised() -> None:
+    statements = lower("CREATE INDEX CONCURRENTLY ix ON orders (a)", "postgresql")
+    up = Script(
+        Body.PRESENT, 1, tuple(Statement(t, 1, o, in_transaction=False) for t, o in statements)
+    )
+    revision = Revision("r", (), "r.py", "", "", up, up, Evidence.RECORDED)
+    (found,) = judge((revision,), Facts("postgresql", tables=(HUGE,)))
+    assert not [one for one in found.findings if one.risk > Risk.LOW]
+    assert (lock_of(found).seconds or 0) > 100
+
+
+def test_a_sqlite_file_is_judged_by_the_table_at_hand() -> None:
+    sql = "CREATE INDEX ix ON orders (a)"
+    assert verdict(sql, TINY, dialect="sqlite").risk is Risk.LOW
+    assert verdict(sql, HUGE, dialect="sqlite").risk is Risk.HIGH
+    assert verdict(sql, dialect="sqlite").risk is Risk.MEDIUM
+    volatile = "ALTER TABLE orders ADD COLUMN t TIMESTAMP DEFAULT CURRENT_TIMESTAMP"
+    assert verdict(volatile, TINY, dialect="sqlite").risk is Risk.HIGH, "SQLite refuses it"
+
+
+def test_only_blocking_and_rewriting_can_be_a_matter_of_time() -> None:
+    timely = [entry.code for entry in BOOK if entry.only_time]
+    assert timely
+    assert all(code.startswith(("DG2", "DG3")) for code in timely)
+
+
+def test_sizes_and_times_are_written_for_people() -> None:
+    assert [size(n) for n in (0, 1, 8192, 1_500_000, 340_000_000, 12 * GB, 3 * 10**12)] == [
+        "0 kB", "1 kB", "9 kB", "1.5 MB", "340 MB", "12 GB", "3.0 TB",
+    ]  # fmt: skip
+    assert [about(s) for s in (0.2, 1, 59.4, 60, 200, 3600, 7260)] == [
+        "less than a second", "about 1 s", "about 59 s", "about 1 min", "about 3 min 20 s",
+        "about 1 h", "about 2 h 1 min",
+    ]  # fmt: skip
