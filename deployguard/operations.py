@@ -112,6 +112,7 @@ class AlterType:
     using_sql: str = ""
     collation: bool = False  # the statement names a collation
     old_type: str | None = None  # from the directive or the catalogue; None is unknown
+    online: bool = False  # MySQL: the statement demands that no row is touched (ALGORITHM=INSTANT …)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +182,7 @@ class CreateIndex:
     concurrently: bool = False
     only: bool = False  # ON ONLY: not on the partitions
     if_not_exists: bool = False
+    kind: str = ""  # MySQL: "fulltext" or "spatial", which block writes while they are built
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +216,7 @@ class Reindex:
 class Truncate:
     table: str
     cascade: bool = False
+    partitions: tuple[str, ...] = ()  # MySQL: only their rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +289,7 @@ class RefreshView:
 @dataclass(frozen=True, slots=True)
 class RewriteTable:
     table: str
-    how: str  # "vacuum full", "cluster", "set logged", "set unlogged", "set tablespace", "set access method"
+    how: str  # "vacuum full", "cluster", "set logged", …; on MySQL "engine", "convert to character set", …
 
 
 @dataclass(frozen=True, slots=True)

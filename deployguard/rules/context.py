@@ -86,6 +86,10 @@ class Context:
     def sqlite(self) -> bool:
         return self.dialect == "sqlite"
 
+    @property
+    def mysql(self) -> bool:
+        return self.dialect in {"mysql", "mariadb"}
+
     def older_than(self, *version: int) -> bool:
         """Whether the server is known to be older; an unknown version is taken to be a current one."""
         return bool(self.facts.server_version) and self.facts.server_version < version
@@ -114,7 +118,8 @@ class Context:
 
     def table_of(self, index: str) -> str | None:
         """The table of an index; None when nothing tells."""
-        return self.indexes.get(self.key(index))
+        known = self.indexes.get(self.key(index))
+        return known or (index.rpartition(".")[0] or None if self.mysql else None)
 
     def fact(self, table: str) -> TableFact | None:
         """What the live database says of a table; None when it was not asked or doesn't know it."""
@@ -222,14 +227,15 @@ class Context:
         indexes = dict(self.indexes)
         match operation:
             case CreateIndex(table, name):
-                schema, _, _ = self.key(table).rpartition(".")
+                # An index is named within its schema, on MySQL within its table.
+                schema = self.key(table) if self.mysql else self.key(table).rpartition(".")[0]
                 indexes[f"{schema}.{name}" if schema else name] = self.key(table)
             case DropIndex(name):
                 indexes.pop(self.key(name), None)
             case RenameIndex(name, to):
                 owner = indexes.pop(self.key(name), "")
                 if owner:
-                    indexes[self.key(to)] = owner
+                    indexes[f"{owner}.{to}" if self.mysql else self.key(to)] = owner
         return replace(self, indexes=indexes)
 
     def _after_constraint(

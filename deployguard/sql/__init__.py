@@ -3,7 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from deployguard.operations import AlterType, ColumnShape, CreateTable, Operation, Unrecognised
+from deployguard.operations import (
+    AlterType,
+    ColumnShape,
+    CreateTable,
+    DropNotNull,
+    Operation,
+    SetNotNull,
+    Unrecognised,
+)
 from deployguard.sql.source import Source
 from deployguard.sql.split import split
 
@@ -33,6 +41,7 @@ def lower(
             tuple(
                 _remember(operation, old_types or {}, shapes or {})
                 for operation in _operations(statement, dialect)
+                if not _restates(operation, dialect, shapes or {})
             ),
         )
         for statement in split(text, dialect)
@@ -43,6 +52,8 @@ def _operations(statement: str, dialect: str) -> tuple[Operation, ...]:
     from deployguard.sql import glot
 
     source = Source.of(statement, dialect)
+    if dialect in {"mysql", "mariadb"}:
+        return _mysql(source)
     operations = glot.lower(source)
     if dialect == "postgresql":
         operations = _second_opinion(source, operations)
@@ -50,6 +61,20 @@ def _operations(statement: str, dialect: str) -> tuple[Operation, ...]:
         return (Unrecognised(f"not a statement that deployguard knows on {dialect}"),)
     # A tree without any action is no statement that we understand.
     return operations or (Unrecognised("does nothing that could be read"),)
+
+
+def _mysql(source: Source) -> tuple[Operation, ...]:
+    """The own reader first; rows and queries by sqlglot."""
+    from deployguard.sql import glot, mysql
+    from deployguard.sql.my_reader import Unknown
+
+    try:
+        operations = mysql.lower(source)
+    except Unknown as problem:
+        return (Unrecognised(f"not a statement that deployguard knows on MySQL: {problem}"),)
+    if operations is None:
+        operations = glot.lower(source)
+    return operations or (Unrecognised("not a statement that deployguard knows on MySQL"),)
 
 
 def _second_opinion(source: Source, first: tuple[Operation, ...] | None) -> tuple[Operation, ...]:
@@ -61,6 +86,17 @@ def _second_opinion(source: Source, first: tuple[Operation, ...] | None) -> tupl
     if first is None or first == second or rejected:
         return second
     return (Unrecognised("sqlglot and PostgreSQL's grammar read it differently"),)
+
+
+def _restates(
+    operation: Operation, dialect: str, shapes: Mapping[str, tuple[ColumnShape, ...]]
+) -> bool:
+    """Whether MySQL's MODIFY or CHANGE only says again whether the column may be NULL; its type is there, too."""
+    if dialect not in {"mysql", "mariadb"} or not isinstance(operation, SetNotNull | DropNotNull):
+        return False
+    known = {shape.name.lower(): shape for shape in shapes.get(operation.table, ())}
+    shape = known.get(operation.column.lower())
+    return shape is not None and shape.nullable == isinstance(operation, DropNotNull)
 
 
 def _remember(

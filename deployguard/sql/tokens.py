@@ -8,6 +8,11 @@ _COMMON = r"""
     (?P<space>\s+)
   | (?P<comment>--[^\n]*)
 """
+# MySQL wants white space behind the dashes: 5--3 is a sum there.
+_COMMON_MYSQL = r"""
+    (?P<space>\s+)
+  | (?P<comment>--(?=[\s\x00-\x1f]|\Z)[^\n]*)
+"""
 _PLACEHOLDER = r"""
   | (?P<placeholder>%\(\w+\)s\b|%s\b|\$\d+|(?<!:):[A-Za-z_]\w*|\?(?![|&?]))
 """
@@ -50,10 +55,13 @@ class Token:
 @cache
 def _pattern(dialect: str) -> re.Pattern[str]:
     quotes = {"sqlite": _SQLITE, "mysql": _MYSQL, "mariadb": _MYSQL}.get(dialect, _POSTGRES)
-    return re.compile(_COMMON + quotes + _PLACEHOLDER + _REST, re.VERBOSE | re.DOTALL)
+    common = _COMMON_MYSQL if _executable(dialect) else _COMMON
+    return re.compile(common + quotes + _PLACEHOLDER + _REST, re.VERBOSE | re.DOTALL)
 
 
 _DOLLAR = re.compile(r"\$(?:[^\W\d]\w*)?\$")
+# MySQL runs what stands in /*! … */ and MariaDB in /*M! … */, so that only the marks themselves are no tokens.
+_RUN = re.compile(r"/\*M?!\d*|\*/")
 
 
 def tokenize(text: str, dialect: str) -> tuple[Token, ...]:
@@ -78,7 +86,9 @@ def tokenize(text: str, dialect: str) -> tuple[Token, ...]:
 
 
 def _next(pattern: re.Pattern[str], text: str, at: int, dialect: str) -> tuple[str, int]:
-    if text.startswith("/*", at) and not (_executable(dialect) and text.startswith("/*!", at)):
+    if _executable(dialect) and (mark := _RUN.match(text, at)):
+        return "space", mark.end()
+    if text.startswith("/*", at):
         return "comment", _comment_end(text, at, nested=dialect == "postgresql")
     if dialect == "postgresql" and (tag := _DOLLAR.match(text, at)):
         close = text.find(tag.group(), tag.end())
@@ -96,7 +106,6 @@ def _next(pattern: re.Pattern[str], text: str, at: int, dialect: str) -> tuple[s
 
 
 def _executable(dialect: str) -> bool:
-    # MySQL runs what stands in /*! … */, so it is no comment.
     return dialect in {"mysql", "mariadb"}
 
 
@@ -116,6 +125,8 @@ def _comment_end(text: str, at: int, *, nested: bool) -> int:
 
 def mask(text: str, tokens: tuple[Token, ...], dialect: str) -> str:
     """``text`` with a driver's ``%s`` and ``%(name)s`` as parameters that a parser knows, every offset kept."""
+    if _executable(dialect):
+        text = _without_comments(text, tokens)
     filler = "$1" if dialect == "postgresql" else "?"
     pieces: list[str] = []
     at = 0
@@ -124,3 +135,13 @@ def mask(text: str, tokens: tuple[Token, ...], dialect: str) -> str:
             pieces += [text[at : token.start], filler.ljust(token.end - token.start)]
             at = token.end
     return "".join([*pieces, text[at:]])
+
+
+def _without_comments(text: str, tokens: tuple[Token, ...]) -> str:
+    """``text`` with nothing but spaces between the tokens: what MySQL runs in a comment is no comment then."""
+    pieces: list[str] = []
+    at = 0
+    for token in tokens:
+        pieces += [" " * (token.start - at), token.text]
+        at = token.end
+    return "".join([*pieces, " " * (len(text) - at)])

@@ -1,0 +1,403 @@
+"""MySQL's and MariaDB's statements but for SELECT and rows, read word by word: exact shapes, or not at all.
+
+sqlglot keeps much of what people write for MySQL as a Command, so that this reader goes first; the data statements
+are left to sqlglot, and to my_rows where that gives up.
+Source: https://dev.mysql.com/doc/refman/8.4/en/sql-statements.html
+"""
+
+from collections.abc import Callable
+
+from deployguard.operations import (
+    AddConstraint,
+    AlterObject,
+    ChangeAccess,
+    Constraint,
+    ControlTransaction,
+    CreateIndex,
+    CreateObject,
+    DropConstraint,
+    DropIndex,
+    DropObject,
+    DropTable,
+    LockTable,
+    Maintain,
+    Operation,
+    Procedural,
+    RenameTable,
+    RewriteTable,
+    SetSetting,
+    Truncate,
+)
+from deployguard.sql import my_rows
+from deployguard.sql.my_alter import alter_table, demands, explicit, guarded
+from deployguard.sql.my_column import index_options, key_name
+from deployguard.sql.my_reader import Operations, Reader, Unknown
+from deployguard.sql.my_table import create_table
+from deployguard.sql.source import Source, dotted
+
+_ROUTINES = ("procedure", "function", "trigger", "event")
+
+
+def lower(source: Source) -> Operations | None:
+    """The operations of one statement; None for what sqlglot is to read, Unknown for what nobody knows."""
+    reader = Reader(source)
+    first = reader.word
+    if first in _STATEMENTS:
+        reader.next()
+        return _STATEMENTS[first](reader)
+    return my_rows.rows(source)
+
+
+def _create(reader: Reader) -> Operations:
+    replaces = reader.take("or", "replace")
+    temporary = bool(reader.take_one("temporary"))
+    if reader.take("table"):
+        return create_table(reader, temporary=temporary, replaces=replaces)
+    if temporary:
+        raise Unknown("TEMPORARY without TABLE")
+    kind = reader.take_one("unique", "fulltext", "spatial")
+    if reader.take("index"):
+        return _create_index(reader, kind, replaces=replaces)
+    if reader.take_one("database", "schema"):
+        exists = reader.if_not_exists()
+        return (CreateObject("schema", reader.name(), replace=replaces, if_not_exists=exists),)
+    if reader.take("sequence"):
+        exists = reader.if_not_exists()
+        return (CreateObject("sequence", reader.table(), replace=replaces, if_not_exists=exists),)
+    if reader.take_one("user", "role"):
+        return (ChangeAccess("role", _account(reader)),)
+    if reader.take_one("server", "tablespace", "resource") or reader.sees("logfile"):
+        return (CreateObject("server object", reader.name()),)
+    return _create_code(reader, replaces=replaces)
+
+
+def _create_code(reader: Reader, *, replaces: bool) -> Operations:
+    """Views and stored programs, behind ALGORITHM, DEFINER and SQL SECURITY."""
+    while True:
+        if reader.take("algorithm", "="):
+            reader.one_of("undefined", "merge", "temptable")
+        elif reader.take("definer", "="):
+            _account(reader)
+        elif reader.take("sql", "security"):
+            reader.one_of("definer", "invoker")
+        elif not reader.take("aggregate"):
+            break
+    kind = reader.one_of("view", *_ROUTINES)
+    exists = reader.if_not_exists()
+    name = reader.table()
+    if kind == "view":
+        return (CreateObject("view", name, replace=replaces, if_not_exists=exists),)
+    verb = "replace" if replaces else "create"
+    return (Procedural(f"{verb} {kind}", name),)
+
+
+def _account(reader: Reader) -> str:
+    """'user'@'host', user@host, CURRENT_USER()."""
+    reader.take("if", "not", "exists") or reader.take("if", "exists")
+    name = reader.next().text.strip("'\"`")
+    if reader.token.text == "@":
+        reader.next()
+        reader.next()
+    elif reader.token.text == "(":
+        reader.group()
+    return name
+
+
+def _create_index(reader: Reader, kind: str, *, replaces: bool) -> Operations:
+    exists = reader.if_not_exists()
+    name = key_name(reader)
+    reader.expect("on")
+    table = reader.table()
+    columns = reader.columns()
+    index_options(reader)
+    demand = demands(reader)
+    index_options(reader)
+    reader.end()
+    index = CreateIndex(
+        table, name, columns, unique=kind == "unique", if_not_exists=exists,
+        kind="" if kind == "unique" else kind,
+    )  # fmt: skip
+    gone = (DropIndex(dotted(table, name)),) if replaces else ()
+    return (*gone, guarded(index, demand), *explicit(table, demand))
+
+
+def _drop(reader: Reader) -> Operations:
+    reader.take("temporary")
+    if reader.take_one("table", "tables"):
+        exists = reader.if_exists()
+        names = reader.tables()
+        cascade = reader.take_one("restrict", "cascade") == "cascade"
+        reader.end()
+        return tuple(DropTable(name, cascade=cascade, if_exists=exists) for name in names)
+    if reader.take("index"):
+        return _drop_index(reader)
+    if reader.take_one("database", "schema"):
+        exists = reader.if_exists()
+        return _last(reader, DropObject("schema", reader.name(), if_exists=exists))
+    if reader.take_one("user", "role"):
+        return (ChangeAccess("role", _account(reader)),)
+    kind = reader.one_of("view", "sequence", "server", "tablespace", *_ROUTINES)
+    exists = reader.if_exists()
+    names = reader.tables()
+    reader.take_one("restrict", "cascade")
+    if kind == "tablespace":
+        return tuple(DropObject(kind, name) for name in names)
+    reader.end()
+    return tuple(DropObject(kind, name, if_exists=exists) for name in names)
+
+
+def _last(reader: Reader, operation: Operation) -> Operations:
+    reader.end()
+    return (operation,)
+
+
+def _drop_index(reader: Reader) -> Operations:
+    exists = reader.if_exists()
+    name = reader.name()
+    reader.expect("on")
+    table = reader.table()
+    demand = demands(reader)
+    reader.end()
+    if name.lower() == "primary":
+        return (DropConstraint(table, "PRIMARY"), RewriteTable(table, "drop primary key"))
+    dropped = DropIndex(dotted(table, name), if_exists=exists)
+    return (guarded(dropped, demand), *explicit(table, demand))
+
+
+def _alter(reader: Reader) -> Operations:
+    reader.take("online")
+    ignore = reader.take("ignore")
+    if reader.take("table"):
+        return alter_table(reader, ignore=ignore)
+    if reader.take_one("database", "schema"):
+        name = "" if reader.word in {"character", "charset", "collate", "default"} else reader.name()
+        return (AlterObject("schema", name, "set"),)
+    if reader.take_one("user", "role"):
+        return (ChangeAccess("role", _account(reader)),)
+    if reader.take_one("event", "procedure", "function"):
+        return (AlterObject("function", reader.table(), "set"),)
+    if reader.take("sequence"):
+        reader.if_exists()
+        name = reader.table()
+        restarts = any(token.word == "restart" for token in reader.source.tokens[reader.at :])
+        return (AlterObject("sequence", name, "restart" if restarts else "set"),)
+    found = _create_code(reader, replaces=True)
+    return found if isinstance(found[0], CreateObject) else _refuse("ALTER")
+
+
+def _refuse(what: str) -> Operations:
+    raise Unknown(what)
+
+
+def _rename(reader: Reader) -> Operations:
+    if reader.take_one("user"):
+        return (ChangeAccess("role", _account(reader)),)
+    reader.one_of("table", "tables")
+    reader.if_exists()
+    found: list[Operation] = []
+    while True:
+        old = reader.table()
+        if reader.take("wait"):
+            reader.value()
+        reader.take("nowait")
+        reader.expect("to")
+        found.append(RenameTable(old, reader.table()))
+        if not reader.take(","):
+            break
+    reader.end()
+    return tuple(found)
+
+
+def _truncate(reader: Reader) -> Operations:
+    reader.take("table")
+    table = reader.table()
+    if reader.take("wait"):
+        reader.value()
+    reader.take("nowait")
+    return _last(reader, Truncate(table))
+
+
+def _lock(reader: Reader) -> Operations:
+    reader.one_of("table", "tables")
+    found: list[Operation] = []
+    while True:
+        table = reader.table()
+        if reader.word not in {"read", "write", "low_priority"}:
+            reader.take("as")
+            reader.name()
+        reader.take("low_priority")
+        mode = reader.one_of("read", "write")
+        reader.take("local")
+        found.append(LockTable(table, mode))
+        if not reader.take(","):
+            break
+    return tuple(found)
+
+
+def _unlock(reader: Reader) -> Operations:
+    reader.one_of("table", "tables")
+    return _last(reader, Maintain("unlock tables"))
+
+
+def _maintain(verb: str) -> Callable[[Reader], Operations]:
+    def read(reader: Reader) -> Operations:
+        reader.take_one("no_write_to_binlog", "local")
+        reader.one_of("table", "tables")
+        names = reader.tables()
+        if verb in {"optimize", "repair"}:
+            return tuple(RewriteTable(name, f"{verb} table") for name in names)
+        return (Maintain(verb),)
+
+    return read
+
+
+def _only_says(what: str) -> Callable[[Reader], Operations]:
+    return lambda _reader: (Maintain(what),)
+
+
+def _access(what: str) -> Callable[[Reader], Operations]:
+    def read(reader: Reader) -> Operations:
+        on = reader.source.find("on")
+        name = ""
+        if on > 0:
+            target = Reader(reader.source, on)
+            target.take_one("table", "procedure", "function")
+            parts = [target.next().text.strip("`")]
+            while target.take("."):
+                parts.append(target.next().text.strip("`"))
+            name = ".".join(parts)
+        return (ChangeAccess(what, name),)
+
+    return read
+
+
+def _procedural(what: str) -> Callable[[Reader], Operations]:
+    def read(reader: Reader) -> Operations:
+        name = reader.table() if reader.token.kind in {"word", "quoted"} else ""
+        return (Procedural(what, name),)
+
+    return read
+
+
+def _transaction(action: str) -> Callable[[Reader], Operations]:
+    words = {"transaction", "work", "and", "chain", "no", "release", "with", "consistent", "snapshot", "read",
+             "write", "only", ",", "not"}  # fmt: skip
+
+    def read(reader: Reader) -> Operations:
+        if action == "rollback" and (reader.take("to") or reader.take("work", "to")):
+            reader.take("savepoint")
+            reader.name()
+            return _last(reader, ControlTransaction("rollback to"))
+        if action in {"savepoint", "release"}:
+            if action == "release":
+                reader.expect("savepoint")
+            reader.name()
+            return _last(reader, ControlTransaction(action))
+        if not {token.text.lower() for token in reader.source.tokens[reader.at :]} <= words:
+            raise Unknown(action)
+        return (ControlTransaction(action),)
+
+    return read
+
+
+def _start(reader: Reader) -> Operations:
+    reader.expect("transaction")
+    return _transaction("begin")(reader)
+
+
+def _set(reader: Reader) -> Operations:
+    if reader.take_one("names", "charset") or reader.take("character", "set"):
+        return (SetSetting("names", reader.value()),)
+    if reader.word in {"password", "role"} or reader.sees("default", "role"):
+        return (ChangeAccess("role"),)
+    if reader.take("transaction") or reader.take_one("session", "global") and reader.take("transaction"):
+        return (SetSetting("transaction", reader.source.between(reader.at, len(reader.source.tokens))),)
+    reader.at = 1
+    found: list[Operation] = []
+    while True:
+        found.append(_assignment(reader))
+        if not reader.take(","):
+            break
+    reader.end()
+    return tuple(found)
+
+
+def _assignment(reader: Reader) -> SetSetting:
+    scope = reader.take_one("session", "global", "local", "persist", "persist_only")
+    marks = 0
+    while reader.take("@"):
+        marks += 1
+    if marks == 2 and reader.peek(1).text == ".":
+        scope = reader.next().word
+        reader.next()
+    name = reader.name()
+    if marks == 1:
+        name = f"@{name}"
+    while reader.take("."):
+        name = dotted(name, reader.name())
+    if not reader.take("="):
+        reader.expect(":", "=")
+    first = reader.at
+    while not reader.done and not (
+        reader.token.text == "," and reader.token.depth == reader.source.tokens[first].depth
+    ):
+        reader.next()
+    value = reader.source.between(first, reader.at)
+    if not value or "(" in value and "select" in value.lower():
+        raise Unknown("SET to a query")
+    return SetSetting(name, value, local=scope not in {"global", "persist", "persist_only"})
+
+
+def _use(reader: Reader) -> Operations:
+    return _last(reader, SetSetting("schema", reader.name()))
+
+
+def _flush(reader: Reader) -> Operations:
+    locks = any(token.word in {"lock", "export"} for token in reader.source.tokens)
+    return (LockTable("*", "read"),) if locks else (Maintain("flush"),)
+
+
+_STATEMENTS: dict[str, Callable[[Reader], Operations]] = {
+    "create": _create,
+    "drop": _drop,
+    "alter": _alter,
+    "rename": _rename,
+    "truncate": _truncate,
+    "lock": _lock,
+    "unlock": _unlock,
+    "analyze": _maintain("analyze"),
+    "check": _maintain("check"),
+    "checksum": _maintain("checksum"),
+    "optimize": _maintain("optimize"),
+    "repair": _maintain("repair"),
+    "show": _only_says("show"),
+    "describe": _only_says("describe"),
+    "desc": _only_says("describe"),
+    "help": _only_says("help"),
+    "explain": _only_says("explain"),
+    "signal": _only_says("signal"),
+    "deallocate": _only_says("deallocate"),
+    "flush": _flush,
+    "use": _use,
+    "set": _set,
+    "grant": _access("grant"),
+    "revoke": _access("revoke"),
+    "begin": _transaction("begin"),
+    "start": _start,
+    "commit": _transaction("commit"),
+    "rollback": _transaction("rollback"),
+    "savepoint": _transaction("savepoint"),
+    "release": _transaction("release"),
+    "call": _procedural("call"),
+    "execute": _procedural("execute"),
+    "prepare": _procedural("prepare"),
+    "kill": _procedural("kill"),
+    "install": _procedural("install"),
+    "uninstall": _procedural("uninstall"),
+    "purge": _procedural("purge"),
+    "reset": _procedural("reset"),
+    "change": _procedural("change"),
+    "stop": _procedural("stop"),
+    "shutdown": _procedural("shutdown"),
+    "xa": _procedural("xa"),
+}
