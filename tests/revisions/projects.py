@@ -11,7 +11,10 @@ from deployguard.model import Json, Opaque, Revision, Script
 from deployguard.revisions.launcher import Launcher, Local
 from deployguard.revisions.reader import ProjectSource, Reading, ReadRequest, read
 
-URLS = {"postgresql": "postgresql+psycopg://x:x@127.0.0.1:1/app", "sqlite": "sqlite:///:memory:"}
+# The interpreter that the child runs in, unless a test names one; `interpreter` in conftest.py changes it.
+INTERPRETER = [sys.executable]
+
+URLS = {"postgresql": "postgresql://x:x@127.0.0.1:1/app", "sqlite": "sqlite:///:memory:"}
 
 INI = """\
 [alembic]
@@ -97,11 +100,11 @@ def reading(
     pass_environment: tuple[str, ...] = (),
     environ: Mapping[str, str] | None = None,
 ) -> Reading:
-    """Read the project with the interpreter of the tests."""
+    """Read the project with the interpreter that the test is about."""
     source = ProjectSource(
         folder,
         command=command,
-        launcher=launcher or Local((sys.executable,)),
+        launcher=launcher or Local((INTERPRETER[-1],)),
         timeout=timeout,
         pass_environment=pass_environment,
     )

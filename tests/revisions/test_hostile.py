@@ -15,6 +15,8 @@ from deployguard.revisions import recording
 from deployguard.revisions.launcher import Local
 from tests.revisions.projects import chain, detail, named, opaque, reading, sql
 
+pytestmark = pytest.mark.usefixtures("oldest_and_ours")
+
 CREATE = 'op.create_table("t1", sa.Column("id", sa.Integer, primary_key=True))'
 ADD = 'op.add_column("t1", sa.Column("note", sa.Text()))'
 

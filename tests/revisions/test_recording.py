@@ -21,6 +21,8 @@ from tests.revisions.projects import (
     sql,
 )
 
+pytestmark = pytest.mark.usefixtures("main_versions")
+
 TABLE = 'op.create_table("t", sa.Column("id", sa.Integer, primary_key=True), sa.Column("n", sa.Integer))'
 
 WAYS = {
@@ -65,12 +67,10 @@ WAYS = {
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.strip().splitlines()[-1].strip())
 def test_every_way_to_run_sql_is_seen(tmp_path: Path, way: str) -> None:
-    if "run_async" in way:
-        pytest.importorskip("greenlet")
-        env = ASYNC_ENV
-    else:
-        env = ENV
-    up = named(reading(chain(tmp_path, TABLE, way, env=env)), "r2").up
+    asynchronous = "run_async" in way
+    folder = chain(tmp_path, TABLE, way, env=ASYNC_ENV if asynchronous else ENV)
+    url = "postgresql+asyncpg://x:x@127.0.0.1:1/app" if asynchronous else None
+    up = named(reading(folder, url=url), "r2").up
     assert Opaque.FAILED not in opaque(up), up.opacities
     expected = WAYS[way]
     assert [text.replace("::INTEGER", "") for text in sql(up)] == expected or expected is None
@@ -157,7 +157,9 @@ def test_a_write_that_ran_does_not_cover_for_one_that_did_not(tmp_path: Path) ->
     assert opaque(up) == {Opaque.DATA_DEPENDENT: 15, Opaque.UNSEEN_WRITES: 16}
 
 
-def test_autocommit_blocks_and_text_commits_leave_the_transaction(tmp_path: Path) -> None:
+def test_autocommit_blocks_and_text_commits_leave_the_transaction(
+    tmp_path: Path, main_versions: str
+) -> None:
     body = """
         op.execute("UPDATE t SET n = 1")
         with op.get_context().autocommit_block():
@@ -173,7 +175,8 @@ def test_autocommit_blocks_and_text_commits_leave_the_transaction(tmp_path: Path
         return [one.in_transaction for one in named(found, "r2").up.statements]
 
     # psycopg sees that the text ended the transaction and begins the next one; psycopg2 does not.
-    assert transactions("psycopg") == [True, False, True, True, True]
+    if "-1.4-" not in main_versions:  # which has no dialect for psycopg
+        assert transactions("psycopg") == [True, False, True, True, True]
     assert transactions("psycopg2") == [True, False, True, True, False]
     up = named(reading(folder), "r2").up
     assert opaque(up) == {Opaque.NON_ATOMIC: 14}

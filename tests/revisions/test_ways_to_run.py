@@ -26,6 +26,8 @@ from tests.revisions.projects import (
     sql,
 )
 
+pytestmark = pytest.mark.usefixtures("oldest_and_ours")
+
 CREATE = 'op.create_table("t", sa.Column("id", sa.Integer, primary_key=True))'
 MANAGE = "import sys\nfrom alembic.config import main\nmain(['upgrade', sys.argv[1]])\n"
 
