@@ -25,7 +25,7 @@ from deployguard.model import (
     Verdict,
 )
 
-DIGEST_FORMAT = 1  # a part of every digest: a change of what is covered voids old approvals
+DIGEST_FORMAT = 2  # a part of every digest: a change of what is covered voids old approvals
 SHORTEST_DIGEST = (
     12  # hexadecimal digits; it is compared with one plan, so it only has to be hard to mistype
 )
@@ -191,7 +191,7 @@ def _covered(verdict: Verdict) -> Json:
         "file": revision.digest,
         "evidence": str(revision.evidence),
         "risk": str(verdict.risk),
-        "findings": [[f.rule, str(f.risk), f.line] for f in verdict.findings],
+        "findings": [[f.rule, str(f.risk), f.line, f.accepted] for f in verdict.findings],
         "undo": str(verdict.undo.way),
         "up": _script(revision.up),
         "down": _script(revision.down),

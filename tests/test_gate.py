@@ -23,6 +23,7 @@ from deployguard.model import (
     Risk,
     Script,
     Statement,
+    Verdict,
 )
 from tests.deploy.plans import CREATE, plan, verdict
 
@@ -210,3 +211,19 @@ def test_the_plan_document_is_json_and_names_operations() -> None:
     assert entry["risk"] == "high"
     assert entry["revision"]["up"]["statements"][0]["operations"][0]["operation"] == "CreateTable"
     assert document["requirement"] == {"approval": "approval", "backup": "required"}
+
+
+def accepted(one: Verdict) -> Verdict:
+    return replace(one, findings=tuple(replace(f, accepted="known") for f in one.findings))
+
+
+@pytest.mark.parametrize("risk", DANGEROUS)
+def test_an_accepted_finding_still_needs_approval_and_backup(risk: Risk) -> None:
+    of = plan(accepted(verdict(risk=risk)))
+    assert (of.risk, of.open_risk) == (risk, Risk.LOW)
+    assert isinstance(answer(of), Denied)
+    assert gate.needs_backup(of, asked=False)
+
+
+def test_accepting_a_finding_voids_an_approval() -> None:
+    assert plan(accepted(verdict(risk=Risk.HIGH))).digest != plan(verdict(risk=Risk.HIGH)).digest

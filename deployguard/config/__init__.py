@@ -2,6 +2,7 @@
 
 from deployguard.config.load import FILE_NAME, find, load, parse, resolve_url
 from deployguard.config.schema import (
+    AcceptConfig,
     Argv,
     BackupConfig,
     Config,
@@ -18,6 +19,7 @@ from deployguard.config.url import DatabaseUrl, parse_url
 
 __all__ = [
     "FILE_NAME",
+    "AcceptConfig",
     "Argv",
     "BackupConfig",
     "Config",

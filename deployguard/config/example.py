@@ -48,6 +48,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "dialect": "What to judge for when no database is asked (check --since, --from).",
             "version_table": "Alembic's table (schema.table), when env.py configures another one.",
             "default_environment": 'Used without --env; "" is the only one, if there is only one.',
+            "baseline": "What `deployguard baseline` wrote: findings of before that do not count any more.",
             "state": "Journal, locks and logs. Keep it out of version control and on a disk that stays.",
         },
         "read": {
@@ -106,13 +107,29 @@ _HEADER = """\
 # Secrets never stand here: name the environment variable that holds the database URL.
 """
 
+_ACCEPT = """\
+# A finding that somebody takes on, with the reason; docs/suppression.md says more. It still counts for deploy.
+# [[accept]]
+#   The revision, and the code or the name of the rule.
+# revision = "b017"
+# rule = "index-not-concurrent"
+# reason = "rooms has 40 rows"
+#   Where in the revision: a line of its file, or a part of the statement; else anywhere.
+# line = 16
+# statement = "CREATE INDEX"
+#   Only when judged for this dialect; else for any.
+# dialect = "postgresql"
+#   Open again after this day.
+# expires = 2027-01-31
+"""
+
 
 def render_annotated(facts: ProjectFacts) -> str:
     """The annotated deployguard.toml for a project: every key of the schema, in its table, explained."""
     chosen = _choices(facts)
     parts = [_HEADER]
     parts += [_section(name, chosen.get(name, {})) for name in _KINDS]
-    parts += [_policy(), _development(facts), _production(facts)]
+    parts += [_policy(), _ACCEPT, _development(facts), _production(facts)]
     return "\n".join(parts)
 
 
@@ -232,6 +249,7 @@ current folder and then in the folders above, or takes `--config PATH`.
   `[environments.NAME]`, overrides them key by key.
 - An environment has `database_url` (no password in it), `database_url_env` (the name of the variable that holds the
   URL), or both: then the variable counts where it is set, and the migration is given the URL in it where it is not.
+- `[[accept]]` entries name findings that do not count for `check` any more ([suppression](suppression.md)).
 - High and critical always need an approval and a verified backup; a file that says otherwise is refused.
 
 ```toml

@@ -1,6 +1,5 @@
 """deployguard.toml → Config, strictly: an unknown key is an error that names the nearest key."""
 
-import difflib
 import shlex
 import tomllib
 from collections.abc import Callable, Mapping
@@ -10,6 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, TypeVar, get_args, get_origin, get_type_hints
 
+from deployguard.config.accepted import parse_accepted, places
+from deployguard.config.keys import known
 from deployguard.config.schema import (
     BackupConfig,
     Config,
@@ -47,21 +48,25 @@ def load(path: Path | None, cwd: Path) -> Config:
     """Read the configuration at ``path``, or the nearest one above ``cwd``. Raises UsageError."""
     path = find(cwd.resolve()) if path is None else (cwd / path).resolve()
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        document = tomllib.loads(text)
     except OSError as error:
         raise UsageError(f"Cannot read {path}: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path.name} is not valid TOML: {error}.") from error
     try:
-        return parse(document, path)
+        return parse(document, path, places(text, path.name))
     except UsageError as error:  # it may lie in a folder above: say where
         to_type = error.next_commands or (f"${{EDITOR:-vi}} {shlex.quote(str(path))}",)
         raise UsageError(error.message, state=error.state, next_commands=to_type) from None
 
 
-def parse(document: _Table, path: Path) -> Config:
-    """Turn a parsed document into a Config; ``path`` anchors relative paths and names the file in errors."""
-    _known(document, ("project", "environments", *_SECTIONS), path.name)
+def parse(document: _Table, path: Path, accept_places: tuple[str, ...] = ()) -> Config:
+    """Turn a parsed document into a Config; ``path`` anchors relative paths and names the file in errors.
+
+    ``accept_places`` says where each ``[[accept]]`` stands.
+    """
+    known(document, ("project", "environments", "accept", *_SECTIONS), path.name)
     project = _build(Project, _table(document, "project", path.name), "[project]")
     if not project.name.replace("-", "").replace("_", "").isalnum() or not project.name.isascii():
         raise UsageError(f"[project] name {project.name!r}: use letters, digits, - and _ only.")
@@ -72,7 +77,8 @@ def parse(document: _Table, path: Path) -> Config:
     environments = {
         name: _environment(name, _table(named, name, "[environments]"), shared) for name in named
     }
-    config = Config(path, project, MappingProxyType(environments))
+    accept = parse_accepted(document.get("accept", []), path.name, accept_places)
+    config = Config(path, project, MappingProxyType(environments), accept)
     if project.default_environment:
         config.environment(project.default_environment)
     return config
@@ -97,7 +103,7 @@ def resolve_url(environment: Environment, environ: Mapping[str, str]) -> Databas
 
 def _environment(name: str, table: _Table, shared: Mapping[str, _Table]) -> Environment:
     where = f"[environments.{name}]"
-    _known(table, ("database_url", "database_url_env", *_SECTIONS), where)
+    known(table, ("database_url", "database_url_env", *_SECTIONS), where)
 
     def section(kind: Callable[..., _T], key: str) -> _T:
         merged = _merge(shared[key], _table(table, key, where))
@@ -135,12 +141,12 @@ def _database(table: _Table, where: str) -> DatabaseConfig:
 
 
 def _policy(table: _Table, where: str) -> Policy:
-    _known(table, ("fail_on", "approval_hours", *_LEVELS), where)
+    known(table, ("fail_on", "approval_hours", *_LEVELS), where)
     policy = Policy()
     ladder = dict(policy.ladder)
     for name, risk in _LEVELS.items():
         given = _table(table, name, where)
-        _known(given, ("approval", "backup"), f"{where} {name}")
+        known(given, ("approval", "backup"), f"{where} {name}")
         approval = _convert(
             given.get("approval", ladder[risk].approval), ApprovalMode, f"{where} {name}.approval"
         )
@@ -165,7 +171,7 @@ def _policy(table: _Table, where: str) -> Policy:
 
 def _build(kind: Callable[..., _T], table: _Table, where: str) -> _T:
     hints = get_type_hints(kind)
-    _known(table, tuple(hints), where)
+    known(table, tuple(hints), where)
     values = {key: _convert(value, hints[key], f"{where} {key}") for key, value in table.items()}
     for spec in fields(kind):  # type: ignore[arg-type]  # every caller passes a dataclass
         if spec.default is MISSING and spec.default_factory is MISSING and spec.name not in values:
@@ -196,14 +202,6 @@ def _convert(value: object, hint: object, where: str) -> object:
     if isinstance(value, int | float) and value < 0:
         raise UsageError(f"{where} must not be negative.")
     return value
-
-
-def _known(table: _Table, allowed: tuple[str, ...], where: str) -> None:
-    for key in table:
-        if key not in allowed:
-            near = difflib.get_close_matches(key, allowed, 1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(allowed)}."
-            raise UsageError(f"Unknown key {key!r} in {where}{hint}")
 
 
 def _table(document: _Table, key: str, where: str) -> _Table:

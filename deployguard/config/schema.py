@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -10,6 +11,7 @@ from deployguard.model import ApprovalMode, BackupMode, Requirement, Risk
 
 Argv: TypeAlias = tuple[str, ...]
 Where: TypeAlias = Literal["auto", "local", "compose"]
+BASELINE = "deployguard-baseline.json"  # where it is looked for when nothing else is configured
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,7 @@ class Project:
     version_table: str = "alembic_version"
     default_environment: str = ""
     state: str = ".deployguard"
+    baseline: str = BASELINE
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,24 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
+class AcceptConfig:
+    """``[[accept]]``: findings of one rule in one revision that somebody takes on, and why.
+
+    ``line`` 0 and ``statement`` "" mean anywhere in the revision, ``dialect`` "" on any. ``place`` is where the entry
+    stands, for errors.
+    """
+
+    revision: str
+    rule: str  # the code or the name
+    reason: str
+    line: int = 0
+    statement: str = ""
+    dialect: str = ""
+    expires: date | None = None
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class DatabaseConfig:
     """Where the database's URL comes from: an environment variable, or a URL that holds no password.
 
@@ -146,6 +167,7 @@ class Config:
     path: Path
     project: Project
     environments: Mapping[str, Environment]
+    accept: tuple[AcceptConfig, ...] = ()
 
     @property
     def directory(self) -> Path:

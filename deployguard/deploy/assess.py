@@ -4,12 +4,15 @@ import hashlib
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from deployguard import gate
+from deployguard.accept import Against
 from deployguard.config import Config, DatabaseUrl, Environment, resolve_url
+from deployguard.deploy.accepting import applied
 from deployguard.errors import UsageError
-from deployguard.model import Facts, Json, Plan
+from deployguard.model import Facts, Json, Plan, Verdict
 
 if TYPE_CHECKING:
     from deployguard.database import Database
@@ -92,6 +95,22 @@ def assess_since(
     )
 
 
+def history(
+    config: Config, environment: Environment, environ: Mapping[str, str]
+) -> tuple[str, tuple[Verdict, ...]]:
+    """(dialect, what the whole history holds): each revision judged in its run and again by itself.
+
+    In one run from nothing every table is new and empty; by itself, a revision meets tables in use.
+    """
+    from deployguard import rules
+
+    basis = _without_database(config, environment, environ)
+    revisions = _read(config, environment, environ, basis).revisions
+    together = rules.judge(revisions, basis.facts)
+    alone = [verdict for one in revisions for verdict in rules.judge((one,), basis.facts)]
+    return basis.dialect, (*together, *alone)
+
+
 def would_run(
     config: Config, environment: Environment, current: tuple[str, ...]
 ) -> dict[str, str] | None:
@@ -148,7 +167,14 @@ def _plan(
     graph = load(config.directory, project.alembic_ini, project.section)
     reading = _read(config, environment, environ, basis)
     facts = rules.enriched(basis.facts, basis.catalogue)
-    verdicts = rules.judge(reading.revisions, facts)
+    accepted = applied(
+        config,
+        rules.judge(reading.revisions, facts),
+        against=Against(basis.dialect, datetime.now(UTC).date(), live=basis.catalogue is not None),
+        bare=lambda: rules.judge(reading.revisions, Facts(basis.dialect)),
+        known=None if graph.partial else graph.nodes,
+    )
+    verdicts = accepted.verdicts
     return gate.make_plan(
         environment=environment.name,
         target=basis.target,
@@ -159,7 +185,7 @@ def _plan(
         verdicts=verdicts,
         answers=rules.answers(verdicts),
         policy=environment.policy,
-        notes=(*basis.notes, *reading.notes),
+        notes=(*basis.notes, *reading.notes, *accepted.notes),
     )
 
 

@@ -11,6 +11,7 @@ from deployguard.config import load
 from deployguard.config.discover import ProjectFacts, compose_services, discover
 from deployguard.config.example import MEANINGS, render_annotated, value
 from deployguard.config.schema import (
+    AcceptConfig,
     BackupConfig,
     HealthConfig,
     MigrateConfig,
@@ -65,7 +66,7 @@ volumes:
 
 def uncommented(text: str) -> str:
     """The example with every default taken in; explanations are indented behind their #."""
-    return re.sub(r"^# (?=[a-z_.]+ = )", "", text, flags=re.MULTILINE)
+    return re.sub(r"^# (?=[a-z_.]+ = |\[\[)", "", text, flags=re.MULTILINE)
 
 
 def test_every_key_of_the_schema_is_in_it_in_its_table() -> None:
@@ -73,6 +74,8 @@ def test_every_key_of_the_schema_is_in_it_in_its_table() -> None:
     for table, kind in SCHEMA.items():
         assert list(document[table]) == [f.name for f in fields(kind)], table
         assert set(MEANINGS[table]) == {f.name for f in fields(kind)}
+    [entry] = document["accept"]
+    assert [*entry, "place"] == [f.name for f in fields(AcceptConfig)]
     assert set(document["policy"]) == {"fail_on", "approval_hours", *map(str, Risk)}
     assert set(document["environments"]) == {"development", "production"}
 
@@ -84,6 +87,8 @@ def test_it_loads_and_its_comments_are_the_defaults(tmp_path: Path) -> None:
     path.write_text(uncommented(render_annotated(FACTS)), encoding="utf-8")
     taken_in = load(path, tmp_path)
     assert as_written.project == taken_in.project
+    assert as_written.accept == ()
+    assert taken_in.accept[0].rule == "index-not-concurrent"
     assert as_written.environment("development") == taken_in.environment("development")
     assert taken_in.environment("development").policy == Policy()
     production = as_written.environment("production")

@@ -1,5 +1,6 @@
 """deployguard.toml is read strictly: what is not understood is an error that names the place."""
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -204,3 +205,53 @@ def test_a_variable_that_holds_no_url_is_not_shown(tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", ["stop", "start"])
 def test_stopping_and_starting_come_together(tmp_path: Path, key: str) -> None:
     assert "both stop and start" in refusal(tmp_path, MINIMAL + f"[target]\n{key} = [['true']]\n")
+
+
+ACCEPT = '[[accept]]\nrevision = "b017"\nrule = "DG201"\nreason = "rooms has 40 rows"\n'
+
+
+def test_accepted_findings_are_read_with_the_place_where_they_stand(tmp_path: Path) -> None:
+    path = tmp_path / "deployguard.toml"
+    path.write_text(MINIMAL + ACCEPT + "line = 3\nexpires = 2027-01-31\n" + ACCEPT)
+    first, second = load(path, tmp_path).accept
+    assert (first.revision, first.rule, first.reason) == ("b017", "DG201", "rooms has 40 rows")
+    assert (first.line, first.expires) == (3, date(2027, 1, 31))
+    header = MINIMAL.count("\n") + 1
+    assert (first.place, second.place) == (
+        f"deployguard.toml:{header}",
+        f"deployguard.toml:{header + 6}",
+    )
+
+
+def test_accepted_findings_in_an_inline_list_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "deployguard.toml"
+    inline = 'accept = [{revision = "b017", rule = "DG201", reason = "r"}]\n'
+    path.write_text(inline + MINIMAL)
+    assert load(path, tmp_path).accept[0].place == "deployguard.toml: accept entry 1"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (ACCEPT.replace('reason = "rooms has 40 rows"', ""), "needs a reason"),
+        (ACCEPT.replace("rooms has 40 rows", "  "), "needs a reason"),
+        (ACCEPT.replace('rule = "DG201"', ""), "needs a rule"),
+        (ACCEPT + 'expires = "2027-01-31"\n', "must be a date"),
+        (ACCEPT + "expires = 2027-01-31T00:00:00\n", "must be a date"),
+        (ACCEPT + "line = -1\n", "line must be"),
+        (ACCEPT + "line = true\n", "line must be"),
+        (ACCEPT + "reasn = 1\n", "did you mean 'reason'"),
+        ("[accept]\n", "must be [[accept]] entries"),
+        ("[[accept]]\nrevision = 17\n", "must be of type str"),
+    ],
+)
+def test_an_accepted_finding_that_cannot_be_right_is_an_error(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    path = tmp_path / "deployguard.toml"
+    path.write_text(MINIMAL + text)
+    with pytest.raises(UsageError) as error:
+        load(path, tmp_path)
+    assert said in error.value.message
+    if "[[" in text and "did you mean" not in said:
+        assert "deployguard.toml:" in error.value.message
