@@ -8,8 +8,8 @@ from typing import Final, Self
 import psycopg
 
 from deployguard.config import DatabaseUrl
-from deployguard.database import catalogue, lock, stillness, tables, writes
-from deployguard.database.base import VERSION_TABLE, Address, Backend, qualified, verdict
+from deployguard.database import catalogue, lock, sizes, stillness, tables, writes
+from deployguard.database.base import VERSION_TABLE, Address, Backend, label, qualified, verdict
 from deployguard.database.session import Session, quoted
 from deployguard.errors import EnvironmentUnreachable
 from deployguard.model import Facts, Json
@@ -17,9 +17,9 @@ from deployguard.model import Facts, Json
 CHECKING: Final = 60_000  # milliseconds that a verification statement may take
 ENDING: Final = 10.0  # seconds that a terminated server process may take to go
 _INVALID: Final = """
-SELECT n.nspname || '.' || c.relname FROM pg_index i
+SELECT n.nspname, c.relname, current_schema() FROM pg_index i
 JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE NOT i.indisvalid AND c.relkind = 'i' AND n.nspname !~ '^pg_toast' ORDER BY 1"""
+WHERE NOT i.indisvalid AND c.relkind = 'i' AND n.nspname !~ '^pg_toast' ORDER BY 1, 2"""
 _BACKENDS: Final = """
 SELECT pid, application_name, coalesce(state, ''), state_change FROM pg_stat_activity
 WHERE application_name = %s AND datname = current_database() AND pid <> pg_backend_pid() ORDER BY pid"""
@@ -75,7 +75,9 @@ class PostgresDatabase:
     def facts(self) -> Facts:
         version = self.server_version
         with self.session.reading() as cursor:
-            return Facts("postgresql", version, tables.facts(cursor))
+            found = sizes.facts(cursor)
+            invalid = frozenset(label(*row) for row in cursor.execute(_INVALID.encode()).fetchall())
+            return Facts("postgresql", version, found, invalid_indexes=invalid)
 
     def row_counts(self) -> dict[str, int]:
         with self.session.reading(timeout=0) as cursor:
@@ -99,7 +101,7 @@ class PostgresDatabase:
         return int(self.session.rows("SELECT pg_database_size(current_database())")[0][0])
 
     def invalid_indexes(self) -> tuple[str, ...]:
-        return tuple(str(row[0]) for row in self.session.rows(_INVALID))
+        return tuple(f"{schema}.{name}" for schema, name, _ in self.session.rows(_INVALID))
 
     def surviving_backends(self, application_name: str) -> tuple[Backend, ...]:
         name = application_name.encode()[:63].decode(errors="ignore")

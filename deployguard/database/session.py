@@ -77,10 +77,13 @@ class Session:
         """A cursor in a read-only snapshot; each statement may take ``timeout`` ms (0: as long as it likes)."""
         connection = self.connection()
         with self.translated(), connection.transaction(), connection.cursor() as cursor:
-            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            cursor.execute(f"SET LOCAL statement_timeout = {int(timeout)}".encode())
-            cursor.execute(f"SET LOCAL lock_timeout = {timeout or ASKING}".encode())
-            cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+            words = (
+                "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY",
+                f"SET LOCAL statement_timeout = {int(timeout)}",
+                f"SET LOCAL lock_timeout = {timeout or ASKING}",
+                "SET LOCAL idle_in_transaction_session_timeout = 0",
+            )
+            cursor.execute("; ".join(words).encode())  # one way there and back
             yield cursor
 
     def rows(self, query: str, values: Sequence[object] = (), timeout: int = ASKING) -> list[Row]:

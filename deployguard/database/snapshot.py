@@ -65,7 +65,7 @@ def _look(
 ) -> Instant:
     state = cursor.execute(_STATE).fetchone() or ("", 0, "", "")
     cursor.execute(b"SET LOCAL row_security = off")
-    found = [each.table for each in tables.listed(cursor) if not each.table.partitioned]
+    found = [table for table in tables.listed(cursor) if not table.partitioned]
     counted: list[tuple[str, str, int]] = []
     for number, table in enumerate(found, 1):
         on_table(table.label, number, len(found))

@@ -2,6 +2,7 @@
 
 import contextlib
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,7 +25,19 @@ _SCHEMA: Final = (
     "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
     " ORDER BY CASE type WHEN 'table' THEN 0 WHEN 'index' THEN 1 WHEN 'view' THEN 2 ELSE 3 END, rowid"
 )
-_PAGES: Final = "SELECT name, sum(pgsize) FROM dbstat GROUP BY name"
+_PAGES: Final = (
+    "SELECT m.tbl_name, m.type = 'index', sum(d.pgsize) FROM dbstat d JOIN sqlite_master m ON m.name = d.name"
+    " GROUP BY 1, 2"
+)
+_PATIENCE: Final = (
+    3.0  # seconds that rows and pages may be counted: what is not known then is told as unknown
+)
+_UNKNOWN: Final = -1
+_SMALL: Final = 8_000_000  # bytes: up to this the file's size will do for each of its tables
+_UNIQUE: Final = (
+    'SELECT i.name, m.name, i."unique" FROM sqlite_master m, pragma_index_list(m.name) i'
+    " WHERE m.type = 'table' AND m.sql NOT LIKE 'CREATE VIRTUAL TABLE%'"
+)
 
 
 def open_file(path: Path) -> sqlite3.Connection:
@@ -138,12 +151,15 @@ class SqliteDatabase:
         with self._link() as link:
             if link is None:
                 return Facts("sqlite", version, ())
-            counts = count_all(link)
-            sizes = _sizes(link, counts, self.size())
-            found = (
-                TableFact(name, rows, sizes[name], exact=True) for name, rows in counts.items()
+            # SQLite compares names without regard to case, and so do those who ask.
+            indexes = [(i.casefold(), t, unique) for i, t, unique in link.execute(_UNIQUE)]
+            return Facts(
+                "sqlite",
+                version,
+                _tables(link, self.size()),
+                indexes={index: table for index, table, _ in indexes},
+                unique_indexes=frozenset(index for index, _, unique in indexes if unique),
             )
-            return Facts("sqlite", version, tuple(found))
 
     def row_counts(self) -> dict[str, int]:
         with self._link() as link:
@@ -230,11 +246,43 @@ class SqliteDatabase:
             link.close()
 
 
-def _sizes(link: sqlite3.Connection, counts: dict[str, int], total: int) -> dict[str, int]:
-    """Bytes a table: measured where SQLite was built with dbstat, else the file's size by share of rows."""
-    with contextlib.suppress(sqlite3.OperationalError):
-        measured = dict(link.execute(_PAGES).fetchall())
-        return {name: int(measured.get(name, 0)) for name in counts}
-    rows = max(1, sum(counts.values()))
+def _tables(link: sqlite3.Connection, total: int) -> tuple[TableFact, ...]:
+    """Rows and bytes of each table, as far as they can be counted with patience; the rest is unknown."""
+    end = time.monotonic() + _PATIENCE
+    link.execute("BEGIN")
+    link.set_progress_handler(lambda: time.monotonic() > end, 10_000)
+    try:
+        sizes = _sizes(link, total)
+        facts = []
+        for name in table_names(link):
+            rows = _within_patience(link, name)
+            own, indexes = sizes.get(name, (_UNKNOWN, _UNKNOWN))
+            facts.append(TableFact(name, rows, own, exact=rows >= 0, index_bytes=indexes))
+        return tuple(facts)
+    finally:
+        link.set_progress_handler(None, 0)
+        link.execute("ROLLBACK")
 
-    return {name: total * count // rows for name, count in counts.items()}
+
+def _within_patience(link: sqlite3.Connection, table: str) -> int:
+    try:
+        return _count(link, table)
+    except sqlite3.OperationalError as error:
+        if "interrupted" in str(error):
+            return _UNKNOWN
+        raise
+
+
+def _sizes(link: sqlite3.Connection, total: int) -> dict[str, tuple[int, int]]:
+    """(bytes, bytes of its indexes) a table; {} when nothing tells in time.
+
+    They are measured where SQLite was built with dbstat; else no table is larger than the whole file.
+    """
+    found: dict[str, tuple[int, int]] = {}
+    try:
+        for table, index, size in link.execute(_PAGES):
+            own, indexes = found.get(table, (0, 0))
+            found[table] = (own, int(size)) if index else (int(size), indexes)
+    except sqlite3.OperationalError:
+        return dict.fromkeys(table_names(link), (total, 0)) if total < _SMALL else {}
+    return found

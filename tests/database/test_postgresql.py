@@ -109,7 +109,7 @@ def test_facts_of_large_or_locked_tables_are_estimates(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     sql(SCHEMA + "ANALYZE bookings;")
-    monkeypatch.setattr("deployguard.database.tables.SMALL", 1)
+    monkeypatch.setattr("deployguard.database.sizes.SMALL", 1)
     tables = {fact.table: fact for fact in found.facts().tables or ()}
     assert (tables["bookings"].rows, tables["bookings"].exact) == (100, False)
     monkeypatch.undo()
@@ -117,6 +117,7 @@ def test_facts_of_large_or_locked_tables_are_estimates(
         other.execute("LOCK TABLE bookings IN ACCESS EXCLUSIVE MODE")
         tables = {fact.table: fact for fact in found.facts().tables or ()}
     assert (tables["bookings"].rows, tables["bookings"].exact) == (100, False)
+    assert (tables["bookings"].bytes, tables["bookings"].index_bytes) == (-1, -1)
     assert tables["alembic_version"].exact
 
 
