@@ -36,6 +36,9 @@ unreachable; 10 the level is --fail-on or above.
 @click.option(
     "--report", type=click.Path(path_type=Path), help="Write the JSON document to this file, too."
 )
+@click.option(
+    "--no-cache", is_flag=True, help="Read the revisions anew, even if nothing has changed."
+)
 @environment_option
 @format_option("text", "json", "markdown", "github")
 @common
@@ -48,6 +51,7 @@ def command(
     fail_on: str | None,
     dialect: str | None,
     report: Path | None,
+    no_cache: bool,
     env: str | None,
     form: str,
 ) -> int:
@@ -61,4 +65,4 @@ def command(
     """
     from deployguard.cli.checking import Request, answer
 
-    return answer(context, Request(env, start, since, fail_on, dialect, form, report))
+    return answer(context, Request(env, start, since, fail_on, dialect, form, report, not no_cache))

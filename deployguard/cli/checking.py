@@ -10,7 +10,7 @@ import click
 from deployguard.cli.app import App
 from deployguard.cli.session import world
 from deployguard.cli.terminal import data, people
-from deployguard.config import Config, DatabaseConfig
+from deployguard.config import Config, DatabaseConfig, Environment
 from deployguard.errors import Refused, UsageError
 from deployguard.formats import CheckReport, check_document, check_lines, markdown, render
 from deployguard.formats import github as as_github
@@ -30,6 +30,7 @@ class Request:
     dialect: str | None
     form: str
     report: Path | None
+    cached: bool = True
 
 
 def answer(context: click.Context, asked: Request) -> int:
@@ -53,7 +54,7 @@ def answer(context: click.Context, asked: Request) -> int:
 
 
 def _online(context: click.Context, asked: Request) -> Plan:
-    with world(context, asked.env) as here:
+    with world(context, asked.env, cached=asked.cached) as here:
         here.reporter.progress("Reading what is pending")
         return here.assess()
 
@@ -61,20 +62,28 @@ def _online(context: click.Context, asked: Request) -> Plan:
 def _offline(app: App, asked: Request) -> Plan:
     from deployguard.deploy.assess import assess_from, assess_since
 
+    config, environment, environ = without_database(app, asked.env, asked.dialect)
+    with people().busy("Reading what is pending"):
+        if asked.since:
+            return assess_since(config, environment, environ, asked.since, cached=asked.cached)
+        start = asked.start or "base"
+        return assess_from(config, environment, environ, start, cached=asked.cached)
+
+
+def without_database(
+    app: App, env: str | None, dialect: str | None
+) -> tuple[Config, Environment, dict[str, str]]:
+    """The configuration and the variables to judge with when no database is asked."""
     config, environ = app.config(), dict(os.environ)
-    environment = app.environment(asked.env)
-    if asked.dialect:
+    environment = app.environment(env)
+    if dialect:
         # What the URL says must not count: it is taken away, so that [project] dialect decides.
-        project = replace(config.project, dialect=asked.dialect)
-        config = Config(config.path, project, config.environments)
+        config = replace(config, project=replace(config.project, dialect=dialect))
         environ.pop(environment.database.url_env, None)
         environment = replace(
             environment, database=DatabaseConfig("", environment.database.url_env)
         )
-    with people().busy("Reading what is pending"):
-        if asked.since:
-            return assess_since(config, environment, environ, asked.since)
-        return assess_from(config, environment, environ, asked.start or "base")
+    return config, environment, environ
 
 
 def _write(asked: Request, report: CheckReport, directory: Path) -> None:
@@ -88,17 +97,18 @@ def _write(asked: Request, report: CheckReport, directory: Path) -> None:
     else:
         out.lines(check_lines(report, out.width))
     if asked.report:
-        _save(asked.report, render(check_document(report)), "w")
+        save(asked.report, render(check_document(report)), "w")
     # A job of GitHub Actions names files for what later steps and the reviewer read.
     for variable, text in (
         ("GITHUB_OUTPUT", outputs(report)),
         ("GITHUB_STEP_SUMMARY", summary(report)),
     ):
         if os.environ.get("GITHUB_ACTIONS") == "true" and os.environ.get(variable):
-            _save(Path(os.environ[variable]), text, "a")
+            save(Path(os.environ[variable]), text, "a")
 
 
-def _save(path: Path, text: str, mode: str) -> None:
+def save(path: Path, text: str, mode: str) -> None:
+    """Write or append text to a file. Raises UsageError."""
     try:
         with path.open(mode, encoding="utf-8") as file:
             file.write(text)

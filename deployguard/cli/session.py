@@ -25,8 +25,13 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def world(context: click.Context, env: str | None, by: str | None = None) -> Iterator["World"]:
-    """Everything that a run works with, made from the configuration; put away at the end."""
+def world(
+    context: click.Context, env: str | None, by: str | None = None, *, cached: bool = False
+) -> Iterator["World"]:
+    """Everything that a run works with, made from the configuration; put away at the end.
+
+    ``cached``: what is only shown may rest on a reading that was kept.
+    """
     from deployguard.deploy.wiring import wire
 
     app: App = context.obj
@@ -34,7 +39,7 @@ def world(context: click.Context, env: str | None, by: str | None = None) -> Ite
     app.url(environment)
     reporter = TerminalReporter(operator(by, os.environ), verbose=app.verbose)
     with reporter.showing():
-        made = wire(app.config(), environment, reporter=reporter, by=reporter.by)
+        made = wire(app.config(), environment, reporter=reporter, by=reporter.by, cached=cached)
         try:
             yield made
         finally:

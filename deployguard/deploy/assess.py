@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from deployguard.revisions.graph import Graph
     from deployguard.revisions.launcher import Launcher
     from deployguard.revisions.reader import ProjectSource, Reading
+    from deployguard.revisions.store import Store
 
 ENV: Final = "env.py"
+CACHE: Final = "cache"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +38,21 @@ class _Basis:
     target: str = "no database"
     identity: str = ""
     notes: tuple[str, ...] = ()
+    cached: bool = False  # a reading that was kept will do
 
 
 def assess(
-    config: Config, environment: Environment, environ: Mapping[str, str], database: "Database"
+    config: Config,
+    environment: Environment,
+    environ: Mapping[str, str],
+    database: "Database",
+    *,
+    cached: bool = False,
 ) -> Plan:
-    """The plan against the database. Raises UsageError and EnvironmentUnreachable."""
+    """The plan against the database. Raises UsageError and EnvironmentUnreachable.
+
+    ``cached``: a reading of the same revisions that was kept will do. Never for what is then deployed.
+    """
     url = resolve_url(environment, environ)
     basis = _Basis(
         dialect=url.dialect,
@@ -51,12 +62,18 @@ def assess(
         catalogue=database.catalogue(),
         target=url.display(),
         identity=database.identity(),
+        cached=cached,
     )
     return _plan(config, environment, environ, basis)
 
 
 def assess_from(
-    config: Config, environment: Environment, environ: Mapping[str, str], revision: str
+    config: Config,
+    environment: Environment,
+    environ: Mapping[str, str],
+    revision: str,
+    *,
+    cached: bool = False,
 ) -> Plan:
     """The plan for a database that is at ``revision`` ("base" is an empty one), without asking any."""
     from deployguard.revisions.graph import load
@@ -69,12 +86,18 @@ def assess_from(
         notes=(
             f"No database was asked: sizes are unknown, and {revision} was taken for its revision.",
         ),
+        cached=cached,
     )
     return _plan(config, environment, environ, basis)
 
 
 def assess_since(
-    config: Config, environment: Environment, environ: Mapping[str, str], git_ref: str
+    config: Config,
+    environment: Environment,
+    environ: Mapping[str, str],
+    git_ref: str,
+    *,
+    cached: bool = False,
 ) -> Plan:
     """The plan for the revisions that the working tree adds since it left ``git_ref``, without any database."""
     from deployguard.revisions.graph import load
@@ -91,7 +114,13 @@ def assess_since(
         config,
         environment,
         environ,
-        replace(basis, current=current, only=added.added, notes=(note, *added.notes)),
+        replace(
+            basis,
+            current=current,
+            only=added.added,
+            notes=(note, *added.notes),
+            cached=cached,
+        ),
     )
 
 
@@ -205,7 +234,15 @@ def _read(
         version_table=config.project.version_table,
     )
     outer = {**config.alembic_environ(), **environ}
-    return read(project_source(config, environment), request, environ=outer)
+    store = _store(config, environ) if basis.cached else None
+    return read(project_source(config, environment), request, environ=outer, store=store)
+
+
+def _store(config: Config, environ: Mapping[str, str]) -> "Store | None":
+    """Where readings are kept from one check to the next."""
+    from deployguard.revisions.store import open_store
+
+    return open_store(config.state_directory / CACHE, environ)
 
 
 def project_source(config: Config, environment: Environment) -> "ProjectSource":

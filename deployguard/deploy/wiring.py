@@ -38,13 +38,17 @@ def wire(
     reporter: Reporter,
     by: str,
     environ: Mapping[str, str] | None = None,
+    cached: bool = False,
 ) -> World:
-    """The collaborators of one environment. Nothing is dialled or started; raises UsageError for a bad URL."""
+    """The collaborators of one environment. Nothing is dialled or started; raises UsageError for a bad URL.
+
+    ``cached``: what is only shown may rest on a reading that was kept.
+    """
     from deployguard import backups, migrators, targets
     from deployguard.containers import Engine
 
     outer = {**config.alembic_environ(), **(os.environ if environ is None else environ)}
-    around = _Surroundings(config, environment, outer, reporter, Engine())
+    around = _Surroundings(config, environment, outer, reporter, Engine(), cached)
     site = around.site()
     store = backups.store(site)
     settings = (config, environment, around.environ, around.redact, around.engine)
@@ -86,6 +90,7 @@ class _Surroundings:
     environ: dict[str, str]
     reporter: Reporter
     engine: "Engine"
+    cached: bool
     url: DatabaseUrl = field(init=False)
     redact: Redactor = field(init=False)
 
@@ -105,7 +110,7 @@ class _Surroundings:
         from deployguard.deploy.assess import assess
 
         with self.database() as database:
-            return assess(self.config, self.environment, self.environ, database)
+            return assess(self.config, self.environment, self.environ, database, cached=self.cached)
 
     def would_run(self, current: tuple[str, ...], image: str) -> dict[str, str]:
         from deployguard.deploy import assess, guard

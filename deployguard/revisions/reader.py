@@ -11,7 +11,7 @@ from pathlib import Path
 
 from deployguard.errors import EnvironmentUnreachable, UsageError
 from deployguard.model import Evidence, Json, Revision, Script
-from deployguard.revisions import process_run
+from deployguard.revisions import kept, process_run
 from deployguard.revisions.features import Features, read_features
 from deployguard.revisions.graph import Graph, Node, load
 from deployguard.revisions.launcher import Launcher, Local
@@ -19,6 +19,7 @@ from deployguard.revisions.opacities import Lower, Seen
 from deployguard.revisions.recorder.static import docstring
 from deployguard.revisions.recording import Finished, Order, Recording, record, unreachable
 from deployguard.revisions.script import build_script
+from deployguard.revisions.store import Store
 
 # What a revision may import without depending on the application.
 _STANDARD = frozenset(sys.stdlib_module_names) | {"alembic", "sqlalchemy", "__future__"}
@@ -72,8 +73,11 @@ def read(
     lower: Lower | None = None,
     run: Callable[..., Finished] | None = None,
     environ: Mapping[str, str] | None = None,
+    store: Store | None = None,
 ) -> Reading:
     """Read every pending revision. One that cannot be read is in the result, with the reason.
+
+    With a `store`, a reading that was kept there is used as long as nothing that it rests on has changed.
 
     Raises:
         UsageError: the graph has no unambiguous pending set (see `Graph.pending`).
@@ -83,14 +87,14 @@ def read(
     pending, heads = _pending(graph, request)
     if not pending and not graph.partial:
         return Reading((), heads, graph.notes)
+    outer = os.environ if environ is None else environ
+    child = _child(project, request, outer)
+    keeper = kept.keeper(store, project, request, (graph, pending), child[2])
+    found = keeper.find() if keeper is not None else None
+    if found is not None:
+        return found
     warming = _warm() if lower is None else None
-    recording = _record(
-        project,
-        request,
-        (pending, graph.partial),
-        run or process_run(),
-        os.environ if environ is None else environ,
-    )
+    recording = _record(project, request, (graph, pending), run or process_run(), (outer, child))
     _agree(request, recording)
     if graph.partial:
         _found_by_env(graph, recording)
@@ -113,7 +117,10 @@ def read(
     if graph.partial:
         followed = {parent for one in revisions for parent in one.parents}
         heads = tuple(sorted({one.id for one in revisions} - followed)) or request.current
-    return Reading(revisions, heads, (*graph.notes, *_notes(recording, request)))
+    reading = Reading(revisions, heads, (*graph.notes, *_notes(recording)))
+    if keeper is not None:
+        keeper.keep(reading, recording)
+    return reading
 
 
 def _pending(graph: Graph, request: ReadRequest) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -158,19 +165,28 @@ def _agree(request: ReadRequest, recording: Recording) -> None:
         )
 
 
-def _record(
-    project: ProjectSource,
-    request: ReadRequest,
-    known: tuple[tuple[str, ...], bool],
-    run: Callable[..., Finished],
-    environ: Mapping[str, str],
-) -> Recording:
+def _child(
+    project: ProjectSource, request: ReadRequest, environ: Mapping[str, str]
+) -> tuple[Launcher, dict[str, str], dict[str, str]]:
+    """(what starts the child, the variables that it is given, the whole environment it is started in)."""
     launcher = project.launcher or Local((sys.executable,))
     passed = {name: environ[name] for name in project.pass_environment if name in environ}
     # One hash seed: Alembic goes through sets, and the same revision must read the same each time.
     environment = {**passed, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0"}
     if request.url_env:
         environment[request.url_env] = request.url
+    return launcher, environment, launcher.environment(environment, environ)
+
+
+def _record(
+    project: ProjectSource,
+    request: ReadRequest,
+    known: tuple[Graph, tuple[str, ...]],
+    run: Callable[..., Finished],
+    around: tuple[Mapping[str, str], tuple[Launcher, dict[str, str], dict[str, str]]],
+) -> Recording:
+    graph, pending = known
+    outer, (launcher, environment, _) = around
     order = Order(
         command=project.command,
         ini=project.alembic_ini,
@@ -180,8 +196,8 @@ def _record(
         url_env=request.url_env or "",
         current=request.current,
         target=request.target,
-        pending=known[0],
-        partial=known[1],
+        pending=pending,
+        partial=graph.partial,
         only=request.only is not None,
         catalogue=request.catalogue,
         keep=project.pass_environment,
@@ -193,7 +209,7 @@ def _record(
             launcher,
             directory=project.directory,
             environment=environment,
-            outer=environ,
+            outer=outer,
             run=run,
         )
     except EnvironmentUnreachable as error:
@@ -265,7 +281,7 @@ def _relative(path: Path, directory: Path) -> str:
         return path.as_posix()
 
 
-def _notes(recording: Recording, request: ReadRequest) -> list[str]:
+def _notes(recording: Recording) -> list[str]:
     notes = list(recording.notes)
     if recording.evidence is Evidence.SOURCE:
         notes.append(
@@ -279,7 +295,7 @@ def _notes(recording: Recording, request: ReadRequest) -> list[str]:
         notes.append(
             f"Read through `alembic upgrade` instead of the project's command: {recording.unreached[0]}"
         )
-    if request.catalogue is None and recording.runs:
+    if recording.replayed:
         notes.append("The schema was not taken from the database but replayed from the history.")
     return notes
 

@@ -78,6 +78,8 @@ class Recording:
     complete: bool = False
     ended: bool = False
     runs: int = 0
+    replayed: bool = False  # the history was run, to know the schema
+    used: Event = field(default_factory=dict)  # files, folders and reasons: what it rests on
 
 
 def record(
@@ -194,6 +196,7 @@ def _run(recording: Recording, event: Event) -> None:
     recording.evidence = Evidence.RECORDED_WITHOUT_ENV if bare else Evidence.RECORDED
     recording.transactional = bool(event["transactional"])
     recording.each = bool(event["each"])
+    recording.replayed = bool(event["replayed"])
     if event["version_table"] not in recording.version_tables:
         recording.version_tables.append(str(event["version_table"]))
     known = {name for name, _, _ in recording.steps}
@@ -214,6 +217,10 @@ def _leave(recording: Recording, _event: Event) -> None:
 
 def _end(recording: Recording, _event: Event) -> None:
     recording.ended = True
+
+
+def _used(recording: Recording, event: Event) -> None:
+    recording.used = event
 
 
 def _complete(recording: Recording, _event: Event) -> None:
@@ -243,6 +250,7 @@ _HANDLERS: dict[str, Callable[[Recording, Event], None]] = {
     "leave": _leave,
     "end": _end,
     "complete": _complete,
+    "used": _used,
     "note": _note,
     "unreached": _unreached,
     "broken": _unreached,

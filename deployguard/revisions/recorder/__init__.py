@@ -15,5 +15,6 @@ SQLAlchemy and Alembic. So: the standard library only at import time, and nothin
     batch       SQLite's copy-and-move: what the directives inside it ask for
     channel     the events, one JSON line each, on a descriptor that no print statement reaches
     guard       environment, network, files: nothing real can be reached from here
+    used        which files the reading rests on, so that it can be kept until one of them changes
     static      revision identifiers out of a file's text, also used by the graph
 """

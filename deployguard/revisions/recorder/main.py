@@ -13,8 +13,9 @@ from .channel import Channel, Limit, describe
 
 def main(request: dict[str, Any]) -> None:
     """Record what the request asks for. Never returns: the process ends here, whatever threads are left."""
-    from . import guard
+    from . import guard, used
 
+    looked_at = used.listen()
     secrets = guard.scrub(request)
     channel = Channel(request["nonce"], request["statements"], secrets)
     # In a container nobody else ends us when the parent's patience does.
@@ -27,6 +28,7 @@ def main(request: dict[str, Any]) -> None:
     except BaseException as error:
         channel.send("crash", why=describe(error))
         code = 70
+    looked_at.tell(channel)
     channel.send("end")
     sys.stderr.flush()
     _EXIT(code)

@@ -63,6 +63,7 @@ def _run(state: State, context: Any, arguments: dict[str, Any]) -> None:
         version_table=f"{context.version_table_schema}.{table}"
         if context.version_table_schema
         else table,
+        replayed=len(history) > len(pending),
         steps=[
             [script.revision, script.path, list(script._versioned_down_revisions)]
             for script in pending
@@ -131,6 +132,7 @@ def _one(
     # Signals reach the main thread only; elsewhere the parent's limit must do.
     main = threading.current_thread() is threading.main_thread()
     channel.enter(script.revision, path, direction, silent=silent)
+    state.control.follow(context)
     try:
         limit = bounded(request["revision_seconds"]) if main else nullcontext()
         with limit, context.begin_transaction(_per_migration=True):
