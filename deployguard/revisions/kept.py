@@ -42,8 +42,6 @@ _CHANCE: Final = frozenset(
         *("token_urlsafe", "getpid", "gethostname", "getlogin"),
     )
 )
-)
-
 Signature = tuple[int, int, int, int]
 
 
