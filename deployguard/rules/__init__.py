@@ -9,9 +9,13 @@ from deployguard.rules import (
     blocking,
     compatibility,
     constraints,
+    contracts,
     data_loss,
     failing,
     holding,
+    mysql,
+    objects,
+    promises,
     reversibility,
     rewrites,
     transactions,
@@ -39,13 +43,13 @@ __all__ = [
 ]
 
 FAMILIES: tuple[tuple[str, tuple[Rule, ...]], ...] = (
-    ("Data loss", data_loss.RULES),
+    ("Data loss", data_loss.RULES + objects.RULES),
     ("Locks, scans and index builds", blocking.RULES + constraints.RULES + holding.RULES),
-    ("Rewrites", rewrites.RULES),
-    ("Breaks the running application", compatibility.RULES),
+    ("Rewrites", rewrites.RULES + mysql.REWRITES),
+    ("Breaks the running application", compatibility.RULES + promises.RULES + contracts.RULES),
     ("Transactions", transactions.RULES),
     ("Reversibility", reversibility.RULES),
-    ("Fails on what is there", failing.RULES),
+    ("Fails on what is there", failing.RULES + mysql.FAILING),
     ("Access", access.RULES),
     ("Unreadable", unreadable.RULES),
 )

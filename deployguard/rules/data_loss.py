@@ -1,5 +1,7 @@
 """DG1xx: what loses or rewrites data."""
 
+import re
+
 from deployguard.model import Risk
 from deployguard.operations import (
     DropColumn,
@@ -72,7 +74,8 @@ def truncate(op: Truncate, ctx: Context) -> Answer:
     if ctx.is_made_here(op.table):
         return None
     also = ", and every table that points at it" if op.cascade else ""
-    return f"Deletes all rows of {op.table}{also}."
+    part = f"the partitions {', '.join(op.partitions)} of " if op.partitions else ""
+    return f"Deletes all rows of {part}{op.table}{also}."
 
 
 @rule(
@@ -134,7 +137,21 @@ def transform_data(op: WriteRows, ctx: Context) -> Answer:
     columns = f" ({', '.join(op.columns)})" if op.verb == "update" and op.columns else ""
     fact = ctx.fact(op.table)
     rows = f", about {fact.rows:,}" if fact and fact.rows > 0 and where else ""
-    return f"{_VERBS[op.verb]} {where}rows of {op.table}{columns}{rows}."
+    message = f"{_VERBS[op.verb]} {where}rows of {op.table}{columns}{rows}."
+    new = op.columns and all((ctx.key(op.table), name) in ctx.columns for name in op.columns)
+    if op.verb == "update" and new:
+        return Found(
+            message,
+            why="Only columns of this run are filled, so no old value is lost; but every row that is"
+            " touched is written anew and stays locked until the transaction ends.",
+        )
+    return message
+
+
+_IGNORES_CONFLICTS = re.compile(
+    r"\bon\s+conflict\b.*\bdo\s+nothing\b|\binsert\s+(?:or\s+)?ignore\b",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 @rule(
@@ -154,45 +171,14 @@ def transform_data(op: WriteRows, ctx: Context) -> Answer:
 def insert_rows(op: WriteRows, ctx: Context) -> Answer:
     if op.verb != "insert" or op.from_query or ctx.is_made_here(op.table):
         return None
-    return f"Inserts rows into {op.table}, which is in use."
+    message = f"Inserts rows into {op.table}, which is in use."
+    if _IGNORES_CONFLICTS.search(ctx.sql):
+        return Found(
+            message,
+            Risk.LOW,
+            why="A downgrade cannot tell these rows from those that people have added since.",
+        )
+    return message
 
 
-_STATEFUL = {"sequence", "extension", "virtual table", "materialized view", "foreign table"}
-_DEFINITIONS = {"type", "domain", "view"}
-
-
-@rule(
-    "DG107",
-    "drop-object",
-    DropObject,
-    Risk.CRITICAL,
-    effect="What it holds (a counter, stored rows, the columns of its types) is lost, and what"
-    " uses it fails.",
-    instead="Drop it in a release after the one that stopped using it, without CASCADE, so that a"
-    " forgotten use is an error.",
-    bad=(
-        "DROP SEQUENCE numbers",
-        "DROP VIEW totals",
-        "DROP TYPE mood CASCADE",
-        "DROP EXTENSION hstore",
-    ),
-    good=(
-        "CREATE SEQUENCE numbers; DROP SEQUENCE numbers",
-        "CREATE TYPE mood AS ENUM ('a'); DROP TYPE mood",
-    ),
-)
-def drop_object(op: DropObject, ctx: Context) -> Answer:
-    if op.kind not in _STATEFUL | _DEFINITIONS or ctx.is_new_object(op.name):
-        return None
-    if op.kind in _STATEFUL:
-        return f"Drops the {op.kind} {op.name} and what it holds."
-    if op.cascade and op.kind in {"type", "domain"}:
-        return f"Drops the {op.kind} {op.name} and every column of it."
-    return Found(
-        f"Drops the {op.kind} {op.name}.",
-        Risk.HIGH,
-        why="It holds no rows, but what uses it fails from then on.",
-    )
-
-
-RULES = (drop_table, drop_column, truncate, drop_schema, transform_data, insert_rows, drop_object)
+RULES = (drop_table, drop_column, truncate, drop_schema, transform_data, insert_rows)

@@ -27,6 +27,7 @@ class Fresh:
 
     renamed: frozenset[str] = frozenset()  # types, by the names that this run gave them
     bare: frozenset[Pair] = frozenset()  # columns of this run that have no default
+    needed: frozenset[Pair] = frozenset()  # columns of this run that must have a value
     filled: frozenset[Pair] = frozenset()  # columns whose missing values this run filled in
 
     def after(self, operation: Operation, key: Key, sql: str) -> "Fresh":
@@ -52,19 +53,27 @@ class Fresh:
         match operation:
             case AddColumn() if operation.if_not_exists:
                 return self
-            case AddColumn(default=Volatility.NONE, generated=""):
-                return replace(self, bare=self.bare | {place})
-            case AddColumn():
-                return replace(self, filled=self.filled | {place})
+            case AddColumn(nullable=nullable):
+                needed = self.needed if nullable else self.needed | {place}
+                if operation.default is Volatility.NONE and not operation.generated:
+                    return replace(self, bare=self.bare | {place}, needed=needed)
+                return replace(self, filled=self.filled | {place}, needed=needed)
             case SetDefault():
                 return replace(self, bare=self.bare - {place})
             case DropColumn():
-                return replace(self, bare=self.bare - {place}, filled=self.filled - {place})
+                gone = {place}
+                return replace(
+                    self,
+                    bare=self.bare - gone,
+                    needed=self.needed - gone,
+                    filled=self.filled - gone,
+                )
             case RenameColumn(_, _, to):
                 new = (place[0], to)
                 return replace(
                     self,
                     bare=_moved(self.bare, place, new),
+                    needed=_moved(self.needed, place, new),
                     filled=_moved(self.filled, place, new),
                 )
             case DropDefault():

@@ -2,6 +2,7 @@
 
 from deployguard.model import Opacity, Opaque, Risk
 from deployguard.operations import Procedural, Unrecognised
+from deployguard.rules.access import outside
 from deployguard.rules.base import Answer, Found, rule
 from deployguard.rules.context import Context
 
@@ -134,7 +135,7 @@ def external_input(op: Opacity, ctx: Context) -> Answer:
         "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
         "-- opaque: procedural",
     ),
-    good=("SELECT lower('A')", "SELECT setval('numbers', 5)"),
+    good=("SELECT lower('A')", "SELECT nextval('numbers')"),
 )
 def procedural(op: Procedural | Opacity, ctx: Context) -> Answer:
     del ctx
@@ -145,8 +146,10 @@ def procedural(op: Procedural | Opacity, ctx: Context) -> Answer:
     match op.what:
         case "do":
             return "Runs a DO block."
+        case "copy program":
+            return None  # DG802
         case "select function":
-            return f"Calls the function {op.name}, which is not known."
+            return _called(op.name)
         case "create function" | "create procedure":
             return (
                 f"Creates the {op.what.removeprefix('create ')} {op.name}; what its body does"
@@ -154,6 +157,28 @@ def procedural(op: Procedural | Opacity, ctx: Context) -> Answer:
             )
         case _:
             return f"Runs {op.what.upper()} {op.name}".strip() + "."
+
+
+_SERVER = {
+    "pg_terminate_backend": "ends the sessions of others",
+    "pg_cancel_backend": "cuts off the statements of others",
+    "pg_reload_conf": "changes the server's settings",
+    "pg_rotate_logfile": "changes the server's log",
+    "pg_promote": "makes a replica the primary",
+    "pg_drop_replication_slot": "cuts a replica off",
+}
+
+
+def _called(name: str) -> Answer:
+    """What is known of a function that a SELECT calls."""
+    own = name.removeprefix("pg_catalog.")
+    if outside(own):
+        return None  # DG802
+    if own in {"lo_unlink", "lo_truncate", "lo_put", "lowrite"}:
+        return Found(f"Calls {own}, which changes or deletes large objects.", Risk.CRITICAL)
+    if own in _SERVER:
+        return Found(f"Calls {own}, which {_SERVER[own]}.", why="No rollback takes that back.")
+    return f"Calls the function {name}, which is not known."
 
 
 @rule(

@@ -1,0 +1,111 @@
+"""DG409 to DG411: what changes a promise that readers, replicas or writers rely on."""
+
+from deployguard.model import Risk
+from deployguard.operations import (
+    AddConstraint,
+    AlterObject,
+    AlterTable,
+    Constraint,
+    CreateObject,
+    DropNotNull,
+    DropObject,
+)
+from deployguard.rules.base import Answer, Found, rule
+from deployguard.rules.context import Context, not_null_column
+
+
+@rule(
+    "DG409",
+    "drop-not-null",
+    DropNotNull,
+    Risk.LOW,
+    effect="The application that is still running, and the one a rollback puts back, may read NULL"
+    " where it has never met one; a downgrade fails as soon as one is there.",
+    instead="Deploy code that can read NULL in {table}.{column} before anything writes one.",
+    bad=("ALTER TABLE orders ALTER COLUMN note DROP NOT NULL",),
+    good=("CREATE TABLE t (a int NOT NULL); ALTER TABLE t ALTER a DROP NOT NULL",),
+)
+def drop_not_null(op: DropNotNull, ctx: Context) -> Answer:
+    place = (ctx.key(op.table), op.column)
+    if ctx.is_made_here(op.table) or place in ctx.columns:
+        return None
+    return f"Lets {op.table}.{op.column} be NULL."
+
+
+_REPLICATION = {"publication", "subscription"}
+
+
+@rule(
+    "DG410",
+    "change-replication",
+    (AlterTable, CreateObject, AlterObject, DropObject),
+    Risk.MEDIUM,
+    effect="Replicas and programs that follow the changes get other rows, or none; on a published"
+    " table without a replica identity every UPDATE and DELETE fails.",
+    instead="Agree on it with whoever runs the replicas, and keep it in a revision of its own.",
+    bad=(
+        "ALTER TABLE orders REPLICA IDENTITY NOTHING",
+        "CREATE PUBLICATION everything FOR ALL TABLES",
+        "ALTER PUBLICATION everything DROP TABLE orders",
+        "DROP PUBLICATION everything",
+    ),
+    good=("CREATE TABLE t (a int); ALTER TABLE t REPLICA IDENTITY FULL",),
+)
+def change_replication(
+    op: AlterTable | CreateObject | AlterObject | DropObject, ctx: Context
+) -> Answer:
+    match op:
+        case AlterTable(table, action) if action.startswith("replica identity"):
+            made = ctx.is_made_here(table)
+            return None if made else f"Changes what replicas of {table} know a row by."
+        case CreateObject(kind, name) if kind in _REPLICATION:
+            return f"Creates the {kind} {name}."
+        case AlterObject(kind, name) if kind in _REPLICATION and not ctx.is_new_object(name):
+            return f"Changes the {kind} {name}."
+        case DropObject(kind, name) if kind in _REPLICATION and not ctx.is_new_object(name):
+            return f"Drops the {kind} {name}."
+        case _:
+            return None
+
+
+@rule(
+    "DG411",
+    "required-before-the-code",
+    AddConstraint,
+    Risk.HIGH,
+    effect="The column is as new as the rule that it must have a value: the application that is"
+    " still running does not know it, and each row that it inserts is refused. NOT VALID spares"
+    " the old rows only.",
+    instead="Deploy the code that writes {table}.{column} first; require it in the release after.",
+    bad=(
+        (
+            "ALTER TABLE orders ADD COLUMN due date; ALTER TABLE orders ADD CONSTRAINT ck CHECK (due IS"
+            " NOT NULL) NOT VALID"
+        ),
+    ),
+    good=(
+        "ALTER TABLE orders ADD CONSTRAINT ck CHECK (due IS NOT NULL) NOT VALID",
+        (
+            "ALTER TABLE orders ADD COLUMN state text DEFAULT 'new'; ALTER TABLE orders ADD CONSTRAINT"
+            " ck CHECK (state IS NOT NULL) NOT VALID"
+        ),
+        (
+            "ALTER TABLE orders ADD COLUMN price int; ALTER TABLE orders ADD CONSTRAINT ck CHECK"
+            " (price > 0) NOT VALID"
+        ),
+    ),
+)
+def required_before_the_code(op: AddConstraint, ctx: Context) -> Answer:
+    if op.kind not in {Constraint.CHECK, Constraint.NOT_NULL} or ctx.is_made_here(op.table):
+        return None
+    column = not_null_column(op)
+    if column is None or (ctx.key(op.table), column) not in ctx.fresh.bare:
+        return None
+    return Found(
+        f"Requires a value in {op.table}.{column}, which this run adds without a default.",
+        instead=f"Deploy the code that writes {op.table}.{column} first; require it in the release"
+        " after.",
+    )
+
+
+RULES = (drop_not_null, change_replication, required_before_the_code)
