@@ -135,6 +135,9 @@ class Facts:
     # (table, foreign key) → the table that it points at, where it is known
     references: Mapping[tuple[str, str], str] = field(default_factory=dict)
     invalid_indexes: frozenset[str] = frozenset()  # left by a concurrent build that failed
+    index_columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # of each index
+    # (table, column of a foreign key) → the tables that it points at
+    points_at: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
     unique_indexes: frozenset[str] = frozenset()  # those of `indexes` that keep duplicates out
 
 
@@ -163,6 +166,7 @@ class Finding:
     why: str
     instead: str
     accepted: str = ""  # the reason of the suppression that covers it; "" is an open finding
+    accepted_at: str = ""  # where that stands, "path:line"; "" is the baseline, or nowhere
 
 
 class Way(StrEnum):

@@ -159,7 +159,9 @@ def _apply(
         )
     for index in matched:
         if not findings[index].accepted:
-            findings[index] = replace(findings[index], accepted=claim.reason)
+            findings[index] = replace(
+                findings[index], accepted=claim.reason, accepted_at=claim.where
+            )
     return "", ""
 
 

@@ -6,6 +6,21 @@ import click
 
 from deployguard.cli.group import common, environment_option, format_option
 
+FORMS = ("text", "json", "markdown", "github", "sarif", "gitlab", "junit")
+
+
+def _outputs(
+    _context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]
+) -> tuple[tuple[str, Path], ...]:
+    """``FORMAT=FILE`` as (format, file). Raises a usage error for a format that is not known."""
+    pairs = [text.partition("=") for text in given]
+    for form, sign, path in pairs:
+        if form not in FORMS or not sign or not path:
+            raise click.BadParameter(
+                f"{form}{sign}{path}: write FORMAT=FILE; formats: {', '.join(FORMS)}."
+            )
+    return tuple((form, Path(path)) for form, _, path in pairs)
+
 
 @click.command(
     epilog="""\b
@@ -15,6 +30,7 @@ Examples:
   deployguard check --since main --format github    a pull request, without any database
   deployguard check --from b017 --dialect sqlite    as if the database were at b017
   deployguard check --fail-on medium --format json
+  deployguard check --output sarif=deployguard.sarif --output junit=report.xml    and text to read
 
 \b
 Exit codes: 0 the level is below --fail-on, or nothing is pending; 2 usage or configuration; 3 the database is
@@ -39,8 +55,16 @@ unreachable; 10 the level is --fail-on or above.
 @click.option(
     "--no-cache", is_flag=True, help="Read the revisions anew, even if nothing has changed."
 )
+@click.option(
+    "--output",
+    "outputs",
+    metavar="FORMAT=FILE",
+    multiple=True,
+    callback=_outputs,
+    help="Write this format to a file, too; may be given several times.",
+)
 @environment_option
-@format_option("text", "json", "markdown", "github")
+@format_option(*FORMS)
 @common
 @click.pass_context
 def command(
@@ -52,6 +76,7 @@ def command(
     dialect: str | None,
     report: Path | None,
     no_cache: bool,
+    outputs: tuple[tuple[str, Path], ...],
     env: str | None,
     form: str,
 ) -> int:
@@ -61,8 +86,11 @@ def command(
     safe form, the locks it takes and how it can be undone; then the four answers of the checklist: does it drop
     anything, does it touch data in bulk, how long will it block, is there a way back? Nothing is changed.
 
-    What cannot be read is critical. `deployguard explain CODE` tells more about a finding.
+    What cannot be read is critical. `deployguard explain CODE` tells more about a finding. A finding that somebody
+    has accepted, with a reason, in the revision, in deployguard.toml or in the baseline, is shown and does not count
+    for the level; for deploy it does.
     """
     from deployguard.cli.checking import Request, answer
 
-    return answer(context, Request(env, start, since, fail_on, dialect, form, report, not no_cache))
+    asked = Request(env, start, since, fail_on, dialect, form, report, not no_cache, outputs)
+    return answer(context, asked)

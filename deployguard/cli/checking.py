@@ -12,8 +12,7 @@ from deployguard.cli.session import world
 from deployguard.cli.terminal import data, people
 from deployguard.config import Config, DatabaseConfig, Environment
 from deployguard.errors import Refused, UsageError
-from deployguard.formats import CheckReport, check_document, check_lines, markdown, render
-from deployguard.formats import github as as_github
+from deployguard.formats import CheckReport, check_lines, written
 from deployguard.formats.github import outputs, summary
 from deployguard.formats.words import next_commands
 from deployguard.model import Plan, Risk
@@ -31,6 +30,7 @@ class Request:
     form: str
     report: Path | None
     cached: bool = True
+    outputs: tuple[tuple[str, Path], ...] = ()  # (format, file)
 
 
 def answer(context: click.Context, asked: Request) -> int:
@@ -88,16 +88,13 @@ def without_database(
 
 def _write(asked: Request, report: CheckReport, directory: Path) -> None:
     out = data()
-    if asked.form == "json":
-        out.raw(render(check_document(report)))
-    elif asked.form == "markdown":
-        out.raw(markdown(report))
-    elif asked.form == "github":
-        out.raw(as_github(report, prefix(directory, os.environ)))
-    else:
+    inside = prefix(directory, os.environ)
+    if asked.form == "text":
         out.lines(check_lines(report, out.width))
-    if asked.report:
-        save(asked.report, render(check_document(report)), "w")
+    else:
+        out.raw(written(asked.form, report, inside))
+    for form, path in (*asked.outputs, *([("json", asked.report)] if asked.report else [])):
+        save(path, written(form, report, inside), "w")
     # A job of GitHub Actions names files for what later steps and the reviewer read.
     for variable, text in (
         ("GITHUB_OUTPUT", outputs(report)),

@@ -52,6 +52,11 @@ def read_baseline(config: Config) -> Baseline | None:
     path = config.directory / name
     if not name or (not path.exists() and name == BASELINE):
         return None
+    return load_baseline(path, name)
+
+
+def load_baseline(path: Path, name: str) -> Baseline:
+    """Read one file; ``name`` is what errors call it. Raises UsageError."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -1,6 +1,7 @@
 """Reports → text: each format is a pure function that returns a string, or lines of marked text for a terminal."""
 
 from deployguard.formats.document import check_document, render
+from deployguard.formats.forms import FORMS, written
 from deployguard.formats.github import github
 from deployguard.formats.markdown import markdown
 from deployguard.formats.report import (
@@ -13,6 +14,7 @@ from deployguard.formats.report import (
 from deployguard.formats.text import check_lines, text
 
 __all__ = [
+    "FORMS",
     "BackupEntry",
     "CheckReport",
     "DeployView",
@@ -24,4 +26,5 @@ __all__ = [
     "markdown",
     "render",
     "text",
+    "written",
 ]

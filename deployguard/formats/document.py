@@ -27,7 +27,8 @@ def check_document(report: CheckReport) -> Json:
         "dialect": plan.dialect,
         "current": list(plan.current),
         "heads": list(plan.heads),
-        "level": str(plan.risk) if plan.risk else None,
+        "level": str(plan.open_risk) if plan.open_risk else None,
+        "level_with_accepted": str(plan.risk) if plan.risk else None,
         "pending": len(plan.verdicts),
         "fail_on": str(report.fail_on),
         "failed": report.failed,
@@ -147,7 +148,8 @@ def _verdict(verdict: Verdict) -> Json:
         "path": revision.path,
         "sha256": revision.digest,
         "message": revision.message,
-        "level": str(verdict.risk),
+        "level": str(verdict.open_risk),
+        "level_with_accepted": str(verdict.risk),
         "evidence": str(revision.evidence),
         "expand_only": verdict.expand_only,
         "findings": [_finding(finding) for finding in verdict.findings],
@@ -157,6 +159,8 @@ def _verdict(verdict: Verdict) -> Json:
                 "mode": lock.mode,
                 "blocks": lock.blocks,
                 "work": lock.work,
+                "seconds": lock.seconds,
+                "basis": lock.basis,
             }
             for lock in verdict.locks
         ],
@@ -179,6 +183,9 @@ def _finding(finding: Finding) -> Json:
         "message": finding.message,
         "why": finding.why,
         "instead": finding.instead,
+        "accepted": {"reason": finding.accepted, "at": finding.accepted_at or None}
+        if finding.accepted
+        else None,
     }
 
 

@@ -4,13 +4,16 @@ The source is GitHub's page "Workflow commands for GitHub Actions"; a message es
 : and , so that text of the project can neither end a command nor begin another one.
 """
 
+from collections import Counter
+
 from deployguard.formats import words
 from deployguard.formats.markdown import markdown
 from deployguard.formats.report import CheckReport
 from deployguard.formats.spans import clean
 from deployguard.model import Finding, Risk
 
-_SUMMARY_BYTES = 900_000
+_SUMMARY = 260_000  # characters of at most four bytes: a step's summary takes a mebibyte
+_SHOWN = 10  # annotations of a kind that GitHub shows for one step
 _KIND = {
     Risk.CRITICAL: "error",
     Risk.HIGH: "error",
@@ -20,22 +23,37 @@ _KIND = {
 
 
 def github(report: CheckReport, prefix: str = "") -> str:
-    """One command a finding, worst first since GitHub shows ten of a kind, then a line that sums up.
+    """One command a finding, the worst open ones first, then lines of the log that sum up.
 
+    GitHub shows ten of a kind for one step: only those are annotations, the others are lines of the log.
     ``prefix`` is the project's folder inside the repository, which paths in annotations count from.
     """
     findings = [f for verdict in report.plan.verdicts for f in verdict.findings]
-    findings.sort(key=lambda f: -f.risk)
-    lines = [_annotation(finding, prefix) for finding in findings]
-    level = str(report.plan.risk) if report.plan.risk else "nothing pending"
-    summary = f"deployguard: {level}. {words.headline(report.plan)}. {words.demand(report)}"
-    return "\n".join([*lines, _plain(summary)]) + "\n"
+    findings.sort(key=lambda f: (bool(f.accepted), -f.risk))
+    shown: Counter[str] = Counter()
+    lines: list[str] = []
+    rest: list[str] = []
+    for finding in findings:
+        kind = _kind(finding)
+        shown[kind] += 1
+        if shown[kind] <= _SHOWN:
+            lines.append(_annotation(finding, prefix))
+        else:
+            place = f"{finding.path}:{finding.line}"
+            rest.append(_plain(f"{finding.rule} {finding.risk} {place} {finding.message}"))
+    if rest:
+        more = "1 more finding is" if len(rest) == 1 else f"{len(rest)} more findings are"
+        rest.insert(0, f"{more} not annotated, since GitHub shows {_SHOWN} of a kind:")
+    said = (words.level(report.plan), words.headline(report.plan), words.demand(report))
+    summary = f"deployguard: {' '.join(words.sentence(one) for one in said)}"
+    return "\n".join([*lines, *rest, _plain(summary)]) + "\n"
 
 
 def outputs(report: CheckReport) -> str:
     """The lines for GITHUB_OUTPUT: names and values that are single words by construction."""
     values = {
-        "level": str(report.plan.risk) if report.plan.risk else "none",
+        "level": str(report.plan.open_risk) if report.plan.open_risk else "none",
+        "level-with-accepted": str(report.plan.risk) if report.plan.risk else "none",
         "pending": str(len(report.plan.verdicts)),
         "digest": report.plan.digest,
         "needs-approval": str(report.needs_approval).lower(),
@@ -46,11 +64,7 @@ def outputs(report: CheckReport) -> str:
 
 def summary(report: CheckReport) -> str:
     """The Markdown for GITHUB_STEP_SUMMARY, which takes a mebibyte a step."""
-    whole = markdown(report)
-    if len(whole.encode()) <= _SUMMARY_BYTES:
-        return whole
-    cut = whole.encode()[:_SUMMARY_BYTES].decode(errors="ignore").rpartition("\n\n")[0]
-    return f"{cut}\n\n(cut: the whole report is in the JSON document)\n"
+    return markdown(report, _SUMMARY)
 
 
 def command(kind: str, message: str, **properties: str) -> str:
@@ -59,20 +73,20 @@ def command(kind: str, message: str, **properties: str) -> str:
     return f"::{kind}{' ' + listed if listed else ''}::{_data(message)}"
 
 
+def _kind(finding: Finding) -> str:
+    return "notice" if finding.accepted else _KIND[finding.risk]
+
+
 def _annotation(finding: Finding, prefix: str) -> str:
-    message = "\n".join(
-        part
-        for part in (
-            finding.message,
-            finding.why,
-            finding.instead and f"Instead: {finding.instead}",
-        )
-        if part
-    )
+    if finding.accepted:
+        parts = [finding.message, f"Accepted: {words.accepted(finding)}"]
+    else:
+        instead = finding.instead and f"Instead: {finding.instead}"
+        parts = [part for part in (finding.message, finding.why, instead) if part]
     return command(
-        _KIND[finding.risk],
-        message,
-        title=f"{finding.rule} {finding.risk}",
+        _kind(finding),
+        "\n".join(parts),
+        title=f"{finding.rule} {finding.risk}{' accepted' if finding.accepted else ''}",
         file=f"{prefix.strip('/')}/{finding.path}" if prefix else finding.path,
         line=str(finding.line or 1),
     )

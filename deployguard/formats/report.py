@@ -25,8 +25,8 @@ class CheckReport:
 
     @property
     def failed(self) -> bool:
-        """Whether the level reaches ``fail_on``; nothing pending never does."""
-        return self.plan.risk is not None and self.plan.risk >= self.fail_on
+        """Whether the level of what is open reaches ``fail_on``; nothing pending never does."""
+        return self.plan.open_risk is not None and self.plan.open_risk >= self.fail_on
 
     @property
     def needs_approval(self) -> bool:

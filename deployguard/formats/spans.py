@@ -82,6 +82,11 @@ def one_line(text: str) -> str:
     return clean(" ".join(text.split()))
 
 
+def cut(text: str, room: int) -> str:
+    """``text`` in at most ``room`` columns, with a sign where the rest is missing."""
+    return text if len(text) <= room else f"{text[: max(room - 1, 0)]}…"
+
+
 def _written_out(char: str) -> str:
     return char.encode("unicode_escape").decode("ascii")
 

@@ -1,5 +1,8 @@
 """The check report for a terminal: laid out in columns, meaning marked, colour left to the terminal."""
 
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
 from deployguard.formats import words
 from deployguard.formats.report import CheckReport
 from deployguard.formats.spans import (
@@ -8,14 +11,17 @@ from deployguard.formats.spans import (
     Span,
     Style,
     clean,
+    cut,
     ends,
+    one_line,
     paragraph,
     plain,
     risk_style,
 )
-from deployguard.model import Finding, Verdict
+from deployguard.model import Finding, Verdict, Way
 
 WIDEST = 110  # longer lines are hard to read, however wide the terminal is
+MANY = 8  # from so many revisions on, the report is kept brief unless all of it is asked for
 
 
 def text(report: CheckReport, width: int = 80) -> str:
@@ -27,14 +33,18 @@ def check_lines(report: CheckReport, width: int = 80) -> list[Line]:
     """The report as lines of marked text."""
     width = min(width, WIDEST)
     plan = report.plan
-    level = Span(f" {str(plan.risk).upper()} " if plan.risk else " OK ", risk_style(plan.risk))
+    risk = plan.open_risk
+    level = Span(f" {str(risk).upper()} " if risk else " OK ", risk_style(risk))
     lines: list[Line] = [
-        (Span(f"{plan.environment} ", Style.TITLE), Span(clean(plan.target), Style.DIM)),
-        (level, Span(f" {clean(words.headline(plan))}", Style.TITLE)),
-        BLANK,
+        (
+            Span(f"{one_line(plan.environment)} ", Style.TITLE),
+            Span(one_line(plan.target), Style.DIM),
+        ),
+        *_headline(level, words.headline(plan), width),
     ]
-    for verdict in plan.verdicts:
-        lines += [*_verdict(verdict, width, show_sql=report.show_sql), BLANK]
+    if len(plan.verdicts) > 1 or risk != plan.risk:
+        lines += paragraph(words.counts(plan.verdicts), width, indent=2)
+    lines += [BLANK, *_verdicts(report, width)]
     if plan.verdicts:
         lines += [*_checklist(report, width), BLANK]
     lines += _demands(report, width)
@@ -49,41 +59,81 @@ def command_lines(commands: tuple[str, ...]) -> list[Line]:
     return [BLANK, (Span("Next", Style.TITLE),), *shown]
 
 
-def _verdict(verdict: Verdict, width: int, *, show_sql: bool) -> list[Line]:
+def _headline(level: Span, said: str, width: int) -> list[Line]:
+    first, *more = paragraph(said, width, hang=len(level.text) + 1, style=Style.TITLE)
+    return [(level, Span(" "), *first[1:]), *more]
+
+
+def _verdicts(report: CheckReport, width: int) -> Iterator[Line]:
+    """Every revision; where there are many, quiet ones together and each rule explained once."""
+    brief = len(report.plan.verdicts) >= MANY and not report.show_sql
+    explained: set[str] = set()
+    for quiet, together in groupby(report.plan.verdicts, lambda one: brief and words.quiet(one)):
+        run = list(together)
+        if quiet and len(run) > 1:
+            yield from _collapsed(run, width)
+            yield BLANK
+            continue
+        for verdict in run:
+            yield from _verdict(report, verdict, width, explained if brief else None)
+            yield BLANK
+    if brief:
+        said = "Each rule is explained once, and only long locks are listed; -v shows everything."
+        yield from paragraph(said, width, style=Style.DIM)
+        yield BLANK
+
+
+def _collapsed(run: Sequence[Verdict], width: int) -> list[Line]:
+    first, last = run[0].revision.id, run[-1].revision.id
+    left = [Span(f"{first} … {last}  ", Style.TITLE), Span(f"{len(run)} revisions", Style.TITLE)]
+    return ends(left, Span("low: nothing found", Style.LOW), width)
+
+
+def _verdict(
+    report: CheckReport, verdict: Verdict, width: int, explained: set[str] | None
+) -> Iterator[Line]:
+    """One revision. ``explained``: the rules whose effect and safe form need not be told again; None tells all."""
     revision = verdict.revision
-    level = Span(str(verdict.risk), risk_style(verdict.risk))
-    title = clean(revision.message).partition("\n")[0]
-    room = width - len(revision.id) - len(level.text) - 5
-    title = title if len(title) <= room else title[: room - 1] + "…"
-    left = [Span(f"{revision.id}  ", Style.TITLE), Span(title, Style.TITLE)]
-    lines = ends(left, level, width)
+    level = Span(words.verdict_level(verdict), risk_style(verdict.open_risk))
+    name = cut(one_line(revision.id), width // 2)
+    title = cut(
+        one_line(revision.message.partition("\n")[0]), width - len(name) - len(level.text) - 4
+    )
+    yield from ends([Span(f"{name}  ", Style.TITLE), Span(title, Style.TITLE)], level, width)
     for finding in verdict.findings:
-        lines += _finding(finding, width)
+        told = explained is not None and finding.rule in explained
+        yield from _finding(finding, width, told=told)
+        if explained is not None and not finding.accepted:
+            explained.add(finding.rule)
     if not verdict.findings:
-        lines += paragraph(revision.path, width, indent=2, label="file", hang=6, style=Style.DIM)
+        yield from paragraph(revision.path, width, indent=2, label="file", hang=6, style=Style.DIM)
     for item in verdict.locks:
-        lines += paragraph(words.lock(item), width, indent=2, label="lock", hang=6)
-    lines += paragraph(words.undo(verdict.undo), width, indent=2, label="undo", hang=6)
-    if show_sql:
+        if explained is None or item.work or item.seconds:
+            yield from paragraph(words.lock(item), width, indent=2, label="lock", hang=6)
+    if explained is None or verdict.undo.way not in (Way.LOSSLESS, Way.NOTHING):
+        yield from paragraph(words.undo(verdict.undo), width, indent=2, label="undo", hang=6)
+    if report.show_sql:
         for statement in revision.up.statements:
-            lines += paragraph(statement.sql, width, indent=2, label="sql", hang=6, style=Style.DIM)
-    return lines
+            yield from paragraph(
+                statement.sql, width, indent=2, label="sql", hang=6, style=Style.DIM
+            )
 
 
-def _finding(finding: Finding, width: int) -> list[Line]:
+def _finding(finding: Finding, width: int, *, told: bool) -> Iterator[Line]:
     place = f"{finding.path}:{finding.line}" if finding.line else finding.path
-    head = f"{finding.rule} {finding.risk}"
+    head = f"{finding.rule} {finding.risk}{' accepted' if finding.accepted else ''}"
+    style = Style.DIM if finding.accepted else risk_style(finding.risk)
     first, *more = paragraph(finding.message, width, indent=2, hang=len(head) + 2)
-    lines: list[Line] = [
-        (Span("  "), Span(head, risk_style(finding.risk)), Span("  "), *first[1:]),
-        *more,
-        *paragraph(place, width, indent=4, label="at", hang=6, style=Style.DIM),
-    ]
-    if finding.why:
-        lines += paragraph(finding.why, width, indent=4, label="why", hang=6)
-    if finding.instead:
-        lines += paragraph(finding.instead, width, indent=4, label="safe", hang=6)
-    return lines
+    yield (Span("  "), Span(head, style), Span("  "), *first[1:])
+    yield from more
+    yield from paragraph(place, width, indent=4, label="at", hang=6, style=Style.DIM)
+    if finding.accepted:
+        yield from paragraph(words.accepted(finding), width, indent=4, label="ok", hang=6)
+        return
+    if finding.why and not told:
+        yield from paragraph(finding.why, width, indent=4, label="why", hang=6)
+    if finding.instead and not told:
+        yield from paragraph(finding.instead, width, indent=4, label="safe", hang=6)
 
 
 def _checklist(report: CheckReport, width: int) -> list[Line]:

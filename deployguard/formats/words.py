@@ -1,9 +1,22 @@
 """The sentences and numbers that every format words alike."""
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 
 from deployguard.formats.report import CheckReport
-from deployguard.model import ApprovalMode, BackupMode, Evidence, Lock, Plan, Undo, Way
+from deployguard.model import (
+    ApprovalMode,
+    BackupMode,
+    Evidence,
+    Finding,
+    Lock,
+    Plan,
+    Risk,
+    Undo,
+    Verdict,
+    Way,
+)
 
 QUESTIONS = (
     ("Does it drop anything?", "drops"),
@@ -46,6 +59,50 @@ def headline(plan: Plan) -> str:
     return f"{count} {noun} pending, {revisions(plan.current)} → {revisions(plan.heads)}"
 
 
+def level(plan: Plan) -> str:
+    """The level that ``check`` goes by, and the other one where something is accepted."""
+    if plan.risk is None or plan.open_risk is None:
+        return "nothing pending"
+    accepted = f" ({plan.risk} with what is accepted)" if plan.risk != plan.open_risk else ""
+    return f"{plan.open_risk}{accepted}"
+
+
+def verdict_level(verdict: Verdict) -> str:
+    """The same of one revision, short."""
+    accepted = f" ({verdict.risk} accepted)" if verdict.risk != verdict.open_risk else ""
+    return f"{verdict.open_risk}{accepted}"
+
+
+def counts(verdicts: Sequence[Verdict]) -> str:
+    """How many revisions are at which level, worst first, and how many findings are accepted."""
+    levels = Counter(verdict.open_risk for verdict in verdicts)
+    parts = [f"{levels[risk]} {risk}" for risk in sorted(Risk, reverse=True) if levels[risk]]
+    accepted = sum(1 for verdict in verdicts for one in verdict.findings if one.accepted)
+    if accepted:
+        parts.append(f"{accepted} {'finding' if accepted == 1 else 'findings'} accepted")
+    return ", ".join(parts)
+
+
+def accepted(finding: Finding) -> str:
+    """Why a finding does not count any more, and where that was said."""
+    if not finding.accepted_at:
+        return (
+            "known from before (baseline)" if finding.accepted == "baseline" else finding.accepted
+        )
+    return f"{finding.accepted} ({finding.accepted_at})"
+
+
+def quiet(verdict: Verdict) -> bool:
+    """Whether nothing was found in a revision, and undoing it loses nothing."""
+    return not verdict.findings and verdict.undo.way in (Way.LOSSLESS, Way.NOTHING)
+
+
+def sentence(text: str) -> str:
+    """``text`` with one full stop at its end, whatever stands there already."""
+    trimmed = text.rstrip()
+    return trimmed if trimmed.endswith((".", "!", "?", "…", ":")) else f"{trimmed}."
+
+
 def revisions(ids: tuple[str, ...] | None) -> str:
     """Revision ids as people write them; an empty database has none."""
     if ids is None:
@@ -59,12 +116,19 @@ def demand(report: CheckReport) -> str:
     if plan.risk is None:
         return "Nothing is demanded: there is nothing to migrate."
     need = plan.requirement
-    return f"{str(plan.risk).capitalize()} {_APPROVAL[need.approval]}; {_BACKUP[need.backup]}."
+    level = str(plan.risk).capitalize()
+    if plan.risk != plan.open_risk:
+        level += " (what is accepted counts for deploy)"
+    return f"{level} {_APPROVAL[need.approval]}; {_BACKUP[need.backup]}."
 
 
 def next_commands(plan: Plan, *, live: bool) -> tuple[str, ...]:
     """What makes sense after a check. ``live`` is whether the database was asked: only then the digest counts."""
-    worst = max((f for v in plan.verdicts for f in v.findings), key=lambda f: f.risk, default=None)
+    worst = max(
+        (f for v in plan.verdicts for f in v.findings),
+        key=lambda f: (not f.accepted, f.risk),
+        default=None,
+    )
     learn = (f"deployguard explain {worst.rule}",) if worst else ()
     if not live:
         return learn
@@ -90,7 +154,8 @@ def evidence(report: CheckReport) -> str:
 def lock(item: Lock) -> str:
     """One lock, its effect and how much work is done under it."""
     work = f", {item.work}" if item.work else ", brief"
-    return f"{item.mode} on {item.relation}: blocks {item.blocks}{work}"
+    basis = f" ({item.basis})" if item.basis else ""
+    return f"{item.mode} on {item.relation}: blocks {item.blocks}{work}{basis}"
 
 
 def undo(item: Undo) -> str:
