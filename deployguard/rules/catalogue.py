@@ -14,18 +14,44 @@ def enriched(facts: Facts, catalogue: Json) -> Facts:
         return facts
     default = catalogue.get("default_schema")
     indexes, references, not_null = dict(facts.indexes), dict(facts.references), set(facts.not_null)
+    indexed, points_at = dict(facts.index_columns), dict(facts.points_at)
+    unique = set(facts.unique_indexes)
     for table in _entries(catalogue, "tables"):
         name = _name(table.get("schema"), table.get("name"), default)
         for index in _entries(table, "indexes"):
-            indexes[_name(table.get("schema"), index.get("name"), default)] = name
+            own = _name(table.get("schema"), index.get("name"), default)
+            indexes[own] = name
+            if index.get("unique"):
+                unique.add(own)
+            indexed[own] = _columns(index, "column_names")
         for key in _entries(table, "foreign_keys"):
             other = _name(key.get("referred_schema"), key.get("referred_table"), default)
             references[name, str(key.get("name"))] = other
+            for column in _columns(key, "constrained_columns"):
+                points_at[name, column] = points_at.get((name, column), frozenset()) | {other}
         not_null |= {(name, column) for column in _proven(name, table)}
-    return replace(facts, indexes=indexes, references=references, not_null=frozenset(not_null))
+    return replace(
+        facts,
+        indexes=indexes,
+        references=references,
+        not_null=frozenset(not_null),
+        unique_indexes=frozenset(unique),
+        index_columns=indexed,
+        points_at=points_at,
+    )
+
+
+def _columns(value: dict[str, Json], key: str) -> tuple[str, ...]:
+    """Names of columns; an expression in an index has none."""
+    entries = value.get(key)
+    return tuple(str(entry) for entry in entries or () if entry) if isinstance(entries, list) else ()
 
 
 def _proven(name: str, table: dict[str, Json]) -> Iterator[str]:
+    for column in _entries(table, "columns"):
+        # PostgreSQL 18 has NOT NULL constraints that were not validated yet.
+        if column.get("nullable") is False and not column.get("not_validated"):
+            yield str(column.get("name"))
     for check in _entries(table, "checks"):
         options = check.get("dialect_options")
         if isinstance(options, dict) and options.get("not_valid"):

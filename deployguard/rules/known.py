@@ -61,7 +61,12 @@ class Known:
         }
         for fact in facts.tables or ():
             parents |= {key(child): key(fact.table) for child in fact.partitions}
-        return cls(parents, frozenset(parents.values()))
+        return cls(
+            parents,
+            frozenset(parents.values()),
+            dict(facts.index_columns),
+            points_at=dict(facts.points_at),
+        )
 
     def below(self, table: str) -> tuple[str, ...]:
         """Every known partition of ``table`` at any depth, in order of name."""
