@@ -1,12 +1,13 @@
 """What a rule is: one function that carries its own documentation and its own tests."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Protocol, TypeAlias, TypeVar, cast
 
 from deployguard.model import Opacity, Revision, Risk, Script, Undo
 from deployguard.operations import AddConstraint, Constraint, Operation
 from deployguard.rules.context import Context
+from deployguard.rules.mysql_words import MYSQL
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,10 @@ class Rule:
         if answer is None:
             return None
         given = Found(answer) if isinstance(answer, str) else answer
+        if context.mysql and self.code in MYSQL:
+            # What a rule says case by case is about PostgreSQL.
+            own = MYSQL[self.code]
+            given = replace(given, why=own.effect or given.why, instead=own.instead or given.instead)
         effect = self.sqlite_effect if context.sqlite and self.sqlite_effect else self.effect
         instead = self.sqlite_instead if context.sqlite and self.sqlite_instead else self.instead
         return Found(

@@ -4,12 +4,14 @@ from collections.abc import Iterable
 
 from deployguard.model import Lock
 from deployguard.rules.locks import BUILD, MODES, REWRITE, SCAN
+from deployguard.rules.mysql_locks import MYSQL_MODES
 
+_ORDER = (*MODES, *(mode for mode in MYSQL_MODES if mode not in MODES))
 _WORK = ("", SCAN, BUILD, REWRITE)
 
 
 def _strength(one: Lock) -> int:
-    return MODES.index(one.mode) if one.mode in MODES else len(MODES)
+    return _ORDER.index(one.mode) if one.mode in _ORDER else len(_ORDER)
 
 
 def held_with(one: Lock, held: Lock | None) -> Lock:

@@ -63,8 +63,8 @@ def _locks(operation: Operation, context: Context) -> tuple[list[Lock], Context]
     key = context.key
     taken = timed(locks(operation, context), operation, context)
     new = [held_with(one, context.held.get(key(one.relation))) for one in taken]
-    if not context.in_transaction:
-        return new, context
+    if not context.in_transaction or context.mysql:
+        return new, context  # MySQL commits each change of the schema, and gives its locks up
     held = {**context.held, **{key(one.relation): one for one in new}}
     return new, replace(context, held=held)
 

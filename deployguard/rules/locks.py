@@ -52,6 +52,7 @@ from deployguard.operations import (
     WriteRows,
 )
 from deployguard.rules.context import Context, not_null_column
+from deployguard.rules.mysql_locks import mysql_locks
 from deployguard.rules.types import catalogue_only
 
 ROW = "ROW EXCLUSIVE"
@@ -77,6 +78,8 @@ def locks(operation: Operation, context: Context) -> tuple[Lock, ...]:
         return ()
     if context.sqlite:
         return _sqlite(operation, context)
+    if context.mysql:
+        return mysql_locks(operation, context)
     if not context.postgresql:
         table = getattr(operation, "table", "")
         known = isinstance(table, str) and table and not context.is_new(table)

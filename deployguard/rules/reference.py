@@ -7,6 +7,7 @@ from deployguard.rules.context import Context
 from deployguard.rules.examples import read
 from deployguard.rules.judge import judge_run
 from deployguard.rules.locks import locks
+from deployguard.rules.mysql_words import MYSQL
 
 _HEAD = """# Rules
 
@@ -50,6 +51,10 @@ def _page(entry: Rule) -> Iterator[str]:
     yield f"```text\n{_instead(entry)}\n```\n"
     if entry.sqlite_instead:
         yield f"On SQLite: {entry.sqlite_instead.replace('{', '<').replace('}', '>')}\n"
+    if entry.code in MYSQL:
+        for text in MYSQL[entry.code]:
+            if text:
+                yield f"On MySQL: {text.replace('{', '<').replace('}', '>')}\n"
     yield "Found here:\n"
     yield f"{_examples(entry.bad)}\n"
     taken = _locks(entry)

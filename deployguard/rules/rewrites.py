@@ -4,6 +4,7 @@ from deployguard.model import Risk
 from deployguard.operations import AddColumn, AlterType, RewriteTable, Volatility
 from deployguard.rules.base import Answer, Found, rule
 from deployguard.rules.context import Context
+from deployguard.rules.mysql_types import unchanged_rows
 from deployguard.rules.types import catalogue_only, plain_cast, same_to_clients
 
 _REWRITE = (
@@ -47,7 +48,7 @@ _STAGED = (
 def alter_column_type(op: AlterType, ctx: Context) -> Answer:
     if ctx.is_new(op.table):
         return None
-    free = catalogue_only(op.old_type, op.type)
+    free = _rows_stay(op, ctx)
     if free and not op.collation:
         return None
     if op.collation and free is not False:
@@ -63,6 +64,12 @@ def alter_column_type(op: AlterType, ctx: Context) -> Answer:
         f"Changes the type of {op.table}.{op.column} {change}.{unknown}",
         only_time=kept and not op.collation and same_to_clients(op.old_type, op.type),
     )
+
+
+def _rows_stay(op: AlterType, ctx: Context) -> bool | None:
+    if ctx.mysql:
+        return op.online or unchanged_rows(op.old_type, op.type, ctx.dialect)
+    return catalogue_only(op.old_type, op.type)
 
 
 @rule(

@@ -5,20 +5,17 @@ https://dev.mysql.com/doc/refman/8.4/en/innodb-online-ddl-operations.html and ht
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
 from deployguard.operations import (
     AddConstraint,
     AlterTable,
     AlterType,
     Constraint,
-    CreateIndex,
     DropColumn,
     DropConstraint,
     DropDefault,
     DropIndex,
     DropNotNull,
-    LockTable,
     Operation,
     RenameColumn,
     RenameIndex,
@@ -26,34 +23,15 @@ from deployguard.operations import (
     RewriteTable,
     SetDefault,
     SetNotNull,
+    Truncate,
     WriteRows,
 )
 from deployguard.sql.my_column import POSITION, Definition, default, definition, key_or_constraint
+from deployguard.sql.my_demand import Demand, demanded, explicit, guarded
 from deployguard.sql.my_partition import partition_action
 from deployguard.sql.my_reader import Operations, Reader, Unknown
 from deployguard.sql.my_table import REWRITING, option
 from deployguard.sql.source import dotted
-
-_ONLINE = {"instant", "nocopy", "inplace"}
-_LOCKING = {"shared", "exclusive"}
-
-
-@dataclass(slots=True)
-class Demand:
-    """What ALGORITHM= and LOCK= demand of the server, which refuses the statement when it can't comply."""
-
-    algorithm: str = "default"
-    lock: str = "default"
-
-    @property
-    def catalogue(self) -> bool:
-        """Rows are not copied: only a change of the dictionary is accepted, or one in place."""
-        return self.algorithm in _ONLINE
-
-    @property
-    def online(self) -> bool:
-        """Nobody who writes has to wait."""
-        return (self.catalogue or self.lock == "none") and self.lock not in _LOCKING
 
 
 def alter_table(reader: Reader, *, ignore: bool = False) -> Operations:
@@ -66,7 +44,7 @@ def alter_table(reader: Reader, *, ignore: bool = False) -> Operations:
     demand = Demand()
     found: list[Operation] = []
     while not reader.done:
-        if not _demand(reader, demand):
+        if not demanded(reader, demand):
             found += _action(reader, table)
         if not reader.take(",") and not reader.sees("partition", "by") and not _option_next(reader):
             break
@@ -86,55 +64,6 @@ def _option_next(reader: Reader) -> bool:
         reader.at = at
 
 
-def _demand(reader: Reader, demand: Demand) -> bool:
-    if reader.take("algorithm"):
-        reader.take("=")
-        demand.algorithm = reader.one_of("default", "instant", "nocopy", "inplace", "copy")
-    elif reader.take("lock"):
-        reader.take("=")
-        demand.lock = reader.one_of("default", "none", "shared", "exclusive")
-    elif not (reader.take("with", "validation") or reader.take("without", "validation")):
-        return False
-    return True
-
-
-def demands(reader: Reader) -> Demand:
-    """The clauses at the end of CREATE INDEX and DROP INDEX."""
-    demand = Demand()
-    while _demand(reader, demand):
-        pass
-    return demand
-
-
-def explicit(table: str, demand: Demand) -> Operations:
-    """What the clauses themselves do: a copy, or a lock that stops the application."""
-    copies = (RewriteTable(table, "algorithm=copy"),) if demand.algorithm == "copy" else ()
-    locks = (LockTable(table, demand.lock),) if demand.lock in _LOCKING else ()
-    return (*copies, *locks)
-
-
-def guarded(operation: Operation, demand: Demand) -> Operation:
-    """``operation`` as it is when the server has to keep what the clauses demand."""
-    heavy = isinstance(operation, CreateIndex) and operation.kind and demand.lock != "none"
-    if not demand.online or heavy:
-        return operation
-    match operation:
-        case CreateIndex() | DropIndex():
-            return replace(operation, concurrently=True)
-        case AlterType():
-            return replace(operation, online=demand.catalogue)
-        case AddConstraint(table, Constraint.UNIQUE, name, columns):
-            return CreateIndex(table, name, columns, unique=True, concurrently=True)
-        case AddConstraint(kind=Constraint.FOREIGN_KEY):
-            return replace(operation, not_valid=True)  # accepted only when rows are not checked
-        case AlterTable(table, action) if action == POSITION:
-            return AlterTable(table, f"{POSITION}, online")
-        case RewriteTable(table, how):
-            return AlterTable(table, f"{how}, online")
-        case _:
-            return operation
-
-
 def _action(reader: Reader, table: str) -> Iterator[Operation]:
     word = reader.word
     if (partitioned := partition_action(reader, table)) is not None:
@@ -148,9 +77,7 @@ def _action(reader: Reader, table: str) -> Iterator[Operation]:
         raise Unknown(f"ALTER TABLE … {reader.token.text}")
 
 
-def _added(
-    reader: Reader, table: str, column: Definition, *, exists: bool
-) -> Iterator[Operation]:
+def _added(reader: Reader, table: str, column: Definition, *, exists: bool) -> Iterator[Operation]:
     dialect = reader.source.dialect
     yield column.added(table, dialect, if_not_exists=exists)
     yield from column.remarks(table, dialect)
@@ -187,9 +114,7 @@ def _add(reader: Reader, table: str) -> Iterator[Operation]:
     reader.expect(")")
 
 
-def _restated(
-    reader: Reader, table: str, old: str, column: Definition
-) -> Iterator[Operation]:
+def _restated(table: str, old: str, column: Definition) -> Iterator[Operation]:
     """MODIFY and CHANGE state the whole column anew: what is left out (NOT NULL, the default) is gone."""
     yield AlterType(table, old, column.type)
     yield DropNotNull(table, old) if column.nullable else SetNotNull(table, old)
@@ -208,14 +133,14 @@ def _modify(reader: Reader, table: str) -> Iterator[Operation]:
     reader.take("column")
     reader.if_exists()
     column = definition(reader)
-    yield from _restated(reader, table, column.name, column)
+    yield from _restated(table, column.name, column)
 
 
 def _change(reader: Reader, table: str) -> Iterator[Operation]:
     reader.take("column")
     reader.if_exists()
     old = reader.name()
-    yield from _restated(reader, table, old, definition(reader))
+    yield from _restated(table, old, definition(reader))
 
 
 def _drop(reader: Reader, table: str) -> Iterator[Operation]:
@@ -303,8 +228,6 @@ def _keys(reader: Reader, table: str) -> Iterator[Operation]:
 
 
 def _discard(reader: Reader, table: str) -> Iterator[Operation]:
-    from deployguard.operations import Truncate
-
     reader.expect("tablespace")
     yield Truncate(table)
 

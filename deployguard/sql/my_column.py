@@ -19,8 +19,14 @@ from deployguard.sql.my_reader import Reader, Unknown
 
 INLINE = "inline references"
 POSITION = "column position"
-_TWO_WORDS = {("double", "precision"), ("character", "varying"), ("char", "varying"), ("long", "varchar"),
-              ("long", "varbinary"), ("national", "varchar"), ("national", "char"), ("national", "character")}  # fmt: skip
+_TWO_WORDS = {
+    ("double", "precision"), ("character", "varying"), ("char", "varying"), ("long", "varchar"),
+    ("long", "varbinary"), ("national", "varchar"), ("national", "char"), ("national", "character"),
+}  # fmt: skip
+_SAID = (
+    "charset", "collate", "comment", "column_format", "storage", "srid", "engine_attribute",
+    "secondary_engine_attribute",
+)  # fmt: skip
 _TYPE_TAIL = ("unsigned", "signed", "zerofill", "binary", "ascii", "unicode", "byte")
 _ACTIONS = (("cascade",), ("restrict",), ("set", "null"), ("no", "action"), ("set", "default"))
 
@@ -104,7 +110,12 @@ def _attribute(reader: Reader, found: Definition) -> bool:
     """One attribute of a column; False where none comes next."""
     at = reader.at
     word = reader.word
+    if word in {"constraint", "check"}:
+        _inline_check(reader, found)
+        return True
     reader.at += 1
+    if word in {"unique", "primary", "key", "references"}:
+        return _key(reader, found, word)
     match word:
         case "not" if reader.take("null"):
             found.nullable = False
@@ -114,19 +125,6 @@ def _attribute(reader: Reader, found: Definition) -> bool:
             found.default_sql = default(reader)
         case "auto_increment":
             found.generated = "identity"
-        case "unique":
-            reader.take_one("key", "index")
-            found.kinds.append(Constraint.UNIQUE)
-        case "primary" if reader.take("key"):
-            found.kinds.append(Constraint.PRIMARY_KEY)
-        case "key":
-            found.kinds.append(Constraint.PRIMARY_KEY)
-        case "references":
-            found.references = reference(reader)
-            found.kinds.append(Constraint.FOREIGN_KEY)
-        case "constraint" | "check":
-            reader.at = at
-            _inline_check(reader, found)
         case "generated" | "as":
             if word == "generated":
                 reader.expect("always", "as")
@@ -138,6 +136,20 @@ def _attribute(reader: Reader, found: Definition) -> bool:
         case _:
             reader.at = at
             return _trifle(reader)
+    return True
+
+
+def _key(reader: Reader, found: Definition, word: str) -> bool:
+    if word == "unique":
+        reader.take_one("key", "index")
+        found.kinds.append(Constraint.UNIQUE)
+    elif word == "references":
+        found.references = reference(reader)
+        found.kinds.append(Constraint.FOREIGN_KEY)
+    else:
+        if word == "primary":
+            reader.expect("key")
+        found.kinds.append(Constraint.PRIMARY_KEY)
     return True
 
 
@@ -165,14 +177,12 @@ def _inline_check(reader: Reader, found: Definition) -> None:
 
 def _trifle(reader: Reader) -> bool:
     """An attribute that no rule asks about."""
-    if reader.take("character", "set") or reader.take("charset") or reader.take("collate"):
+    if reader.take("character", "set") or reader.take_one(*_SAID):
         reader.take("=")
         reader.value()
-    elif reader.take_one("comment", "column_format", "storage", "srid", "engine_attribute",
-                         "secondary_engine_attribute"):  # fmt: skip
-        reader.take("=")
-        reader.value()
-    elif reader.take("without", "system", "versioning") or reader.take("with", "system", "versioning"):
+    elif reader.take("without", "system", "versioning") or reader.take(
+        "with", "system", "versioning"
+    ):
         pass
     elif reader.take("ref_system_id", "="):
         reader.value()

@@ -78,6 +78,11 @@ class Reader:
         if not self.done:
             raise Unknown(f"more was written than is known: {self.token.text!r}")
 
+    def last(self, operation: Operation) -> Operations:
+        """``operation`` as the whole statement, when nothing more is written."""
+        self.end()
+        return (operation,)
+
     def name(self) -> str:
         """One identifier."""
         token = self.next()
@@ -115,7 +120,7 @@ class Reader:
         while True:
             if self.token.text == "(":
                 self.group()
-            elif self.peek(1).text == "(" and not self.peek(2).kind == "number":
+            elif self.peek(1).text == "(" and self.peek(2).kind != "number":
                 self.next()  # a function's name: an expression without its own parenthesis
                 self.group()
             else:

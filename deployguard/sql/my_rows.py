@@ -7,6 +7,7 @@ from deployguard.operations import Operation, Procedural, ReadRows, WriteRows
 from deployguard.sql.functions import called
 from deployguard.sql.my_reader import Operations, Reader, Unknown
 from deployguard.sql.source import Source
+from deployguard.sql.tokens import Token
 
 _SPEED = ("low_priority", "high_priority", "delayed", "quick", "ignore", "concurrent", "local")
 # Words that a parenthesis may follow without being called.
@@ -65,7 +66,8 @@ def _update(reader: Reader) -> Operations | None:
         special = True
     end = _clause(reader, "set")
     names = _sources(Reader(reader.source, reader.at), end)
-    if len(names) == 1 and not special:
+    before = reader.source.tokens[reader.at : end]
+    if not special and not any(_separates(token) for token in before):
         return None
     columns = _set_columns(Reader(reader.source, end + 1))
     where = _clause(reader, "where", start=end) < len(reader.source.tokens)
@@ -79,12 +81,8 @@ def _update(reader: Reader) -> Operations | None:
     return (*found, *_effects(reader))
 
 
-def _own(
-    columns: list[tuple[str, str]], names: dict[str, str], table: str
-) -> tuple[str, ...]:
-    return tuple(
-        column for owner, column in columns if names.get(owner, table) == table
-    )
+def _own(columns: list[tuple[str, str]], names: dict[str, str], table: str) -> tuple[str, ...]:
+    return tuple(column for owner, column in columns if names.get(owner, table) == table)
 
 
 def _delete(reader: Reader) -> Operations | None:
@@ -145,7 +143,9 @@ def _sources(reader: Reader, end: int) -> dict[str, str]:
             table = reader.table()
             found[table] = found[table.rpartition(".")[2]] = table
             if reader.take("as") or (
-                reader.at < end and reader.token.kind in {"word", "quoted"} and reader.word not in _JOIN
+                reader.at < end
+                and reader.token.kind in {"word", "quoted"}
+                and reader.word not in _JOIN
             ):
                 alias = reader.name()
                 del found[table]
@@ -154,10 +154,14 @@ def _sources(reader: Reader, end: int) -> dict[str, str]:
             expected = False
         else:
             token = reader.next()
-            expected = token.text == "," and token.depth == 0 or token.word in {"join", "straight_join"}
+            expected = _separates(token)
     if expected or not found:
         raise Unknown("an odd list of tables")
     return found
+
+
+def _separates(token: Token) -> bool:
+    return (token.text == "," and token.depth == 0) or token.word in {"join", "straight_join"}
 
 
 _JOIN = {

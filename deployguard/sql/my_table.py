@@ -23,7 +23,8 @@ REWRITING = {
 _LIGHT = {
     "auto_increment", "avg_row_length", "checksum", "comment", "connection", "delay_key_write", "insert_method",
     "max_rows", "min_rows", "pack_keys", "password", "stats_auto_recalc", "stats_persistent", "stats_sample_pages",
-    "autoextend_size", "engine_attribute", "secondary_engine_attribute", "secondary_engine", "sequence", "ietf_quotes",
+    "autoextend_size", "engine_attribute", "secondary_engine_attribute", "secondary_engine", "sequence",
+    "ietf_quotes",
     "character set", "charset", "collate", "union", "start transaction", "with system versioning",
 }  # fmt: skip
 
@@ -126,6 +127,8 @@ def _body(reader: Reader, made: CreateTable) -> tuple[CreateTable, tuple[Operati
 def _with_query(reader: Reader, made: CreateTable, after: tuple[Operation, ...]) -> Operations:
     """The query that fills the new table, read by sqlglot."""
     if reader.done:
+        if not made.columns:
+            raise Unknown("a table without columns")
         return (made, *after)
     from deployguard.sql import glot
     from deployguard.sql.source import Source

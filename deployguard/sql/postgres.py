@@ -136,7 +136,7 @@ def _access(what: str, target: str) -> Operations:
 
 
 def _options(given: Iterable[pb.Node]) -> str:
-    """"set" and the names of the options, as in ``set restart, increment``."""
+    """ "set" and the names of the options, as in ``set restart, increment``."""
     return f"set {', '.join(item.def_elem.defname for item in given)}"
 
 

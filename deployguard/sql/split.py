@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from deployguard.sql.tokens import Token, mask, tokenize
 
+_CLOSED = {"if", "while", "loop", "repeat"}
 _BODIES = {"trigger", "function", "procedure", "event"}
 
 
@@ -63,6 +64,8 @@ def _by_tokens(text: str, tokens: tuple[Token, ...], dialect: str) -> Iterable[s
 
 def _block(token: Token, statement: list[Token], dialect: str) -> int:
     """+1 where a body of several statements opens, -1 where it closes."""
+    if token.word in _CLOSED and len(statement) > 1 and statement[-2].word == "end":
+        return 1 if _has_body(statement) else 0  # END IF closes no BEGIN
     if token.word not in {"begin", "atomic", "case", "end"} or not _has_body(statement):
         return 0
     if token.word == "end":
