@@ -52,14 +52,22 @@ def rename_column(op: RenameColumn, ctx: Context) -> Answer:
     ' {to}")',
     sqlite_instead="Keep the name in the database and map it in the model: __tablename__ ="
     ' "{own}".',
-    bad=("ALTER TABLE orders RENAME TO purchases", "ALTER VIEW totals RENAME TO sums"),
+    bad=(
+        "ALTER TABLE orders RENAME TO purchases",
+        "ALTER VIEW totals RENAME TO sums",
+        "ALTER VIEW totals SET SCHEMA old",
+    ),
     good=("CREATE TABLE t (a int); ALTER TABLE t RENAME TO u", "ALTER INDEX ix RENAME TO iy"),
 )
 def rename_table(op: RenameTable | AlterObject, ctx: Context) -> Answer:
     if isinstance(op, RenameTable):
         return _renamed_table(op, ctx)
     views = {"view", "materialized view", "foreign table"}
-    if op.kind not in views or not op.action.startswith("rename") or ctx.is_new_object(op.name):
+    if (
+        op.kind not in views
+        or not op.action.startswith(("rename", "set schema"))
+        or ctx.is_new_object(op.name)
+    ):
         return None
     return Found(
         f"The {op.kind} {op.name}: {op.action}.",

@@ -18,7 +18,7 @@ from deployguard.rules.context import Context, not_null_column
     "DG409",
     "drop-not-null",
     DropNotNull,
-    Risk.LOW,
+    Risk.MEDIUM,
     effect="The application that is still running, and the one a rollback puts back, may read NULL"
     " where it has never met one; a downgrade fails as soon as one is there.",
     instead="Deploy code that can read NULL in {table}.{column} before anything writes one.",

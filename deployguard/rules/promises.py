@@ -106,15 +106,23 @@ def rename_or_move_object(
         case SetSchema(table, schema):
             return None if ctx.is_made_here(table) else f"Moves {table} to the schema {schema}."
         case AlterTable(table, action):
-            leaves = action == "no inherit" and not ctx.is_made_here(table)
-            return (
-                f"Takes the rows of {table} out of the table that it inherits." if leaves else None
-            )
+            return None if ctx.is_made_here(table) else _family(table, action)
         case AlterObject(kind, name, action):
             elsewhere = kind in {"view", "materialized view", "foreign table"}
             if not action.startswith(_MOVES) or elsewhere or ctx.is_new_object(name):
                 return None
             return None if _comes_back(op, ctx) else f"The {kind} {name}: {action}."
+
+
+def _family(table: str, action: str) -> Answer:
+    why = "Queries of the parent see other rows than before, and so do its constraints."
+    match action:
+        case "no inherit":
+            return f"Takes the rows of {table} out of the table that it inherits."
+        case "inherit":
+            return Found(f"Puts the rows of {table} into another table.", Risk.MEDIUM, why=why)
+        case _:
+            return None
 
 
 _MOVES = ("rename to", "set schema", "rename attribute", "drop attribute", "alter attribute")
@@ -167,6 +175,8 @@ _ROUTINES = {"function", "procedure", "routine", "aggregate", "trigger", "rule",
         "DROP FUNCTION f(int)",
         "DROP FUNCTION f(int) CASCADE",
         "ALTER EXTENSION postgis UPDATE",
+        "ALTER FUNCTION f() SET search_path = ''",
+        "ALTER TABLE orders DISABLE RULE r",
         "CREATE RULE r AS ON DELETE TO orders DO INSTEAD NOTHING",
     ),
     good=("CREATE VIEW totals AS SELECT 1 AS a; CREATE OR REPLACE VIEW totals AS SELECT 2 AS a",),
@@ -186,8 +196,14 @@ def replace_or_drop_code(
             return _dropped_code(op, kind, name)
         case AlterObject("extension", name, "update"):
             return Found(f"Updates the extension {name}, and with it its code.", Risk.MEDIUM)
+        case AlterObject("function", name, action) if action.startswith("set "):
+            elsewhere = "security" in action or ctx.is_new_object(name)  # DG801
+            said = Found(f"Changes how the function {name} runs.", Risk.MEDIUM)
+            return None if elsewhere else said
         case AlterTable(table, "create rule") if not ctx.is_made_here(table):
             return f"Puts a rewrite rule on {table}."
+        case AlterTable(table, action) if action.endswith(" rule") and not ctx.is_made_here(table):
+            return Found(f"Switches a rewrite rule of {table}.", Risk.MEDIUM)
         case _:
             return None
 

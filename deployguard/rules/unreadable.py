@@ -1,5 +1,7 @@
 """DG9xx: what could not be read completely, and how bad it has to be taken to be."""
 
+import re
+
 from deployguard.model import Opacity, Opaque, Risk
 from deployguard.operations import Procedural, Unrecognised
 from deployguard.rules.access import outside
@@ -138,7 +140,6 @@ def external_input(op: Opacity, ctx: Context) -> Answer:
     good=("SELECT lower('A')", "SELECT nextval('numbers')"),
 )
 def procedural(op: Procedural | Opacity, ctx: Context) -> Answer:
-    del ctx
     if isinstance(op, Opacity):
         return _said(op, Opaque.PROCEDURAL, "Runs code inside the server")
     if op.what.startswith("replace "):
@@ -151,12 +152,22 @@ def procedural(op: Procedural | Opacity, ctx: Context) -> Answer:
         case "select function":
             return _called(op.name)
         case "create function" | "create procedure":
-            return (
-                f"Creates the {op.what.removeprefix('create ')} {op.name}; what its body does"
-                f" is not read."
-            )
+            return _created(op, ctx)
         case _:
             return f"Runs {op.what.upper()} {op.name}".strip() + "."
+
+
+def _created(op: Procedural, ctx: Context) -> Answer:
+    """A body does nothing by being there; whoever calls it in this run is a finding of its own."""
+    what = op.what.removeprefix("create ")
+    message = f"Creates the {what} {op.name}; what its body does is not read."
+    if re.search(r"\bsecurity\s+definer\b", ctx.sql, re.IGNORECASE):
+        return Found(
+            message,
+            Risk.MEDIUM,
+            why="Whoever may call it acts with the rights of its owner (SECURITY DEFINER).",
+        )
+    return Found(message, Risk.LOW, why="It runs when something calls it, not by being created.")
 
 
 _SERVER = {
