@@ -9,6 +9,7 @@ from deployguard.database.base import (
     Backend,
     Database,
     Lock,
+    Locked,
     same_counts,
 )
 from deployguard.errors import UsageError
@@ -19,6 +20,7 @@ __all__ = [
     "Backend",
     "Database",
     "Lock",
+    "Locked",
     "connect",
     "same_counts",
 ]

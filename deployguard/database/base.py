@@ -7,12 +7,17 @@ from datetime import datetime
 from types import TracebackType
 from typing import Protocol, Self, TypeAlias
 
+from deployguard.errors import EnvironmentUnreachable
 from deployguard.model import Facts, Json
 
 # Where a host that only Docker knows can be reached: (host, port) → (address, port), or None.
 Address: TypeAlias = Callable[[str, int], tuple[str, int] | None]
 
 VERSION_TABLE = "alembic_version"
+
+
+class Locked(EnvironmentUnreachable):
+    """The database answers, but what was asked of it waits for a lock that somebody else holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +100,7 @@ class Database(Protocol):
         """End those server processes, wait until they are gone; how many there were."""
 
     def catalogue(self) -> Json:
-        """The schema, in the shape that ``catalogue.py`` documents."""
+        """The schema, in the shape that ``catalogue.py`` documents. Raises Locked as well, when a table is locked."""
 
     def check(self, sql: str) -> tuple[bool, str]:
         """Run one verification statement read-only: true when its one row's first column is true or non-zero.

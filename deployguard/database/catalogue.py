@@ -18,7 +18,8 @@ PostgreSQL::
              "primary_key": {"name", "columns": […]} | null, "foreign_keys": […], "uniques": […],
              "checks": […], "indexes": [INDEX, …]}
     COLUMN  {"name", "type": DDL text as format_type() gives it, "nullable", "default": SQL text | null,
-             "autoincrement", "comment", "identity"?: {…}, "computed"?: {"sqltext", "persisted"}}
+             "autoincrement", "comment", "identity"?: {…}, "computed"?: {"sqltext", "persisted"},
+             "not_validated"?: true}              # NOT NULL … NOT VALID, from PostgreSQL 18 on
 
 Keys, constraints and INDEX are what SQLAlchemy 2's Inspector returns (get_foreign_keys, get_unique_constraints,
 get_check_constraints, get_indexes), with tuples as lists and without what JSON cannot hold.
@@ -26,8 +27,9 @@ get_check_constraints, get_indexes), with tuples as lists and without what JSON 
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import psycopg
 from psycopg import Connection
 
 from deployguard.database.session import Row
@@ -38,16 +40,42 @@ if TYPE_CHECKING:
     from sqlalchemy.engine.reflection import Inspector
 
 _TYPES: Final = b"""
-SELECT n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod)
+SELECT n.nspname, c.relname, a.attname, format_type(a.atttypid, a.atttypmod),
+  EXISTS (SELECT FROM pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'n' AND NOT k.convalidated
+          AND k.conkey = ARRAY[a.attnum])
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
   AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"""
+_VIEWS: Final = b"""
+SELECT n.nspname, c.relname, c.relkind = 'm', pg_get_viewdef(c.oid)
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('v', 'm') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+ORDER BY 1, 2"""
 _EXTENSIONS: Final = b"SELECT extname FROM pg_extension ORDER BY 1"
 _Keyed = Mapping["TableKey", Any]
 
 
+class _Type(NamedTuple):
+    text: str
+    not_validated: bool  # it must not be NULL, but not every row was looked at
+
+
+_Types = Mapping[tuple[str, str, str], _Type]
+
+
 def postgresql(connect: Callable[[], Connection[Row]], version: tuple[int, ...]) -> Json:
-    """The catalogue of the database that ``connect`` leads to. Nothing is written."""
+    """The catalogue of the database that ``connect`` leads to. Nothing is written. Raises psycopg's errors."""
+    import sqlalchemy
+
+    try:
+        return _read(connect, version)
+    except sqlalchemy.exc.DBAPIError as error:
+        if isinstance(error.orig, psycopg.Error):
+            raise error.orig from None
+        raise
+
+
+def _read(connect: Callable[[], Connection[Row]], version: tuple[int, ...]) -> Json:
     import sqlalchemy
 
     engine = sqlalchemy.create_engine(
@@ -57,7 +85,9 @@ def postgresql(connect: Callable[[], Connection[Row]], version: tuple[int, ...])
         # Types that SQLAlchemy has no class for: their text comes from the server, below.
         warnings.simplefilter("ignore", sqlalchemy.exc.SAWarning)
         rows = link.exec_driver_sql(_TYPES.decode())
-        types = {(str(r[0]), str(r[1]), str(r[2])): str(r[3]) for r in rows}
+        types = {(str(r[0]), str(r[1]), str(r[2])): _Type(str(r[3]), bool(r[4])) for r in rows}
+        found = link.exec_driver_sql(_VIEWS.decode())
+        views = {(str(r[0]), str(r[1])): (bool(r[2]), str(r[3])) for r in found}
         inspector: Inspector = sqlalchemy.inspect(link)
         schemas = [name for name in inspector.get_schema_names() if _ours(name)]
         return {
@@ -67,7 +97,7 @@ def postgresql(connect: Callable[[], Connection[Row]], version: tuple[int, ...])
             "default_schema": inspector.default_schema_name,
             "schemas": [*schemas],
             "tables": [t for name in schemas for t in _tables(inspector, name, types)],
-            "views": [v for name in schemas for v in _views(inspector, name, types)],
+            "views": [v for name in schemas for v in _views(inspector, name, types, views)],
             "enums": [e for name in schemas for e in _enums(inspector, name)],
             "domains": [d for name in schemas for d in _domains(inspector, name)],
             "sequences": [
@@ -83,9 +113,7 @@ def _ours(schema: str) -> bool:
     return schema != "information_schema" and not schema.startswith("pg_")
 
 
-def _tables(
-    inspector: "Inspector", schema: str, types: Mapping[tuple[str, str, str], str]
-) -> Iterable[Json]:
+def _tables(inspector: "Inspector", schema: str, types: _Types) -> Iterable[Json]:
     columns = inspector.get_multi_columns(schema)
     keys: _Keyed = inspector.get_multi_pk_constraint(schema)
     foreign: _Keyed = inspector.get_multi_foreign_keys(schema)
@@ -114,21 +142,30 @@ def _tables(
 
 
 def _views(
-    inspector: "Inspector", schema: str, types: Mapping[tuple[str, str, str], str]
+    inspector: "Inspector",
+    schema: str,
+    types: _Types,
+    views: Mapping[tuple[str, str], tuple[bool, str]],
 ) -> Iterable[Json]:
-    materialized = set(inspector.get_materialized_view_names(schema))
-    for name in sorted({*inspector.get_view_names(schema), *materialized}):
-        yield {
-            "schema": schema,
-            "name": name,
-            "materialized": name in materialized,
-            "definition": inspector.get_view_definition(name, schema),
-            "columns": [
-                _column(column, types.get((schema, name, column["name"])))
-                for column in inspector.get_columns(name, schema)
-            ],
-            "indexes": plain(inspector.get_indexes(name, schema)) if name in materialized else [],
-        }
+    from sqlalchemy.engine.reflection import ObjectKind
+
+    columns: _Keyed = inspector.get_multi_columns(schema, kind=ObjectKind.ANY_VIEW)
+    indexes: _Keyed = inspector.get_multi_indexes(schema, kind=ObjectKind.MATERIALIZED_VIEW)
+    by_name = {key[1]: found for key, found in columns.items()}
+    indexed = {key[1]: found for key, found in indexes.items()}
+    for (owner, name), (materialized, definition) in views.items():
+        if owner == schema:
+            yield {
+                "schema": schema,
+                "name": name,
+                "materialized": materialized,
+                "definition": definition,
+                "columns": [
+                    _column(column, types.get((schema, name, column["name"])))
+                    for column in by_name.get(name, ())
+                ],
+                "indexes": plain(indexed.get(name, [])) if materialized else [],
+            }
 
 
 def _enums(inspector: Any, schema: str) -> Iterable[Json]:
@@ -152,9 +189,10 @@ def _domains(inspector: Any, schema: str) -> Iterable[Json]:
         }
 
 
-def _column(column: Mapping[str, Any], type_text: str | None) -> Json:
+def _column(column: Mapping[str, Any], given: _Type | None) -> Json:
     rest = {key: plain(value) for key, value in column.items() if key != "type"}
-    return {**rest, "type": type_text or str(column["type"])}
+    doubt: dict[str, Json] = {"not_validated": True} if given and given.not_validated else {}
+    return {**rest, **doubt, "type": given.text if given else str(column["type"])}
 
 
 def plain(value: object) -> Json:

@@ -9,13 +9,26 @@ import psycopg
 
 from deployguard.config import DatabaseUrl
 from deployguard.database import catalogue, lock, sizes, stillness, tables, writes
-from deployguard.database.base import VERSION_TABLE, Address, Backend, label, qualified, verdict
+from deployguard.database.base import (
+    VERSION_TABLE,
+    Address,
+    Backend,
+    Locked,
+    label,
+    qualified,
+    verdict,
+)
 from deployguard.database.session import Session, quoted
 from deployguard.errors import EnvironmentUnreachable
 from deployguard.model import Facts, Json
 
 CHECKING: Final = 60_000  # milliseconds that a verification statement may take
 ENDING: Final = 10.0  # seconds that a terminated server process may take to go
+LOCKED: Final = 1_000  # milliseconds that reading the schema waits for a table that is locked
+_HOLDERS: Final = (
+    'psql -c "SELECT pid, relation::regclass, mode, granted FROM pg_locks'
+    " WHERE mode = 'AccessExclusiveLock'\""
+)
 _INVALID: Final = """
 SELECT n.nspname, c.relname, current_schema() FROM pg_index i
 JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -130,11 +143,18 @@ class PostgresDatabase:
             connection = session.connection()
             connection.execute(b"SET default_transaction_read_only = on")
             connection.execute(f"SET statement_timeout = {CHECKING}".encode())
+            connection.execute(f"SET lock_timeout = {LOCKED}".encode())
             connection.autocommit = False
             return connection
 
         try:
             return catalogue.postgresql(read_only, version)
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled) as error:
+            raise Locked(
+                f"The schema could not be read ({self.session.url.display()}): {self.session.explain(error)}."
+                " Somebody holds a table in ACCESS EXCLUSIVE mode: another migration, or one that waits.",
+                next_commands=(_HOLDERS,),
+            ) from None
         except psycopg.Error as error:
             self.session.fail(error)
         finally:

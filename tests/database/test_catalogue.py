@@ -1,13 +1,15 @@
 """The catalogue holds what reflection would ask the server for."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 
 from deployguard.config import parse_url
-from deployguard.database import connect
+from deployguard.database import Locked, connect
 
 SCHEMA = """
 CREATE EXTENSION IF NOT EXISTS plpgsql;
@@ -82,3 +84,27 @@ def test_everything_is_there_with_its_type_as_ddl(postgres_database: str) -> Non
 def test_an_empty_database_has_an_empty_catalogue(postgres_database: str) -> None:
     shape = catalogue_of(postgres_database)
     assert (shape["schemas"], shape["tables"], shape["views"]) == (["public"], [], [])
+
+
+def test_a_locked_table_is_told_instead_of_waited_for(postgres_database: str) -> None:
+    with psycopg.connect(postgres_database, autocommit=True) as link:
+        link.execute(b"CREATE TABLE t (id serial PRIMARY KEY); CREATE VIEW v AS SELECT id FROM t")
+    with psycopg.connect(postgres_database) as other:
+        other.execute("LOCK TABLE t IN ACCESS EXCLUSIVE MODE")
+        began = time.monotonic()
+        with pytest.raises(Locked, match=r"could not be read.*ACCESS EXCLUSIVE"):
+            catalogue_of(postgres_database)
+        assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("postgres_server", [18], indirect=True)
+def test_a_not_null_constraint_that_was_not_validated_is_told(postgres_database: str) -> None:
+    with psycopg.connect(postgres_database, autocommit=True) as link:
+        link.execute(
+            b"CREATE TABLE t (a int, b int NOT NULL);"
+            b"ALTER TABLE t ADD CONSTRAINT a_there NOT NULL a NOT VALID"
+        )
+    (table,) = catalogue_of(postgres_database)["tables"]
+    first, second = table["columns"]
+    assert (first["nullable"], first.get("not_validated")) == (False, True)
+    assert (second["nullable"], second.get("not_validated")) == (False, None)

@@ -40,7 +40,8 @@ def test_a_snapshot_tells_indexes_foreign_keys_and_proofs(
         facts = enriched(database.facts(), database.catalogue())
     assert facts.indexes["app.t_a"] == "app.t"
     assert facts.references["app.t", "fk"] == "u"
-    assert facts.not_null == {("app.t", "a")}
+    assert facts.not_null == {("app.t", "a"), ("app.t", "id"), ("u", "id")}
+    assert facts.unique_indexes == frozenset()
     required = verdict(
         "ALTER TABLE app.t ALTER a SET NOT NULL; ALTER TABLE app.t ALTER b SET NOT NULL", facts
     )
