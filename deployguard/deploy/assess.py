@@ -26,7 +26,7 @@ CACHE: Final = "cache"
 
 
 @dataclass(frozen=True, slots=True)
-class _Basis:
+class Basis:
     """Against what the pending revisions are read and judged."""
 
     dialect: str
@@ -35,6 +35,8 @@ class _Basis:
     current: tuple[str, ...] = ()
     catalogue: Json = None
     only: frozenset[str] | None = None
+    shown: frozenset[str] | None = None  # of what is read, these are judged; None: all
+    at: tuple[str, ...] | None = None  # where the database is when these begin; None: at `current`
     target: str = "no database"
     identity: str = ""
     notes: tuple[str, ...] = ()
@@ -53,18 +55,23 @@ def assess(
 
     ``cached``: a reading of the same revisions that was kept will do. Never for what is then deployed.
     """
+    from deployguard.deploy.snapshot import schema_of, unmeasured
+
     url = resolve_url(environment, environ)
-    basis = _Basis(
+    facts = database.facts()
+    catalogue, notes = schema_of(database)
+    basis = Basis(
         dialect=url.dialect,
         url=url.dummy(),
-        facts=database.facts(),
+        facts=facts,
         current=database.current_revisions(config.project.version_table),
-        catalogue=database.catalogue(),
+        catalogue=catalogue,
         target=url.display(),
         identity=database.identity(),
+        notes=(*notes, *unmeasured(facts)),
         cached=cached,
     )
-    return _plan(config, environment, environ, basis)
+    return plan_for(config, environment, environ, basis)
 
 
 def assess_from(
@@ -76,19 +83,17 @@ def assess_from(
     cached: bool = False,
 ) -> Plan:
     """The plan for a database that is at ``revision`` ("base" is an empty one), without asking any."""
-    from deployguard.revisions.graph import load
-
-    graph = load(config.directory, config.project.alembic_ini, config.project.section)
+    graph = graph_of(config, environ, cached=cached)
     names = () if revision == "base" else revision.split(",")
     basis = replace(
-        _without_database(config, environment, environ),
+        without_database(config, environment, environ),
         current=tuple(graph.resolve(name.strip()) for name in names),
         notes=(
             f"No database was asked: sizes are unknown, and {revision} was taken for its revision.",
         ),
         cached=cached,
     )
-    return _plan(config, environment, environ, basis)
+    return plan_for(config, environment, environ, basis)
 
 
 def assess_since(
@@ -100,17 +105,15 @@ def assess_since(
     cached: bool = False,
 ) -> Plan:
     """The plan for the revisions that the working tree adds since it left ``git_ref``, without any database."""
-    from deployguard.revisions.graph import load
     from deployguard.revisions.since import since
 
-    project = config.project
-    graph = load(config.directory, project.alembic_ini, project.section)
+    graph = graph_of(config, environ, cached=cached)
     added = since(graph, config.directory, git_ref)
     # What a database that has everything else is at: where the new revisions hang on.
     current = after((), [name for name in graph.ordered() if name not in added.added], graph)
-    basis = _without_database(config, environment, environ)
+    basis = without_database(config, environment, environ)
     note = f"No database was asked: sizes and times are unknown. Pending is what was added since {git_ref}."
-    return _plan(
+    return plan_for(
         config,
         environment,
         environ,
@@ -133,7 +136,7 @@ def history(
     """
     from deployguard import rules
 
-    basis = _without_database(config, environment, environ)
+    basis = without_database(config, environment, environ)
     revisions = _read(config, environment, environ, basis).revisions
     together = rules.judge(revisions, basis.facts)
     alone = [verdict for one in revisions for verdict in rules.judge((one,), basis.facts)]
@@ -176,31 +179,33 @@ def upgrade_target(command: tuple[str, ...]) -> str:
     return next((word for word in words if not word.startswith("-")), "head")
 
 
-def _without_database(
-    config: Config, environment: Environment, environ: Mapping[str, str]
-) -> _Basis:
+def without_database(config: Config, environment: Environment, environ: Mapping[str, str]) -> Basis:
+    """What is known when nobody can be asked: the dialect of the URL, else of the project."""
     try:
         url = resolve_url(environment, environ).dummy()
     except UsageError:  # in a pull request the URL is somebody else's secret
         url = DatabaseUrl(config.project.dialect, database=config.project.name).dummy()
-    return _Basis(dialect=url.dialect, url=url, facts=Facts(url.dialect))
+    return Basis(dialect=url.dialect, url=url, facts=Facts(url.dialect))
 
 
-def _plan(
-    config: Config, environment: Environment, environ: Mapping[str, str], basis: _Basis
+def plan_for(
+    config: Config, environment: Environment, environ: Mapping[str, str], basis: Basis
 ) -> Plan:
+    """Read what is pending, judge it, and say what the policy demands."""
     from deployguard import rules
-    from deployguard.revisions.graph import load
 
-    project = config.project
-    graph = load(config.directory, project.alembic_ini, project.section)
+    graph = graph_of(config, environ, cached=basis.cached)
     reading = _read(config, environment, environ, basis)
+    revisions = tuple(
+        one for one in reading.revisions if basis.shown is None or one.id in basis.shown
+    )
+    at = basis.current if basis.at is None else basis.at
     facts = rules.enriched(basis.facts, basis.catalogue)
     accepted = applied(
         config,
-        rules.judge(reading.revisions, facts),
+        rules.judge(revisions, facts),
         against=Against(basis.dialect, datetime.now(UTC).date(), live=basis.catalogue is not None),
-        bare=lambda: rules.judge(reading.revisions, Facts(basis.dialect)),
+        bare=lambda: rules.judge(revisions, Facts(basis.dialect)),
         known=None if graph.partial else graph.nodes,
     )
     verdicts = accepted.verdicts
@@ -209,8 +214,8 @@ def _plan(
         target=basis.target,
         identity=basis.identity,
         dialect=basis.dialect,
-        current=basis.current,
-        heads=after(basis.current, [r.id for r in reading.revisions], graph),
+        current=at,
+        heads=after(at, [one.id for one in revisions], graph),
         verdicts=verdicts,
         answers=rules.answers(verdicts),
         policy=environment.policy,
@@ -219,7 +224,7 @@ def _plan(
 
 
 def _read(
-    config: Config, environment: Environment, environ: Mapping[str, str], basis: _Basis
+    config: Config, environment: Environment, environ: Mapping[str, str], basis: Basis
 ) -> "Reading":
     from deployguard.revisions.reader import ReadRequest, read
 
@@ -234,15 +239,24 @@ def _read(
         version_table=config.project.version_table,
     )
     outer = {**config.alembic_environ(), **environ}
-    store = _store(config, environ) if basis.cached else None
+    store = _store(config, environ, cached=basis.cached)
     return read(project_source(config, environment), request, environ=outer, store=store)
 
 
-def _store(config: Config, environ: Mapping[str, str]) -> "Store | None":
+def graph_of(config: Config, environ: Mapping[str, str], *, cached: bool) -> "Graph":
+    """The project's revisions, from the files."""
+    from deployguard.revisions.graph import load
+
+    project = config.project
+    store = _store(config, environ, cached=cached)
+    return load(config.directory, project.alembic_ini, project.section, store=store)
+
+
+def _store(config: Config, environ: Mapping[str, str], *, cached: bool) -> "Store | None":
     """Where readings are kept from one check to the next."""
     from deployguard.revisions.store import open_store
 
-    return open_store(config.state_directory / CACHE, environ)
+    return open_store(config.state_directory / CACHE, environ) if cached else None
 
 
 def project_source(config: Config, environment: Environment) -> "ProjectSource":

@@ -7,9 +7,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from deployguard.errors import UsageError
+from deployguard.revisions.headers import Signature, headers, signature
 from deployguard.revisions.location import Locations, locate
 from deployguard.revisions.recorder.static import Header, read_header
+from deployguard.revisions.store import Store
 
+# Several rooms ask for the graph, one after the other: what it was read from last (files and their state), and it.
+_last: list[tuple[tuple[Locations, tuple[Path, ...], tuple[Signature | None, ...]], "Graph"]] = []
 _FILE = re.compile(r"(?!\.\#|__init__).*\.py$")
 
 
@@ -145,16 +149,28 @@ class Graph:
         return heads[0]
 
 
-def load(directory: Path, alembic_ini: str = "alembic.ini", section: str = "alembic") -> Graph:
-    """Read the graph of the project in `directory`.
+def load(
+    directory: Path,
+    alembic_ini: str = "alembic.ini",
+    section: str = "alembic",
+    *,
+    store: Store | None = None,
+) -> Graph:
+    """Read the graph of the project in `directory`. What a `store` knows of unchanged files is believed.
 
     Raises:
         UsageError: no configuration, two files with one identifier, a missing parent, or a cycle.
 
     """
     locations = locate(directory, alembic_ini, section)
-    graph = build(locations, ((path, path.read_bytes()) for path in _files(locations)))
-    return replace(graph, partial=True) if _decided_elsewhere(graph) else graph
+    files = tuple(_files(locations))
+    state = tuple(map(signature, (*files, locations.scripts / "env.py")))
+    if files and _last and _last[0][0] == (locations, files, state):
+        return _last[0][1]
+    graph = _built(locations, headers(files, store))
+    graph = replace(graph, partial=True) if _decided_elsewhere(graph) else graph
+    _last[:] = [((locations, files, state), graph)]
+    return graph
 
 
 def _decided_elsewhere(graph: Graph) -> bool:
@@ -172,10 +188,14 @@ def _decided_elsewhere(graph: Graph) -> bool:
 
 def build(locations: Locations, files: Iterable[tuple[Path, bytes]]) -> Graph:
     """The graph of the given files (path, content)."""
+    texts = ((path, content.decode("utf-8", errors="replace")) for path, content in files)
+    return _built(locations, ((path, read_header(text)) for path, text in texts))
+
+
+def _built(locations: Locations, files: Iterable[tuple[Path, Header | None]]) -> Graph:
     nodes: dict[str, Node] = {}
     notes: list[str] = []
-    for path, content in files:
-        header = read_header(content.decode("utf-8", errors="replace"))
+    for path, header in files:
         if header is None:
             notes.append(
                 f"{path.name} declares no revision identifier that can be read; it is left out."
@@ -246,10 +266,11 @@ def _files(locations: Locations) -> Iterator[Path]:
                 if locations.recursive
                 else []
             )
-            for name in sorted(names):
+            here = os.path.realpath(root)
+            for name in filter(_FILE.match, sorted(names)):
                 path = Path(root, name)
-                real = os.path.realpath(path)
-                if _FILE.match(name) and real not in seen:
+                real = os.path.realpath(path) if path.is_symlink() else f"{here}{os.sep}{name}"
+                if real not in seen:
                     seen.add(real)
                     yield path
 

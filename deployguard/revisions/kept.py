@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Final
 from deployguard.model import Evidence, Json, Opaque, Script
 from deployguard.revisions import codec
 from deployguard.revisions.graph import Graph
+from deployguard.revisions.headers import FRESH, signature
 from deployguard.revisions.launcher import Local
 from deployguard.revisions.recording import Recording
 from deployguard.revisions.store import Store, digest
@@ -30,9 +31,6 @@ from deployguard.revisions.store import Store, digest
 if TYPE_CHECKING:
     from deployguard.revisions.reader import ProjectSource, Reading, ReadRequest
 
-FRESH: Final = (
-    2.0  # seconds: a file changed so short before the reading may have changed again unseen
-)
 _PASSING: Final = (".pyc", "-journal", "-wal", "-shm")  # files that come and go and are no input
 _UNSURE: Final = frozenset((Opaque.FAILED, Opaque.EXTERNAL_INPUT, Opaque.APPLICATION_HELPER))
 _CHANCE: Final = frozenset(
@@ -42,7 +40,6 @@ _CHANCE: Final = frozenset(
         *("token_urlsafe", "getpid", "gethostname", "getlogin"),
     )
 )
-Signature = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +66,7 @@ class Keeper:
         """Keep a reading that was just made, if it would be the same the next time."""
         if not _sure(reading, recording) or self._by_chance():
             return
-        files = {path: _signature(path) for path in self._files(recording)}
+        files = {path: signature(path) for path in self._files(recording)}
         folders = {path: _names(path) for path in _strings(recording.used.get("folders"))}
         for folder in self.graph.locations.versions:
             folders.pop(str(folder), None)  # what is in there is in the key
@@ -194,7 +191,7 @@ def _unchanged(entry: Mapping[str, Json]) -> bool:
 def _same_file(row: Json) -> bool:
     if not isinstance(row, list) or len(row) != 3 or not isinstance(row[0], str):
         return False
-    found = _signature(row[0])
+    found = signature(row[0])
     if list(found or ()) == row[1]:
         return True
     # A checkout that goes away and comes back has other times and the same text.
@@ -210,16 +207,8 @@ def _same_names(row: Json) -> bool:
     )
 
 
-def _signature(path: str) -> Signature | None:
-    try:
-        facts = os.stat(path)  # noqa: PTH116 - hundreds of them, and a Path for each costs more than the question
-    except (OSError, ValueError):
-        return None
-    return (facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino)
-
-
 def _changed(folder: str) -> int:
-    found = _signature(folder)
+    found = signature(folder)
     return found[1] if found else 0
 
 
@@ -266,5 +255,5 @@ def _ours() -> str:
     )
     parsers = (find_spec(name) for name in ("sqlglot", "postgast"))
     origins = [spec.origin for spec in parsers if spec and spec.origin]
-    known = [[path, *(_signature(path) or ())] for path in (*sorted(files), *origins)]
+    known = [[path, *(signature(path) or ())] for path in (*sorted(files), *origins)]
     return digest([sys.version, [list(map(str, one)) for one in known]])

@@ -17,7 +17,14 @@ from deployguard.revisions.graph import Graph, Node, load
 from deployguard.revisions.launcher import Launcher, Local
 from deployguard.revisions.opacities import Lower, Seen
 from deployguard.revisions.recorder.static import docstring
-from deployguard.revisions.recording import Finished, Order, Recording, record, unreachable
+from deployguard.revisions.recording import (
+    Finished,
+    Order,
+    Recording,
+    asks,
+    record,
+    unreachable,
+)
 from deployguard.revisions.script import build_script
 from deployguard.revisions.store import Store
 
@@ -83,7 +90,7 @@ def read(
         UsageError: the graph has no unambiguous pending set (see `Graph.pending`).
 
     """
-    graph = load(project.directory, project.alembic_ini, project.section)
+    graph = load(project.directory, project.alembic_ini, project.section, store=store)
     pending, heads = _pending(graph, request)
     if not pending and not graph.partial:
         return Reading((), heads, graph.notes)
@@ -202,6 +209,8 @@ def _record(
         catalogue=request.catalogue,
         keep=project.pass_environment,
         timeout=project.timeout,
+        known=_known(graph, pending) if isinstance(launcher, Local) else {},
+        asks=any(asks(graph.nodes[name].path.read_bytes()) for name in pending),
     )
     try:
         return record(
@@ -214,6 +223,21 @@ def _record(
         )
     except EnvironmentUnreachable as error:
         return unreachable(error)
+
+
+def _known(graph: Graph, pending: tuple[str, ...]) -> dict[str, Json]:
+    """The headers of what is not pending, as Alembic asks for the files: by real path."""
+    folders: dict[Path, str] = {}
+    known: dict[str, Json] = {}
+    wanted = frozenset(pending)
+    for node in graph.nodes.values():
+        folder = node.path.parent
+        if folder not in folders:
+            folders[folder] = os.path.realpath(folder)
+        if node.id not in wanted:
+            names: list[Json] = [list(node.parents), list(node.labels), list(node.depends_on)]
+            known[f"{folders[folder]}{os.sep}{node.path.name}"] = [node.id, *names]
+    return known
 
 
 def _order(

@@ -1,10 +1,14 @@
 """Start the recording child and put what it tells into order."""
 
+import base64
 import json
+import marshal
+import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
+from importlib.machinery import SourceFileLoader
+from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +20,7 @@ from deployguard.revisions.launcher import BOOTSTRAP, Launcher
 REVISION_SECONDS = 15.0
 STATEMENTS = 5_000
 _RESTARTS = 3
+_RECORDER = Path(__file__).parent / "recorder"
 
 Event = dict[str, object]
 
@@ -38,7 +43,8 @@ class Order:
     """What the child is asked to do.
 
     `catalogue` None: it replays the history to know the schema. `partial`: `pending` may lack revisions that only
-    env.py can find.
+    env.py can find. `known` are the headers of the history by path, which the child then need not read. `asks`: a
+    pending revision looks as if it would ask what the schema is.
     """
 
     command: tuple[str, ...]
@@ -55,6 +61,8 @@ class Order:
     partial: bool
     keep: tuple[str, ...]
     timeout: float
+    known: Mapping[str, Json] = field(default_factory=dict)
+    asks: bool = True
 
 
 @dataclass(slots=True)
@@ -75,6 +83,7 @@ class Recording:
     versions: str = ""
     version_tables: list[str] = field(default_factory=list)  # several: env.py loops over tenants
     open: tuple[str, str] | None = None
+    again: bool = False  # the schema was asked for, and nobody had replayed the history
     complete: bool = False
     ended: bool = False
     runs: int = 0
@@ -93,6 +102,7 @@ def record(
 ) -> Recording:
     """Run the child, again without a revision that takes the process down with it."""
     skip: list[str] = []
+    replay = _replay(order)
     lost: dict[tuple[str, str], Event] = {}
     argv = launcher.argv(BOOTSTRAP, environment)
     while True:
@@ -102,9 +112,12 @@ def record(
             env=launcher.environment(environment, outer),
             cwd=directory,
             timeout=order.timeout,
-            input=request(order, nonce, skip),
+            input=request(order, nonce, skip, replay),
         )
         recording = understand(finished.stdout, nonce)
+        if recording.again and replay == "asked":
+            replay = "always"
+            continue
         if recording.ended or recording.open is None or recording.open[0] in skip:
             break
         why = (
@@ -125,7 +138,16 @@ def record(
     return recording
 
 
-def request(order: Order, nonce: str, skip: Sequence[str]) -> bytes:
+def _replay(order: Order) -> str:
+    """Whether the child runs the history first: never, when somebody asks what it made, or always."""
+    if order.catalogue is not None:
+        return "never"
+    # SQLite is a real database in memory, which answers without anybody noticing.
+    unknowing = order.partial or order.asks or order.dialect == "sqlite"
+    return "always" if unknowing else "asked"
+
+
+def request(order: Order, nonce: str, skip: Sequence[str], replay: str) -> bytes:
     """What goes to the child's standard input: the recorder's own source and the order."""
     found = sources()
     return json.dumps(
@@ -133,6 +155,9 @@ def request(order: Order, nonce: str, skip: Sequence[str]) -> bytes:
             "nonce": nonce,
             "loader": found.pop("loader"),
             "sources": found,
+            "compiled": compiled(),
+            "known": dict(order.known),
+            "replay": replay,
             "command": order.command,
             "ini": order.ini,
             "section": order.section,
@@ -156,12 +181,30 @@ def request(order: Order, nonce: str, skip: Sequence[str]) -> bytes:
 
 def sources() -> dict[str, str]:
     """The recorder's modules by name."""
-    folder = resources.files("deployguard.revisions") / "recorder"
-    return {
-        item.name.removesuffix(".py"): item.read_text(encoding="utf-8")
-        for item in folder.iterdir()
-        if item.name.endswith(".py")
-    }
+    return {path.stem: path.read_text(encoding="utf-8") for path in _RECORDER.glob("*.py")}
+
+
+def compiled() -> dict[str, str]:
+    """The same, compiled: an interpreter of our own version need not do that again each time."""
+    found = {"magic": MAGIC_NUMBER.hex()}
+    for path in _RECORDER.glob("*.py"):
+        name = f"deployguard_recorder.{path.stem}"
+        code = SourceFileLoader(name, str(path)).get_code(name)
+        found[path.stem] = base64.b64encode(marshal.dumps(code)).decode()
+    return found
+
+
+# What looks as if it wanted to know what is there; a wrong guess costs time, not truth.
+_ASKING = re.compile(
+    rb"alter_column|batch_alter|inspect|has_table|get_bind|checkfirst|reflect|autoload|enum|information_schema|\bpg_"
+    rb"|to_reg|\bselect\b|\btype\b",
+    re.IGNORECASE,
+)
+
+
+def asks(text: bytes) -> bool:
+    """Whether a revision's text looks as if it would ask what the schema is."""
+    return _ASKING.search(text) is not None
 
 
 def understand(output: str, nonce: str) -> Recording:
@@ -219,6 +262,10 @@ def _end(recording: Recording, _event: Event) -> None:
     recording.ended = True
 
 
+def _again(recording: Recording, _event: Event) -> None:
+    recording.again = True
+
+
 def _used(recording: Recording, event: Event) -> None:
     recording.used = event
 
@@ -250,6 +297,7 @@ _HANDLERS: dict[str, Callable[[Recording, Event], None]] = {
     "leave": _leave,
     "end": _end,
     "complete": _complete,
+    "again": _again,
     "used": _used,
     "note": _note,
     "unreached": _unreached,

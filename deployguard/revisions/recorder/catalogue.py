@@ -54,6 +54,8 @@ class Table:
 class Catalogue:
     """All that the inspector can be asked about."""
 
+    moving = False  # a statement is applied: that is no question
+
     def __init__(self, json: dict[str, Any] | None) -> None:
         json = json or {}
         self.default_schema: str = json.get("default_schema") or "public"

@@ -18,17 +18,24 @@ class Unimportable(Exception):
 
 
 def load_lazily(
-    original: Callable[..., ModuleType], wanted: frozenset[str] | None
+    original: Callable[..., ModuleType],
+    wanted: frozenset[str] | None,
+    known: dict[str, list[Any]],
 ) -> Callable[..., ModuleType]:
     """A replacement for Alembic's `load_python_file`.
 
-    Revisions that are not `wanted` (None: all are) are not run: the map of revisions needs only their identifiers.
+    Revisions that are not `wanted` (None: all are) are not run: the map of revisions needs only their identifiers,
+    and `known` has those of the files that need not even be read, by path.
     """
 
     def load(dir_: Any, filename: Any) -> ModuleType:
         path = os.path.join(str(dir_), str(filename))
         if os.path.basename(path) == "env.py" or not path.endswith(".py"):
             return original(dir_, filename)
+        told = known.get(path) if wanted is not None else None
+        if told is not None:
+            revision, *names = told
+            return _stub(path, "", Header(revision, *map(tuple, names)), None)
         with open(path, "rb") as file:
             text = file.read().decode("utf-8", errors="replace")
         header = read_header(text)

@@ -10,6 +10,7 @@ from . import ddl
 from .answers import Answer, asks_the_system
 from .catalogue import Catalogue
 from .drivers import Connection, memory_connection
+from .unasked import Unasked
 
 if TYPE_CHECKING:
     import sqlite3
@@ -37,9 +38,10 @@ class State:
         self.complete = False
         self.batching = False
         self._said: Counter[tuple[str, str, str]] = Counter()
-        self.heads: tuple[str, ...] = (
-            tuple(request["current"]) if request["catalogue"] is not None else ()
-        )
+        # The history is replayed when somebody asks what it made, and not for those who never ask.
+        self.unasked = request["replay"] == "asked"
+        known = request["catalogue"] is not None or self.unasked
+        self.heads: tuple[str, ...] = tuple(request["current"]) if known else ()
         self._sqlite: sqlite3.Connection | None = None
         self.catalogue = Catalogue(None)
         self.answers = Answer(self.catalogue)
@@ -49,6 +51,8 @@ class State:
         """Go back to the schema that the request gives."""
         given = self.request["catalogue"]
         self.catalogue = Catalogue(given if given and "tables" in given else None)
+        if self.unasked:
+            self.catalogue = Unasked(self.channel.again)
         self.answers = Answer(self.catalogue)
         if self._sqlite is not None:
             self._fill(self._sqlite)
@@ -105,7 +109,14 @@ class State:
         if asks_the_system(text):
             self.channel.tell("look", what="a query of the system catalogue", answered=False)
         if self._sqlite is None:
+            self.catalogue.moving = True
             ddl.advance(self.catalogue, construct, text, dialect)
+            self.catalogue.moving = False
+
+    def asked(self) -> None:
+        """To be called before the schema as a whole is compared or told: it must be known by then."""
+        if self.unasked:
+            self.channel.again()
 
     def exhausted(self, text: str, parameters: Any) -> bool:
         """The same statement again and again: a loop over portions, which ends when no row is left."""

@@ -32,9 +32,9 @@ def install(state: State) -> None:
 
     # Replaying the history needs every module; otherwise only those that are asked for.
     request = state.request
-    everything = request["partial"] or request["catalogue"] is None
+    everything = request["partial"] or request["replay"] == "always"
     wanted = None if everything else frozenset(request["pending"])
-    util.load_python_file = load_lazily(util.load_python_file, wanted)
+    util.load_python_file = load_lazily(util.load_python_file, wanted, request["known"])
     util.err = give_up
     MigrationContext.run_migrations = run  # type: ignore[method-assign]
     MigrationContext.get_current_heads = lambda self: state.heads  # type: ignore[method-assign]
@@ -88,12 +88,12 @@ def _scripts(state: State, context: Any) -> tuple[list[Any], list[Any]]:
     """
     request = state.request
     current = tuple(request["current"])
+    replay = request["replay"] == "always"
     try:
         if request["only"]:
             everything = _steps(context, "heads", ())
-            return everything, [
-                script for script in everything if script.revision in request["pending"]
-            ]
+            pending = [script for script in everything if script.revision in request["pending"]]
+            return (everything if replay else pending), pending
         if request["target"] in request["command"] or context.script is None:
             steps = context._migrations_fn(current, context)
             pending = [step.revision for step in steps if getattr(step, "is_upgrade", False)]
@@ -104,7 +104,7 @@ def _scripts(state: State, context: Any) -> tuple[list[Any], list[Any]]:
             raise
         # The last way of running: the order that was read from the files.
         pending = [context.script.get_revision(name) for name in request["pending"]]
-    if request["catalogue"] is not None or not current:
+    if not replay or not current:
         return pending, pending
     return [*_steps(context, current, ()), *pending], pending
 
