@@ -7,6 +7,7 @@ from typing import Protocol, TypeAlias, TypeVar, cast
 from deployguard.model import Opacity, Revision, Risk, Script, Undo
 from deployguard.operations import AddConstraint, Constraint, Operation
 from deployguard.rules.context import Context
+from deployguard.rules.forms import safe_form
 from deployguard.rules.mysql_words import MYSQL
 
 
@@ -70,12 +71,13 @@ class Rule:
             given = replace(given, why=own.effect or given.why, instead=own.instead or given.instead)
         effect = self.sqlite_effect if context.sqlite and self.sqlite_effect else self.effect
         instead = self.sqlite_instead if context.sqlite and self.sqlite_instead else self.instead
+        pasteable = "" if given.instead else safe_form(self.code, subject, context)
         return Found(
             given.message,
             given.risk or self.risk,
             given.line,
             given.why or effect,
-            filled(given.instead or instead, subject),
+            pasteable or filled(given.instead or instead, subject),
             given.only_time,
         )
 

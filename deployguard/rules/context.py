@@ -32,7 +32,10 @@ from deployguard.operations import (
 from deployguard.rules.fresh import Fresh
 from deployguard.rules.known import Known
 
-_NOT_NULL = re.compile(r'^\(*\s*("?)(?P<column>[\w$ ]+?)\1\s+is\s+not\s+null\s*\)*$', re.IGNORECASE)
+_NOT_NULL = re.compile(
+    r'^\(*\s*(?:"(?P<quoted>(?:[^"]|"")+)"|(?P<column>[\w$]+))\s+is\s+not\s+null\s*\)*$',
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +280,6 @@ def not_null_column(operation: AddConstraint) -> str | None:
     if operation.kind is Constraint.NOT_NULL and operation.columns:
         return operation.columns[0]
     if operation.kind is Constraint.CHECK and (match := _NOT_NULL.match(operation.expression)):
-        column = match["column"]
-        return column if match[1] else column.lower()
+        quoted = match["quoted"]
+        return quoted.replace('""', '"') if quoted else match["column"].lower()
     return None
