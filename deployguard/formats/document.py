@@ -14,7 +14,9 @@ from deployguard.model import Finding, Json, Script, Verdict, Verification
 
 def render(document: Json) -> str:
     """One JSON document with a newline at its end; keys keep their order."""
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    # Half a character cannot be written; as its escape it is JSON again.
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def check_document(report: CheckReport) -> Json:

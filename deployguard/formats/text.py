@@ -42,8 +42,9 @@ def check_lines(report: CheckReport, width: int = 80) -> list[Line]:
         ),
         *_headline(level, words.headline(plan), width),
     ]
-    if len(plan.verdicts) > 1 or risk != plan.risk:
-        lines += paragraph(words.counts(plan.verdicts), width, indent=2)
+    counts = words.counts(plan.verdicts)
+    if ", " in counts:
+        lines += paragraph(counts, width, indent=2)
     lines += [BLANK, *_verdicts(report, width)]
     if plan.verdicts:
         lines += [*_checklist(report, width), BLANK]
@@ -105,7 +106,7 @@ def _verdict(
         yield from _finding(finding, width, told=told)
         if explained is not None and not finding.accepted:
             explained.add(finding.rule)
-    if not verdict.findings:
+    if not verdict.findings and explained is None:
         yield from paragraph(revision.path, width, indent=2, label="file", hang=6, style=Style.DIM)
     for item in verdict.locks:
         if explained is None or item.work or item.seconds:

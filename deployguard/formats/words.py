@@ -160,7 +160,10 @@ def lock(item: Lock) -> str:
 
 def undo(item: Undo) -> str:
     """Whether and how a revision can be undone, and why."""
-    return f"{_WAY[item.way]}: {item.reason}" if item.reason else _WAY[item.way]
+    reason = sentence(item.reason) if item.reason.strip() else ""
+    if reason.startswith("The "):
+        reason = f"the {reason[4:]}"
+    return f"{_WAY[item.way]}: {reason}" if reason else _WAY[item.way]
 
 
 def size(count: int) -> str:

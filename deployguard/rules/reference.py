@@ -48,7 +48,7 @@ def _page(entry: Rule) -> Iterator[str]:
     if entry.sqlite_effect and entry.sqlite_effect != entry.effect:
         yield f"On SQLite: {entry.sqlite_effect}\n"
     yield "Instead (for the first example):\n"
-    yield f"```text\n{_instead(entry)}\n```\n"
+    yield f"```text\n{safe_form(entry)}\n```\n"
     if entry.sqlite_instead:
         yield f"On SQLite: {entry.sqlite_instead.replace('{', '<').replace('}', '>')}\n"
     if entry.code in MYSQL:
@@ -67,7 +67,7 @@ def _page(entry: Rule) -> Iterator[str]:
     yield f"{_examples(entry.good)}\n"
 
 
-def _instead(entry: Rule) -> str:
+def safe_form(entry: Rule) -> str:
     """The safe form as a user gets it, with the names of the first example."""
     revisions, facts = read(entry.bad[0])
     found = [

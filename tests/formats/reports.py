@@ -145,3 +145,40 @@ STATUS = StatusReport(
     notes=("A note.",),
     next_commands=("deployguard resume --env production",),
 )
+
+
+def renamed(one: Verdict, name: str) -> Verdict:
+    """The same verdict on another revision, with findings of its own."""
+    path = f"migrations/versions/{name}.py"
+    return replace(
+        one,
+        revision=replace(one.revision, id=name, path=path),
+        findings=tuple(replace(f, revision=name, path=path) for f in one.findings),
+    )
+
+
+QUIET = replace(verdict(Risk.LOW, message="Add a table"), undo=Undo(Way.LOSSLESS, ""), locks=())
+
+
+def many(count: int) -> CheckReport:
+    """A long history: every tenth revision drops a column, every seventh builds an index, the others are quiet."""
+    verdicts = []
+    for number in range(count):
+        if number % 10 == 9:
+            one = verdict(Risk.CRITICAL, finding(message=f"Drops the column guests.c{number}."))
+        elif number % 7 == 6:
+            one = verdict(Risk.MEDIUM, finding(Risk.MEDIUM, "DG201", message="Builds an index."))
+        else:
+            one = QUIET
+        verdicts.append(renamed(one, f"b{number:03}"))
+    return report(*verdicts)
+
+
+ACCEPTED = report(
+    verdict(
+        Risk.CRITICAL,
+        finding(accepted="nobody has a fax", accepted_at=f"{PATH}:15"),
+        finding(Risk.HIGH, "DG301", line=17, accepted="baseline"),
+        finding(Risk.MEDIUM, "DG201", line=18),
+    )
+)

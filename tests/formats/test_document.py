@@ -5,7 +5,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-from deployguard.formats import check_document, render
+import jsonschema
+import pytest
+
+from deployguard.accept import Baseline, entries
+from deployguard.accept.baseline import document as baseline_document
+from deployguard.formats import CheckReport, check_document, render
 from deployguard.formats.document import (
     backup_document,
     backups_document,
@@ -13,9 +18,22 @@ from deployguard.formats.document import (
     history_document,
     status_document,
 )
-from tests.formats.reports import BACKUP, CRITICAL, DEPLOY, DIGEST, NOTHING, PATH, STATUS
+from tests.formats.reports import (
+    ACCEPTED,
+    BACKUP,
+    CRITICAL,
+    DEPLOY,
+    DIGEST,
+    NOTHING,
+    PATH,
+    STATUS,
+    many,
+)
 
-SCHEMA_PAGE = Path(__file__).parents[2] / "docs" / "report-schema.md"
+DOCS = Path(__file__).parents[2] / "docs"
+SCHEMA_PAGE = DOCS / "report-schema.md"
+CHECK_SCHEMA = json.loads((DOCS / "schema" / "check-1.json").read_text(encoding="utf-8"))
+BASELINE_SCHEMA = json.loads((DOCS / "schema" / "baseline-1.json").read_text(encoding="utf-8"))
 
 
 def loaded(document: Any) -> Any:
@@ -47,6 +65,48 @@ def test_the_check_document_holds_the_whole_report() -> None:
     assert revision["locks"][0]["mode"] == "ACCESS EXCLUSIVE"
     assert revision["undo"]["way"] == "downgrade-loses-data"
     assert revision["up"] == [{"sql": "ALTER TABLE guests DROP COLUMN fax", "line": 16}]
+
+
+def described(schema: Any) -> set[str]:
+    """Every key that a schema names at any depth."""
+    if isinstance(schema, list):
+        return {key for item in schema for key in described(item)}
+    if not isinstance(schema, dict):
+        return set()
+    own = set(schema.get("properties", {})) | set(schema.get("required", []))
+    return own | {key for item in schema.values() for key in described(item)}
+
+
+@pytest.mark.parametrize("report", [CRITICAL, NOTHING, ACCEPTED, many(30)], ids=lambda _: "report")
+def test_the_check_document_is_as_its_schema_says(report: CheckReport) -> None:
+    document = loaded(check_document(report))
+    jsonschema.Draft202012Validator(CHECK_SCHEMA).validate(document)
+    assert keys(document) <= described(CHECK_SCHEMA)
+
+
+def test_the_schemas_are_schemas_and_refuse_what_is_wrong() -> None:
+    for schema in (CHECK_SCHEMA, BASELINE_SCHEMA):
+        jsonschema.Draft202012Validator.check_schema(schema)
+    wrong = loaded(check_document(CRITICAL)) | {"level": "severe"}
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft202012Validator(CHECK_SCHEMA).validate(wrong)
+
+
+def test_the_baseline_is_as_its_schema_says() -> None:
+    made = Baseline().with_dialect("postgresql", entries(CRITICAL.plan.verdicts))
+    document = loaded(baseline_document(made))
+    assert document["dialects"]["postgresql"]["b018"]["findings"]
+    jsonschema.Draft202012Validator(BASELINE_SCHEMA).validate(document)
+
+
+def test_both_levels_are_told_where_something_is_accepted() -> None:
+    document = loaded(check_document(ACCEPTED))
+    assert (document["level"], document["level_with_accepted"]) == ("medium", "critical")
+    assert (document["failed"], document["needs_approval"]) == (False, True)
+    first, second, third = document["revisions"][0]["findings"]
+    assert first["accepted"] == {"reason": "nobody has a fax", "at": f"{PATH}:15"}
+    assert second["accepted"] == {"reason": "baseline", "at": None}
+    assert third["accepted"] is None
 
 
 def test_nothing_pending_has_no_level_and_does_not_fail() -> None:

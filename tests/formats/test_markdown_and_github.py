@@ -6,7 +6,7 @@ import pytest
 
 from deployguard.formats import github, markdown
 from deployguard.formats.github import command, outputs
-from deployguard.formats.markdown import code, escape, fence
+from deployguard.formats.markdown import COMMENT, code, escape, fence
 from deployguard.formats.records import (
     backup_markdown,
     backups_markdown,
@@ -16,6 +16,7 @@ from deployguard.formats.records import (
 )
 from deployguard.model import Risk
 from tests.formats.reports import (
+    ACCEPTED,
     BACKUP,
     CRITICAL,
     DEPLOY,
@@ -24,6 +25,7 @@ from tests.formats.reports import (
     PATH,
     STATUS,
     finding,
+    many,
     report,
     verdict,
 )
@@ -109,12 +111,65 @@ def test_a_file_is_named_from_the_root_of_the_repository() -> None:
 def test_outputs_are_single_words() -> None:
     assert outputs(CRITICAL).splitlines() == [
         "level=critical",
+        "level-with-accepted=critical",
         "pending=1",
         f"digest={DIGEST}",
         "needs-approval=true",
         "needs-backup=true",
     ]
     assert outputs(NOTHING).splitlines()[0] == "level=none"
+    assert outputs(ACCEPTED).splitlines()[:2] == ["level=medium", "level-with-accepted=critical"]
+
+
+def test_what_is_accepted_is_told_last_and_as_a_notice() -> None:
+    lines = github(ACCEPTED).splitlines()
+    assert [line.partition(" ")[0] for line in lines[:3]] == ["::warning", "::notice", "::notice"]
+    assert lines[1].startswith("::notice title=DG102 critical accepted,")
+    assert "Accepted: nobody has a fax" in lines[1]
+    assert "medium (critical with what is accepted)." in lines[3]
+
+
+def test_github_gets_ten_of_a_kind_and_is_told_how_many_more() -> None:
+    lines = github(many(200)).splitlines()
+    kinds = [line.partition(" ")[0] for line in lines if line.startswith("::")]
+    assert kinds == ["::error"] * 10 + ["::warning"] * 10
+    [told] = [line for line in lines if "not annotated" in line]
+    total = sum(len(one.findings) for one in many(200).plan.verdicts)
+    assert told.startswith(f"{total - 20} more findings are not annotated")
+    assert "..  " not in lines[-1]
+    assert ".." not in github(NOTHING)
+
+
+def test_a_long_report_fits_into_a_comment_and_keeps_the_worst() -> None:
+    of = many(900)
+    assert len(markdown(of, 10**9)) > COMMENT
+    shown = markdown(of)
+    assert len(shown) <= COMMENT
+    assert "revisions are not shown here" in shown
+    assert "### `b009`" in shown  # critical
+    assert f"- digest: `{DIGEST}`" in shown
+    assert shown.count("```") % 2 == 0
+    assert shown.count("<details>") == shown.count("</details>")
+
+
+def test_quiet_revisions_of_a_long_report_share_a_row() -> None:
+    shown = markdown(many(40))
+    assert "| `b000` … `b005` | 🟢 low | 6 revisions, no finding | |" in shown
+    assert "### `b000`" not in shown
+    assert "### `b000`" in markdown(many(5))
+
+
+@pytest.mark.parametrize("limit", [200, 3_000, 20_000])
+def test_any_limit_is_kept(limit: int) -> None:
+    assert len(markdown(many(60), limit)) <= max(limit, 300)
+
+
+def test_markdown_marks_what_is_accepted() -> None:
+    shown = markdown(ACCEPTED)
+    assert "## 🟡 deployguard: medium (critical with what is accepted)" in shown
+    assert "_Accepted:_ nobody has a fax" in shown
+    assert "DG102 accepted, DG301 accepted, DG201" in shown
+    assert "Critical (what is accepted counts for deploy) needs an approval" in shown
 
 
 def test_records_as_tables() -> None:

@@ -16,8 +16,9 @@ from deployguard.formats.records import (
 )
 from deployguard.formats.spans import Span, Style, ascii_only, clean, ends, plain, table
 from deployguard.formats.words import seconds, size
-from deployguard.model import Risk
+from deployguard.model import Lock, Risk
 from tests.formats.reports import (
+    ACCEPTED,
     BACKUP,
     CRITICAL,
     DEPLOY,
@@ -26,6 +27,7 @@ from tests.formats.reports import (
     PATH,
     STATUS,
     finding,
+    many,
     report,
     verdict,
 )
@@ -87,6 +89,47 @@ def test_no_control_character_of_the_project_reaches_the_terminal(message: str) 
 
 def test_escape_sequences_are_written_out() -> None:
     assert clean("a\x1b[2Jb\x07\u202ec") == "a\\x1b[2Jb\\x07\\u202ec"
+
+
+def test_what_is_accepted_is_shown_with_its_reason_and_counts_for_deploy() -> None:
+    shown = text(ACCEPTED, 110)
+    assert " MEDIUM  1 revision pending" in shown
+    assert "medium (critical accepted)" in shown
+    assert "DG102 critical accepted  Drops the column guests.fax." in shown
+    assert f"ok    nobody has a fax ({PATH}:15)" in shown
+    assert "ok    known from before (baseline)" in shown
+    assert "1 medium, 2 findings accepted" in shown
+    assert "Critical (what is accepted counts for deploy) needs an approval" in shown
+
+
+def test_a_long_report_sums_up_first_and_keeps_quiet_revisions_together() -> None:
+    shown = text(many(200), 80)
+    lines = shown.splitlines()
+    assert "20 critical, 26 medium, 154 low" in lines[2]
+    assert "b000 … b005  6 revisions" in shown
+    assert shown.count("why   ") == 2  # each rule once
+    assert "-v shows\neverything" in shown
+    assert len(lines) < 450
+    assert max(len(line) for line in lines) <= 80
+    assert text(replace(many(200), show_sql=True), 80).count("why   ") == 46
+
+
+def test_a_short_report_leaves_nothing_out() -> None:
+    shown = text(many(5), 80)
+    assert shown.count("  low") >= 5
+
+
+def test_an_estimate_says_what_it_rests_on() -> None:
+    lock = Lock("orders", "SHARE", "writes", "index build", 180.0, "12 GB: 3 min; an estimate")
+    one = replace(verdict(Risk.MEDIUM), locks=(lock,))
+    expected = "SHARE on orders: blocks writes, index build (12 GB: 3 min; an estimate)"
+    assert expected in text(report(one), 110)
+
+
+def test_long_names_are_cut_where_they_are_headings() -> None:
+    one = verdict(Risk.LOW, message="m" * 300)
+    long = replace(one, revision=replace(one.revision, id="r" * 200, path="p"))
+    assert max(len(line) for line in text(report(long), 80).splitlines()) <= 80
 
 
 def test_levels_are_marked_with_their_style() -> None:
