@@ -4,6 +4,8 @@ import ast
 from dataclasses import dataclass, field
 
 from deployguard.model import Body
+from deployguard.revisions.clocks import steering
+from deployguard.revisions.decisions import Decisions, Guarded
 from deployguard.revisions.dialects import prune
 from deployguard.revisions.places import Finder, Site, called, root
 
@@ -15,7 +17,8 @@ class FunctionFeatures:
     """One direction of a revision as its source shows it.
 
     `writes` are places that change rows (`what` is the verb; "session" where an ORM session decides it later).
-    `helper` names the one function that the body only calls, when it is not defined in the file.
+    `helper` names the one function that the body only calls, when it is not defined in the file. `statements` are
+    all of them, with what decides whether they run.
     """
 
     body: Body = Body.MISSING
@@ -26,6 +29,7 @@ class FunctionFeatures:
     external: tuple[Site, ...] = ()
     helper: str = ""
     helper_line: int = 0
+    statements: tuple[Guarded, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +98,11 @@ def _function(module: _Module, name: str, application: set[str]) -> FunctionFeat
         return FunctionFeatures()
     body = _body(node)
     found = Finder(module.imported)
-    for function in _reached(module, node):
+    reached = _reached(module, node)
+    for function in reached:
         found.look(function)
+    clocks = {line for one in reached for line in steering(one, module.imported)}
+    decisions = Decisions({one.name: one for one in reached}, module.imported, name)
     helper, helper_line = _helper(module, node, application) if body is Body.PRESENT else ("", 0)
     return FunctionFeatures(
         body,
@@ -103,9 +110,13 @@ def _function(module: _Module, name: str, application: set[str]) -> FunctionFeat
         writes=found.sites("writes"),
         inspects=found.sites("inspects"),
         loops=found.sites("loops"),
-        external=found.sites("external"),
+        external=(
+            *found.sites("external"),
+            *(Site(line, line, "the clock") for line in sorted(clocks)),
+        ),
         helper=helper,
         helper_line=helper_line,
+        statements=decisions.statements([one.name for one in reached]),
     )
 
 

@@ -15,6 +15,7 @@ from deployguard.operations import (
     WriteRows,
 )
 from deployguard.revisions.features import FunctionFeatures
+from deployguard.revisions.guards import decided, goes_through_schema, unseen
 from deployguard.revisions.places import Site
 from deployguard.revisions.recording import Event
 
@@ -103,19 +104,28 @@ class Opacities:
             elif event["e"] == "driver":
                 why = f"it uses the driver directly ({what}), which cannot be recorded"
                 self.add(Opaque.UNPARSED, line, why)
+            elif event["e"] == "apart":
+                why = "it works on a connection of its own, which a rollback does not reach"
+                self.add(Opaque.NON_ATOMIC, line, why)
             elif event["e"] == "look" and (
                 event.get("answered") is False or not self.seen.target_catalogue
             ):
                 looks.append((line, what))
-        if looks:
-            # One reason for all of them, where the looking begins.
-            begins = [site.line for site in self.function.inspects]
-            questions = list(dict.fromkeys(what for _, what in looks))
-            asked = ", ".join(questions[:_QUESTIONS]) + (
-                ", …" if len(questions) > _QUESTIONS else ""
-            )
-            first = min([*begins, *(line for line, _ in looks if line)], default=0)
-            self.add(Opaque.GUARDED, first, f"what it does depends on the schema it finds: {asked}")
+        self._guarded(looks)
+
+    def _guarded(self, looks: list[tuple[int, str]]) -> None:
+        if not looks:
+            return
+        line = unseen(self.function, self.statements, [line for line, _ in looks])
+        if line is None:
+            return
+        # One reason for all of them, where the looking begins.
+        begins = [site.line for site in self.function.inspects]
+        questions = list(dict.fromkeys(what for _, what in looks))
+        asked = ", ".join(questions[:_QUESTIONS]) + (", …" if len(questions) > _QUESTIONS else "")
+        first = min([*begins, *(line for line, _ in looks if line)], default=0)
+        why = f"what it does depends on the schema it finds: {asked}"
+        self.add(Opaque.GUARDED, first, f"{why} (line {line} may do more)" if line else why)
 
     def _failed(self, kind: str, line: int, what: str) -> None:
         if kind == "import" and self.function.helper:
@@ -136,6 +146,8 @@ class Opacities:
                 )
         if not self._has(Opaque.DATA_DEPENDENT):
             for site in self.function.loops:
+                if goes_through_schema(self.function, site.line):
+                    continue
                 self.add(Opaque.DATA_DEPENDENT, site.line, "it loops over the result of a query")
 
     def _unseen_writes(self) -> None:
@@ -144,7 +156,11 @@ class Opacities:
             for at, operation in self.operations
             if isinstance(operation, WriteRows | Truncate)
         ]
+        answered = all(event.get("answered") is not False for event in self.events)
+        known = self.seen.target_catalogue and answered
         for site in self.function.writes:
+            if decided(self.function, site.line, schema_known=known):
+                continue
             if not _was_seen(site, written):
                 what = "a change of rows" if site.what == _SESSION else site.what.upper()
                 self.add(

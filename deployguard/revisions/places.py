@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 # SQL that changes rows, also when the rest of it is put together later.
 _WRITING = re.compile(
@@ -15,7 +16,6 @@ _WRITING = re.compile(
 )
 _RUNS = {"execute", "exec_driver_sql", "executemany", "bulk_insert", "scalar", "scalars"}
 _CONSTRUCTS = {"insert": "insert", "update": "update", "delete": "delete", "bulk_insert": "insert"}
-_CLOCK_MODULES = {"datetime", "time", "pendulum", "arrow", "date"}
 _SESSION = {
     "commit",
     "flush",
@@ -45,7 +45,6 @@ _RESULTS = {
     "scalar_one_or_none",
     "mappings",
 }
-_CLOCK = {"now", "utcnow", "today", "time"}
 _OUTSIDE_MODULES = {
     "requests",
     "httpx",
@@ -67,9 +66,11 @@ _OUTSIDE_CALLS = {
     "read_bytes",
     "system",
     "popen",
-    "get_x_argument",
     "read_csv",
 }
+
+
+Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,6 @@ class Finder:
     def look(self, function: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         """Go through one function."""
         self._names(function)
-        values = {id(node) for node in _row_values(function)}
         documentation = {
             id(node.value) for node in ast.walk(function) if isinstance(node, ast.Expr)
         }
@@ -106,9 +106,7 @@ class Finder:
             runs = any(isinstance(node, ast.Call) and called(node) in _RUNS for node in nodes)
             for node in nodes:
                 if id(node) not in documentation or not isinstance(node, ast.Constant):
-                    self._node(
-                        node, Site(statement.lineno, end, "", runs), is_value=id(node) in values
-                    )
+                    self._node(node, Site(statement.lineno, end, "", runs))
             if isinstance(statement, ast.For | ast.AsyncFor) and self._queries(statement.iter):
                 self._add("loops", Site(statement.lineno, end, "for"))
 
@@ -133,17 +131,17 @@ class Finder:
     def _add(self, kind: str, site: Site) -> None:
         self.found.setdefault(kind, {}).setdefault((site.line, site.what), site)
 
-    def _node(self, node: ast.AST, place: Site, *, is_value: bool) -> None:
+    def _node(self, node: ast.AST, place: Site) -> None:
         if isinstance(node, ast.Call):
-            for kind, what in self._call(node, is_value=is_value):
+            for kind, what in self._call(node):
                 self._add(kind, replace(place, what=what))
         elif isinstance(node, ast.Attribute) and node.attr == "environ":
             self._add("external", replace(place, what="the environment"))
         else:
-            for verb in _verbs(_text(node)):
+            for verb in _verbs(text_of(node)):
                 self._add("writes", replace(place, what=verb))
 
-    def _call(self, node: ast.Call, *, is_value: bool) -> Iterator[tuple[str, str]]:
+    def _call(self, node: ast.Call) -> Iterator[tuple[str, str]]:
         name, owner = called(node), root(node.func)
         origin = self.imported.get(owner, "").split(".")[0]
         if name in _CONSTRUCTS and self._builds_statement(node, name):
@@ -154,8 +152,6 @@ class Finder:
             yield "inspects", name
         if origin in _OUTSIDE_MODULES or name in _OUTSIDE_CALLS:
             yield "external", origin if origin in _OUTSIDE_MODULES else name
-        elif name in _CLOCK and not is_value and origin in _CLOCK_MODULES:
-            yield "external", "the clock"
 
     def _builds_statement(self, node: ast.Call, name: str) -> bool:
         """`users.insert()`, `sa.update(users)`: not `items.insert(0, x)`, `values.update(…)` or `path.delete()`."""
@@ -196,7 +192,7 @@ def _statements(body: list[ast.stmt]) -> Iterator[tuple[ast.stmt, int, list[ast.
             yield from _statements(statement.body)
 
 
-def _text(node: ast.AST) -> str:
+def text_of(node: ast.AST) -> str:
     """The text of a string; what is filled into it is one word."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value
@@ -214,17 +210,6 @@ def _verbs(text: str) -> Iterator[str]:
         if match:
             verb = next(word for word in match.groups() if word).lower()
             yield "insert" if verb == "replace" else verb
-
-
-def _row_values(function: ast.AST) -> Iterator[ast.AST]:
-    """Calls that only give a value of a row: in a dict, a list, or a keyword argument."""
-    for node in ast.walk(function):
-        if isinstance(node, ast.Dict):
-            yield from (value for value in node.values)
-        elif isinstance(node, ast.keyword):
-            yield node.value
-        elif isinstance(node, ast.List | ast.Tuple):
-            yield from node.elts
 
 
 def called(node: ast.Call) -> str:

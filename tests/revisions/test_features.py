@@ -137,7 +137,9 @@ def test_other_loops_are_not() -> None:
         ("if os.environ.get('X'):\n    pass", "the environment"),
         ("x = os.getenv('X')", "getenv"),
         ("rows = open('x.csv').read()", "open"),
-        ("limit = datetime.datetime.now()", "the clock"),
+        ("if datetime.datetime.now().year > 2030:\n    op.drop_table('t')", "the clock"),
+        ("now = datetime.datetime.now()\nop.rename_table('t', f't_{now}')", "the clock"),
+        ("op.rename_table('t', 't_%s' % datetime.date.today())", "the clock"),
         ("import requests\nrequests.get('http://x')", "requests"),
         ("import subprocess\nsubprocess.run(['x'])", "subprocess"),
     ],
@@ -146,8 +148,17 @@ def test_external_input_is_seen(body: str, what: str) -> None:
     assert [site.what for site in upgrade(body).external] == [what]
 
 
-def test_a_clock_that_only_fills_a_row_is_not_input() -> None:
-    assert upgrade("op.bulk_insert(t, [{'at': datetime.datetime.now()}])").external == ()
+@pytest.mark.parametrize(
+    "body",
+    [
+        "op.bulk_insert(t, [{'at': datetime.datetime.now()}])",
+        "now = datetime.datetime.now()\nop.execute(t.update().values(at=now))",
+        "now = datetime.datetime.now()\nop.execute(f\"UPDATE t SET at = '{now}'\")",
+        "op.add_column('t', sa.Column('x', server_default=str(datetime.datetime.utcnow())))",
+    ],
+)
+def test_a_clock_that_only_fills_a_row_is_not_input(body: str) -> None:
+    assert upgrade(body).external == ()
 
 
 @pytest.mark.parametrize(

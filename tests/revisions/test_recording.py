@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from deployguard.model import Opaque
-from deployguard.operations import AlterType, WriteRows
+from deployguard.operations import AlterType, ControlTransaction, WriteRows
 from tests.revisions.projects import (
     ENV,
     chain,
@@ -180,6 +180,38 @@ def test_autocommit_blocks_and_text_commits_leave_the_transaction(
     assert transactions("psycopg2") == [True, False, True, True, False]
     up = named(reading(folder), "r2").up
     assert opaque(up) == {Opaque.NON_ATOMIC: 14}
+
+
+@pytest.mark.parametrize("how", ["bind.commit()", "bind.connection.commit()", "bind.rollback()"])
+def test_what_a_revision_asks_the_driver_for_is_transaction_control(
+    tmp_path: Path, how: str, main_versions: str
+) -> None:
+    if "-1.4-" in main_versions and how != "bind.connection.commit()":
+        return  # its connections have neither
+    body = f"""
+        bind = op.get_bind()
+        op.execute("UPDATE t SET n = 1")
+        {how}
+        op.execute("UPDATE t SET n = 2")
+    """
+    for dialect in ("postgresql", "sqlite"):
+        folder = tmp_path / dialect
+        folder.mkdir()
+        up = named(reading(chain(folder, TABLE, body), dialect), "r2").up
+        word = "ROLLBACK" if "rollback" in how else "COMMIT"
+        assert sql(up) == ["UPDATE t SET n = 1", word, "UPDATE t SET n = 2"]
+        assert up.statements[1].operations == (ControlTransaction(word.lower()),)
+        assert up.statements[1].line == up.statements[0].line + 1
+
+
+def test_work_on_another_connection_is_not_atomic(tmp_path: Path) -> None:
+    body = """
+        with op.get_bind().engine.begin() as other:
+            other.execute(sa.text("UPDATE t SET n = 1"))
+    """
+    up = named(reading(chain(tmp_path, TABLE, body)), "r2").up
+    assert sql(up) == ["UPDATE t SET n = 1"]
+    assert opaque(up) == {Opaque.NON_ATOMIC: 13}
 
 
 def test_each_script_says_whether_it_begins_a_transaction(tmp_path: Path) -> None:

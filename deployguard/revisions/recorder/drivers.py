@@ -1,9 +1,8 @@
-"""Drivers with nothing behind them (a fake one, and a real SQLite in memory), which report each statement."""
+"""A driver with nothing behind it, which reports each statement and answers with rows that are made up."""
 
 from __future__ import annotations
 
 import re
-import sqlite3
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -20,30 +19,12 @@ _COMMENTS = re.compile(r"^(\s+|--[^\n]*\n|/\*.*?\*/)+", re.DOTALL)
 _PARAMETER = re.compile(r"('(?:[^']|'')*'|\"(?:[^\"]|\"\")*\")|%\((\w+)\)s|%s|(%%)")
 # Calls on a driver's own connection or cursor that change nothing in the database.
 _HARMLESS = frozenset(
-    [
-        "reset_schema_state",
-        "add_notice_handler",
-        "remove_notice_handler",
-        "set_client_encoding",
-        "set_session",
-        "notices",
-        "info",
-        "ping",
-        "set_deferrable",
-        "set_read_only",
-        "set_autocommit",
-        "create_function",
-        "set_trace_callback",
-        "enable_load_extension",
-        "closed",
-        "arraysize",
-        "setinputsizes",
-        "setoutputsize",
-        "set_charset",
-        "autocommit_transaction",
-        "itersize",
-        "server_side",
-    ]
+    """
+    reset_schema_state add_notice_handler remove_notice_handler set_client_encoding set_session
+    notices info ping set_deferrable set_read_only set_autocommit create_function
+    set_trace_callback enable_load_extension closed arraysize setinputsizes setoutputsize
+    set_charset autocommit_transaction itersize server_side
+    """.split()  # noqa: SIM905 - a list of words
 )
 
 
@@ -102,9 +83,11 @@ class Connection:
         return self.cursor().execute(sql, parameters)
 
     def commit(self) -> None:
+        self.state.control.ended(self, "COMMIT")
         self.closed_by_text = False
 
     def rollback(self) -> None:
+        self.state.control.ended(self, "ROLLBACK")
         self.closed_by_text = False
 
     def close(self) -> None:
@@ -149,6 +132,7 @@ class Cursor:
         connection, state = self.connection, self.connection.state
         text = plain(sql, parameters is not None and connection.style in ("format", "pyformat"))
         state.executing(text, context, in_transaction=connection.in_transaction, many=many)
+        state.control.executed(connection)
         connection.follow(text)
         self.description, self.rows = state.answer(text, context, parameters, many)
         changed = 0 if state.exhausted(text, parameters) else many
@@ -166,6 +150,11 @@ class Cursor:
 
     def copy_from(self, _file: Any, table: str, *_args: Any, **_kwargs: Any) -> None:
         self.execute(f"COPY {table} FROM STDIN")
+
+    def copy(self, sql: Any, *_args: Any, **_kwargs: Any) -> Copy:
+        """psycopg's, a context manager that takes or gives rows."""
+        self.execute(sql)
+        return Copy()
 
     def fetchone(self) -> Any:
         return self.rows.pop(0) if self.rows else None
@@ -195,6 +184,29 @@ class Cursor:
 
     def __getattr__(self, name: str) -> Any:
         return _unknown(self.connection.state.channel, name)
+
+
+class Copy:
+    """What psycopg's `cursor.copy` gives: takes every row, has none."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        return None
+
+    def __iter__(self) -> Any:
+        return iter(())
+
+    def write(self, *_data: Any) -> None:
+        return None
+
+    write_row = set_types = write
+
+    def read(self) -> bytes:
+        return b""
+
+    rows = __iter__
 
 
 def _unknown(channel: Channel, name: str) -> Any:
@@ -229,64 +241,3 @@ def plain(sql: Any, formatted: bool) -> str:
         return f"${numbers.setdefault(key, len(numbers) + 1)}"
 
     return _PARAMETER.sub(number, sql)
-
-
-def sqlite_dbapi() -> ModuleType:
-    """The sqlite3 module, with what SQLAlchemy looks for in an asynchronous driver around it."""
-    module = ModuleType("deployguard_sqlite")
-    module.__dict__.update(sqlite3.__dict__)
-    module.__dict__.update(has_stop=False, sqlite=sqlite3)
-    return module
-
-
-def memory_connection(state: State) -> sqlite3.Connection:
-    """A real SQLite database in memory whose every statement is reported."""
-
-    class RealCursor(sqlite3.Cursor):
-        def execute(self, sql: str, *parameters: Any) -> RealCursor:
-            return self._reported(sql, 1, lambda: sqlite3.Cursor.execute(self, sql, *parameters))
-
-        def executemany(self, sql: str, parameters: Any) -> RealCursor:
-            many = list(parameters)
-            return self._reported(
-                sql, len(many), lambda: sqlite3.Cursor.executemany(self, sql, many)
-            )
-
-        def executescript(self, sql: str) -> RealCursor:
-            return self._reported(sql, 1, lambda: sqlite3.Cursor.executescript(self, sql))
-
-        def _reported(self, sql: str, many: int, run: Any) -> RealCursor:
-            done = False
-            try:
-                run()
-                done = True
-            finally:
-                in_transaction = self.connection.in_transaction
-                state.executing(
-                    sql, None, in_transaction=in_transaction, many=many, failed=not done
-                )
-            return self
-
-    class RealConnection(sqlite3.Connection):
-        def cursor(self, factory: Any = RealCursor) -> Any:
-            return super().cursor(factory)
-
-        def execute(self, sql: str, *parameters: Any) -> Any:
-            return self.cursor().execute(sql, *parameters)
-
-        def executemany(self, sql: str, parameters: Any) -> Any:
-            return self.cursor().executemany(sql, parameters)
-
-        def executescript(self, sql: str) -> Any:
-            return self.cursor().executescript(sql)
-
-        def close(self) -> None:
-            # Pools close connections between uses; the schema must outlive that.
-            if self.in_transaction:
-                self.rollback()
-
-    connection = sqlite3.connect(":memory:", check_same_thread=False, factory=RealConnection)
-    connection.create_function(
-        "regexp", 2, lambda pattern, text: re.search(pattern, text or "") is not None
-    )
-    return connection

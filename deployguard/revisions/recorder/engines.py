@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import checkfirst
-from .drivers import fake_dbapi, sqlite_dbapi
+from .drivers import fake_dbapi
+from .memory import sqlite_dbapi
 from .reflection import QUESTIONS, Answers
 
 if TYPE_CHECKING:

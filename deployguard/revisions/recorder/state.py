@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from . import ddl
 from .answers import Answer, asks_the_system
 from .catalogue import Catalogue
-from .drivers import Connection, memory_connection
+from .control import Transaction
+from .drivers import Connection
+from .memory import memory_connection
 from .unasked import Unasked
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ class State:
     def __init__(self, request: dict[str, Any], channel: Channel) -> None:
         self.request = request
         self.channel = channel
+        self.control = Transaction(channel)
         self.tier = "command"
         self.forced = False
         self.mismatch = ""

@@ -1,0 +1,103 @@
+"""The statements of a function, each with the conditions around it; and who gives a name its value."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from deployguard.revisions.places import called
+
+_ENDS = ast.Return | ast.Raise | ast.Continue | ast.Break
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A test in the function `scope`, or with `loop` what is gone through."""
+
+    test: ast.expr | None  # None: nobody can say
+    scope: str
+    loop: bool = False
+
+
+Conditions: TypeAlias = tuple[Condition, ...]
+Placed: TypeAlias = tuple[ast.stmt, Conditions]
+
+
+def walk(body: list[ast.stmt], conditions: Conditions, scope: str) -> Iterator[Placed]:
+    """Every statement with the conditions around it, and those that end the block before it."""
+    for statement in body:
+        yield statement, conditions
+        if isinstance(statement, ast.If):
+            inner = (*conditions, Condition(statement.test, scope))
+            yield from walk(statement.body, inner, scope)
+            yield from walk(statement.orelse, inner, scope)
+            if any(block and isinstance(block[-1], _ENDS) for block in _branches(statement)):
+                conditions = inner
+            continue
+        for block, inner in _inside(statement, conditions, scope):
+            yield from walk(block, inner, scope)
+
+
+def _branches(statement: ast.If) -> tuple[list[ast.stmt], list[ast.stmt]]:
+    return statement.body, statement.orelse
+
+
+def _inside(
+    statement: ast.stmt, conditions: Conditions, scope: str
+) -> Iterator[tuple[list[ast.stmt], Conditions]]:
+    unknown = (*conditions, Condition(None, scope))
+    match statement:
+        case ast.For(_, iterated, body, orelse) | ast.AsyncFor(_, iterated, body, orelse):
+            looped = (*conditions, Condition(iterated, scope, loop=True))
+            yield from ((body, looped), (orelse, looped))
+        case ast.With(_, body) | ast.AsyncWith(_, body):
+            yield body, conditions
+        case ast.Try(body, handlers, orelse, final):
+            yield from ((body, conditions), (orelse, conditions), (final, conditions))
+            yield from ((handler.body, unknown) for handler in handlers)
+        case ast.While(_, body, orelse):
+            yield from ((body, unknown), (orelse, unknown))
+        case ast.FunctionDef(body=body) | ast.AsyncFunctionDef(body=body):
+            yield body, unknown
+        case ast.Match(_, cases):
+            yield from ((case.body, unknown) for case in cases)
+
+
+def own_nodes(statement: ast.stmt) -> list[ast.AST]:
+    """The nodes of a statement without those of the statements inside it."""
+    heads = [
+        child
+        for child in ast.iter_child_nodes(statement)
+        if not isinstance(child, ast.stmt | ast.ExceptHandler | ast.match_case)
+    ]
+    return [node for head in heads for node in ast.walk(head)]
+
+
+def given(node: ast.AST, name: str) -> ast.expr | None:
+    """The expression that gives a name its value, in a statement or a comprehension."""
+    targets: list[ast.expr] = []
+    value: ast.expr | None = None
+    match node:
+        case ast.Assign():
+            targets, value = node.targets, node.value
+        case ast.AnnAssign() | ast.AugAssign():
+            targets, value = [node.target], node.value
+        case ast.For() | ast.AsyncFor() | ast.comprehension():
+            targets, value = [node.target], node.iter
+        case ast.withitem() if node.optional_vars is not None:
+            targets, value = [node.optional_vars], node.context_expr
+        case ast.NamedExpr():
+            targets, value = [node.target], node.value
+    names = {part.id for one in targets for part in ast.walk(one) if isinstance(part, ast.Name)}
+    return value if name in names else None
+
+
+def is_batch(statement: ast.With) -> bool:
+    """Whether it is `with op.batch_alter_table(…)`."""
+    calls = [item.context_expr for item in statement.items]
+    return any(isinstance(one, ast.Call) and called(one) == "batch_alter_table" for one in calls)
+
+
+def autoloads(node: ast.Call) -> bool:
+    """Whether a table is made from what the database has."""
+    return any(keyword.arg in ("autoload_with", "autoload") for keyword in node.keywords)

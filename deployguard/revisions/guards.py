@@ -1,0 +1,66 @@
+"""Whether what an inspector decided leaves anything unseen: most guards only leave out what is there already."""
+
+from collections.abc import Iterable
+
+from deployguard.model import Statement
+from deployguard.operations import CreateTable, Operation
+from deployguard.revisions.decisions import Guarded, Level
+from deployguard.revisions.features import FunctionFeatures
+
+
+def unseen(
+    function: FunctionFeatures, statements: Iterable[Statement], looks: Iterable[int]
+) -> int | None:
+    """The line of the first statement that a look at the schema may have kept from running; None when all ran.
+
+    Then the target runs what was recorded or less, whatever the look says there. `looks` are the lines in which
+    the revision was seen to look.
+    """
+    ran = tuple(statements)
+    places = function.statements
+    for line in looks:
+        if not any(place.asks and _covers(place, line) for place in places):
+            return line  # a helper looks, and what it would do otherwise is not in this file
+    guarded = [place for place in places if place.acts and (place.level or Level.FIXED)]
+    for place in guarded:
+        if place.looped or not any(_covers(place, one.line) for one in ran):
+            return place.line
+    return _taken_for_new(guarded, ran)
+
+
+def _taken_for_new(guarded: list[Guarded], ran: tuple[Statement, ...]) -> int | None:
+    """A table that may be there already was made, and what follows was then judged as work on a new one."""
+    inside = [one for one in ran if any(_covers(place, one.line) for place in guarded)]
+    made = {
+        operation.table
+        for one in inside
+        for operation in one.operations
+        if isinstance(operation, CreateTable)
+    }
+    for one in ran:
+        if one not in inside and any(_table(operation) in made for operation in one.operations):
+            return one.line
+    return None
+
+
+def _table(operation: Operation) -> str | None:
+    return getattr(operation, "table", None)
+
+
+def _covers(place: Guarded, line: int) -> bool:
+    return place.line <= line <= place.end
+
+
+def decided(function: FunctionFeatures, line: int, *, schema_known: bool) -> bool:
+    """Whether the condition under which a line runs has the same answer on the target.
+
+    `schema_known`: what the schema decided, the target's own decided.
+    """
+    known = (Level.FIXED, Level.SCHEMA) if schema_known else (Level.FIXED,)
+    found = [place for place in function.statements if place.line == line]
+    return bool(found) and all(place.chosen and place.level in known for place in found)
+
+
+def goes_through_schema(function: FunctionFeatures, line: int) -> bool:
+    """Whether the loop that begins there is over what the schema has, not over rows."""
+    return any(place.line == line and place.over is Level.SCHEMA for place in function.statements)

@@ -1,0 +1,81 @@
+"""SQLite in memory: a real database, made for the reading, whose every statement is reported."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .state import State
+
+
+def sqlite_dbapi() -> ModuleType:
+    """The sqlite3 module, with what SQLAlchemy looks for in an asynchronous driver around it."""
+    module = ModuleType("deployguard_sqlite")
+    module.__dict__.update(sqlite3.__dict__)
+    module.__dict__.update(has_stop=False, sqlite=sqlite3)
+    return module
+
+
+def memory_connection(state: State) -> sqlite3.Connection:
+    """A real SQLite database in memory whose every statement is reported."""
+
+    class RealCursor(sqlite3.Cursor):
+        def execute(self, sql: str, *parameters: Any) -> RealCursor:
+            return self._reported(sql, 1, lambda: sqlite3.Cursor.execute(self, sql, *parameters))
+
+        def executemany(self, sql: str, parameters: Any) -> RealCursor:
+            many = list(parameters)
+            return self._reported(
+                sql, len(many), lambda: sqlite3.Cursor.executemany(self, sql, many)
+            )
+
+        def executescript(self, sql: str) -> RealCursor:
+            return self._reported(sql, 1, lambda: sqlite3.Cursor.executescript(self, sql))
+
+        def _reported(self, sql: str, many: int, run: Any) -> RealCursor:
+            done = False
+            try:
+                run()
+                done = True
+            finally:
+                in_transaction = self.connection.in_transaction
+                state.executing(
+                    sql, None, in_transaction=in_transaction, many=many, failed=not done
+                )
+                state.control.executed(self.connection)
+            return self
+
+    class RealConnection(sqlite3.Connection):
+        def cursor(self, factory: Any = RealCursor) -> Any:
+            return super().cursor(factory)
+
+        def execute(self, sql: str, *parameters: Any) -> Any:
+            return self.cursor().execute(sql, *parameters)
+
+        def executemany(self, sql: str, parameters: Any) -> Any:
+            return self.cursor().executemany(sql, parameters)
+
+        def executescript(self, sql: str) -> Any:
+            return self.cursor().executescript(sql)
+
+        def commit(self) -> None:
+            state.control.ended(self, "COMMIT")
+            super().commit()
+
+        def rollback(self) -> None:
+            state.control.ended(self, "ROLLBACK")
+            super().rollback()
+
+        def close(self) -> None:
+            # Pools close connections between uses; the schema must outlive that.
+            if self.in_transaction:
+                self.rollback()
+
+    connection = sqlite3.connect(":memory:", check_same_thread=False, factory=RealConnection)
+    connection.create_function(
+        "regexp", 2, lambda pattern, text: re.search(pattern, text or "") is not None
+    )
+    return connection
