@@ -160,12 +160,24 @@ def add_primary_key(op: AddConstraint | AddColumn, ctx: Context) -> Answer:
         return None
     if not op.using_index:
         return f"Makes {', '.join(op.columns)} the primary key of {op.table}."
+    if _index_is_filled(op, ctx):
+        return None
     return Found(
         f"Makes the index {op.using_index} the primary key of {op.table}.",
         Risk.MEDIUM,
         why="Takes an ACCESS EXCLUSIVE lock; columns that may be NULL are looked at row by row"
         " under it.",
     )
+
+
+def _index_is_filled(op: AddConstraint, ctx: Context) -> bool:
+    """Whether the index that becomes the primary key was built in this run over columns that can't be NULL."""
+    schema, _, _ = ctx.key(op.table).rpartition(".")
+    columns = ctx.known.indexed.get(
+        f"{schema}.{op.using_index}" if schema else op.using_index or ""
+    )
+    filled = ctx.proven | ctx.required
+    return bool(columns) and all((ctx.key(op.table), name) in filled for name in columns or ())
 
 
 @rule(
