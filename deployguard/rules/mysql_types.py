@@ -8,7 +8,7 @@ tests/rules/test_mysql_measured.py.
 import re
 
 _TYPE = re.compile(
-    r"^(?P<name>[a-z]+(?:\s+varying)?)\s*(?:\((?P<inside>.*)\))?\s*(?P<tail>.*)$",
+    r"^(?P<name>[a-z]+(?:\s+(?:varying|precision))?)\s*(?:\((?P<inside>.*)\))?\s*(?P<tail>.*)$",
     re.IGNORECASE | re.DOTALL,
 )
 _INTEGERS = {"tinyint", "smallint", "mediumint", "int", "integer", "bigint"}

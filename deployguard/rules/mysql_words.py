@@ -105,6 +105,11 @@ MYSQL: Mapping[str, Words] = {
     "DG405": Words(
         "Rows that break the rule can come in from now on, and then the constraint can't be put back.",
     ),
+    "DG502": Words(
+        "Alembic believes that its own transaction is still open: a failure afterwards leaves part of the revision"
+        " done. A schema change commits anyway.",
+        "Leave the transaction to Alembic.",
+    ),
     "DG801": Words(
         "Somebody can do more, or less, than before; it takes effect at once and no rollback takes it back.",
     ),

@@ -36,16 +36,22 @@ def lower(
     if "\0" in text:  # C strings end there, so a parser would see less than the server is sent
         return ((text, (Unrecognised("contains a NUL character"),)),)
     return tuple(
-        (
-            statement,
-            tuple(
-                _remember(operation, old_types or {}, shapes or {})
-                for operation in _operations(statement, dialect)
-                if not _restates(operation, dialect, shapes or {})
-            ),
-        )
+        (statement, _known(_operations(statement, dialect), dialect, old_types or {}, shapes or {}))
         for statement in split(text, dialect)
     )
+
+
+def _known(
+    operations: tuple[Operation, ...],
+    dialect: str,
+    old_types: Mapping[tuple[str, str], str],
+    shapes: Mapping[str, tuple[ColumnShape, ...]],
+) -> tuple[Operation, ...]:
+    """``operations`` with what was there before them."""
+    remembered = tuple(_remember(operation, old_types, shapes) for operation in operations)
+    if dialect not in {"mysql", "mariadb"}:
+        return remembered
+    return tuple(one for one in remembered if not _restates(one, remembered, shapes))
 
 
 def _operations(statement: str, dialect: str) -> tuple[Operation, ...]:
@@ -89,14 +95,25 @@ def _second_opinion(source: Source, first: tuple[Operation, ...] | None) -> tupl
 
 
 def _restates(
-    operation: Operation, dialect: str, shapes: Mapping[str, tuple[ColumnShape, ...]]
+    operation: Operation,
+    beside: tuple[Operation, ...],
+    shapes: Mapping[str, tuple[ColumnShape, ...]],
 ) -> bool:
     """Whether MySQL's MODIFY or CHANGE only says again whether the column may be NULL; its type is there, too."""
-    if dialect not in {"mysql", "mariadb"} or not isinstance(operation, SetNotNull | DropNotNull):
+    if not isinstance(operation, SetNotNull | DropNotNull):
         return False
     known = {shape.name.lower(): shape for shape in shapes.get(operation.table, ())}
     shape = known.get(operation.column.lower())
-    return shape is not None and shape.nullable == isinstance(operation, DropNotNull)
+    if shape is not None:
+        return shape.nullable == isinstance(operation, DropNotNull)
+    # Where the type is what changes, NULL is taken to have been allowed before.
+    return isinstance(operation, DropNotNull) and any(
+        isinstance(one, AlterType)
+        and one.column == operation.column
+        and one.old_type is not None
+        and one.old_type.lower() != one.type.lower()
+        for one in beside
+    )
 
 
 def _remember(

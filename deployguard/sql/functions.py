@@ -104,6 +104,8 @@ def called(name: str, arguments: tuple[str, ...]) -> Operation | None:
     if bare == "set_config":
         value = arguments[1] if len(arguments) > 1 else ""
         return SetSetting(first, value, local=arguments[2:] == ("true",))
+    if bare == "pg_notify":
+        return Maintain("notify")
     if bare.startswith(_LOCKS):
         return Maintain("advisory lock")
     return Procedural("select function", name)

@@ -104,6 +104,7 @@ def constraint(table_name: str, node: exp.Expression, source: Source) -> AddCons
         node = node.expressions[0]
     match node:
         case exp.ForeignKey():
+            need(source.find("enforced") < 0)
             only(node, "expressions", "reference", "options", "delete", "update")
             return AddConstraint(
                 table_name,

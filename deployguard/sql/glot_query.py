@@ -156,6 +156,8 @@ def _update(node: exp.Update, source: Source) -> WriteRows:
     for item in children(node, "expressions"):
         need(isinstance(item, exp.EQ))
         targets = item.this.expressions if isinstance(item.this, exp.Tuple) else [item.this]
+        if source.dialect == "postgresql":  # SET a.b writes into a composite column
+            need(not any(column.args.get("table") for column in targets))
         columns += [identifier(column.this, source) for column in targets]
     return WriteRows(
         table(child(node, "this"), source, "alias", "only"),

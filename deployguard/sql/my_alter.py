@@ -27,7 +27,7 @@ from deployguard.operations import (
     WriteRows,
 )
 from deployguard.sql.my_column import POSITION, Definition, default, definition, key_or_constraint
-from deployguard.sql.my_demand import Demand, demanded, explicit, guarded
+from deployguard.sql.my_demand import Demand, demanded, explicit, guarded, impossible
 from deployguard.sql.my_partition import partition_action
 from deployguard.sql.my_reader import Operations, Reader, Unknown
 from deployguard.sql.my_table import REWRITING, option
@@ -50,7 +50,8 @@ def alter_table(reader: Reader, *, ignore: bool = False) -> Operations:
             break
     reader.end()
     lost = [WriteRows(table, "delete", where=True)] if ignore else []
-    return (*(guarded(one, demand) for one in found), *lost, *explicit(table, demand))
+    kept = (one for one in found if not impossible(one, demand))
+    return (*(guarded(one, demand) for one in kept), *lost, *explicit(table, demand))
 
 
 def _option_next(reader: Reader) -> bool:

@@ -12,9 +12,11 @@ from deployguard.operations import (
     Constraint,
     CreateIndex,
     DropIndex,
+    DropNotNull,
     LockTable,
     Operation,
     RewriteTable,
+    SetNotNull,
 )
 from deployguard.sql.my_column import POSITION
 from deployguard.sql.my_reader import Operations, Reader
@@ -66,6 +68,13 @@ def explicit(table: str, demand: Demand) -> Operations:
     copies = (RewriteTable(table, "algorithm=copy"),) if demand.algorithm == "copy" else ()
     locks = (LockTable(table, demand.lock),) if demand.lock in _LOCKING else ()
     return (*copies, *locks)
+
+
+def impossible(operation: Operation, demand: Demand) -> bool:
+    """Whether the server could not do this and keep what is demanded: MODIFY then only states NULL again."""
+    return demand.algorithm in {"instant", "nocopy"} and isinstance(
+        operation, SetNotNull | DropNotNull
+    )
 
 
 def guarded(operation: Operation, demand: Demand) -> Operation:

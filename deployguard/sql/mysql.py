@@ -10,6 +10,7 @@ from collections.abc import Callable
 from deployguard.operations import (
     AlterObject,
     ChangeAccess,
+    ChangeTrigger,
     CreateIndex,
     CreateObject,
     DropConstraint,
@@ -83,6 +84,11 @@ def _create_code(reader: Reader, *, replaces: bool) -> Operations:
     name = reader.table()
     if kind == "view":
         return (CreateObject("view", name, replace=replaces, if_not_exists=exists),)
+    if kind == "trigger":
+        reader.one_of("before", "after")
+        reader.one_of("insert", "update", "delete")
+        reader.expect("on")
+        return (ChangeTrigger(reader.table(), "create", name),)
     verb = "replace" if replaces else "create"
     return (Procedural(f"{verb} {kind}", name),)
 

@@ -25,6 +25,7 @@ from deployguard.operations import (
     ValidateConstraint,
 )
 from deployguard.sql.pg_names import Operations, cascades, definition, kind, object_kind, relation
+from deployguard.sql.pg_rare import enforced
 from deployguard.sql.pg_table import column, constraint
 from deployguard.sql.source import Source
 
@@ -118,6 +119,10 @@ def _table_action(table: str, command: pb.AlterTableCmd, source: Source) -> Oper
     reader = _ACTIONS.get(command.subtype)
     if reader is not None:
         return reader(table, command, source)
+    if command.subtype == pb.AT_AlterConstraint and (found := enforced(table, command)):
+        return found
+    if command.subtype == pb.AT_SetIdentity and _restarts(command):
+        return AlterObject("sequence", f"{table}.{command.name}", "set restart")
     if command.subtype in _SETTINGS:
         return AlterTable(table, _SETTINGS[command.subtype])
     if command.subtype in _REWRITES:
@@ -129,6 +134,11 @@ def _table_action(table: str, command: pb.AlterTableCmd, source: Source) -> Oper
     if command.subtype == pb.AT_ChangeOwner:
         return ChangeAccess("owner", table)
     return Unrecognised(f"ALTER TABLE with {_subtype(command)}")
+
+
+def _restarts(command: pb.AlterTableCmd) -> bool:
+    """Whether an identity column's counter is set back: RESTART, or SET START behind it."""
+    return any(item.def_elem.defname == "restart" for item in definition(command).list.items)
 
 
 def _subtype(command: pb.AlterTableCmd) -> str:

@@ -10,6 +10,7 @@ from deployguard.operations import (
     CreateIndex,
     CreateObject,
     CreateTable,
+    Procedural,
     Unrecognised,
     Volatility,
 )
@@ -71,11 +72,13 @@ def _keyed(shapes: list[ColumnShape], key: tuple[str, ...]) -> list[ColumnShape]
 def create_table_as(node: pb.Node) -> Operations:
     statement = node.create_table_as_stmt
     name = relation(statement.into.rel)
-    effects = tuple(
+    effects: Operations = tuple(
         operation
         for operation in query(statement.query)
         if type(operation).__name__ not in {"ReadRows", "CreateTable"}
     )
+    if kind(statement.query) == "execute_stmt":
+        effects = (Procedural("execute", statement.query.execute_stmt.name),)
     if statement.objtype == pb.OBJECT_MATVIEW:
         exists = statement.if_not_exists
         return (CreateObject("materialized view", name, if_not_exists=exists), *effects)

@@ -36,6 +36,7 @@ from deployguard.sql.pg_names import (
     option,
     relation,
 )
+from deployguard.sql.pg_rare import RARE
 from deployguard.sql.source import Source
 
 
@@ -60,8 +61,9 @@ def statement(node: pb.Node, source: Source) -> Operations:
     what = kind(node)
     if what in _WITH_TEXT:
         return _WITH_TEXT[what](node, source)
-    if what in _PLAIN:
-        return _PLAIN[what](node)
+    reader = _PLAIN.get(what) or RARE.get(what)
+    if reader is not None:
+        return reader(node)
     return (Unrecognised(f"no rule for {what.removesuffix('_stmt').replace('_', ' ')}"),)
 
 
@@ -136,7 +138,7 @@ def _access(what: str, target: str) -> Operations:
 
 
 def _options(given: Iterable[pb.Node]) -> str:
-    """ "set" and the names of the options, as in ``set restart, increment``."""
+    """The word "set" and the names of the options, as in ``set restart, increment``."""
     return f"set {', '.join(item.def_elem.defname for item in given)}"
 
 

@@ -4,13 +4,19 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
+# White space is ASCII's only: to the servers every other character may be a part of a name.
 _COMMON = r"""
-    (?P<space>\s+)
+    (?P<space>[ \t\n\r\f\v]+)
   | (?P<comment>--[^\n]*)
+"""
+# PostgreSQL's comment ends at a carriage return, too: what follows is run.
+_COMMON_POSTGRES = r"""
+    (?P<space>[ \t\n\r\f\v]+)
+  | (?P<comment>--[^\n\r]*)
 """
 # MySQL wants white space behind the dashes: 5--3 is a sum there.
 _COMMON_MYSQL = r"""
-    (?P<space>\s+)
+    (?P<space>[ \t\n\r\f\v]+)
   | (?P<comment>--(?=[\s\x00-\x1f]|\Z)[^\n]*)
 """
 _PLACEHOLDER = r"""
@@ -31,7 +37,7 @@ _MYSQL = r"""
 """
 _REST = r"""
   | (?P<number>\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)
-  | (?P<word>[^\W\d][\w$]*)
+  | (?P<word>[A-Za-z_\x80-\U0010ffff][\w$\x80-\U0010ffff]*)
   | (?P<mark>::|.)
 """
 
@@ -56,6 +62,8 @@ class Token:
 def _pattern(dialect: str) -> re.Pattern[str]:
     quotes = {"sqlite": _SQLITE, "mysql": _MYSQL, "mariadb": _MYSQL}.get(dialect, _POSTGRES)
     common = _COMMON_MYSQL if _executable(dialect) else _COMMON
+    if quotes is _POSTGRES:
+        common = _COMMON_POSTGRES
     return re.compile(common + quotes + _PLACEHOLDER + _REST, re.VERBOSE | re.DOTALL)
 
 

@@ -75,7 +75,6 @@ EXACT: dict[str, tuple[Operation, ...]] = {
     ),
     "ALTER TABLE t MODIFY a VARCHAR(50), ALGORITHM=INSTANT": (
         AlterType("t", "a", "VARCHAR(50)", online=True),
-        DropNotNull("t", "a"),
     ),
     "ALTER TABLE t ADD FULLTEXT INDEX ft (a, b) WITH PARSER ngram": (
         CreateIndex("t", "ft", ("a", "b"), kind="fulltext"),

@@ -1,0 +1,156 @@
+"""What the book claims of MariaDB's online DDL, asked of a real server: it accepts ALGORITHM= and LOCK= or refuses."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from deployguard.model import Facts, Lock
+from deployguard.rules.context import Context
+from deployguard.rules.locks import locks
+from deployguard.rules.mysql_locks import METADATA, REWRITE, SHARED, UPGRADABLE
+from deployguard.sql import lower
+from tests.support import mariadb
+
+NO_SERVER = "no MariaDB server"
+SETUP = (
+    "DROP DATABASE IF EXISTS d",
+    "CREATE DATABASE d",
+    "USE d",
+    "CREATE TABLE u (id INT PRIMARY KEY)",
+    "INSERT INTO u VALUES (1)",
+    (
+        "CREATE TABLE t (id INT NOT NULL, a INT, b VARCHAR(20), k INT NOT NULL, u INT, e ENUM('x', 'y'),"
+        " PRIMARY KEY (id), KEY ik (k), CONSTRAINT ck CHECK (k < 1000)) DEFAULT CHARSET=utf8mb4"
+    ),
+    "INSERT INTO t VALUES (1, 1, 'x', 1, 1, 'x'), (2, 2, 'x', 2, 1, 'y')",
+)
+OLD_TYPES = {("t", "a"): "INT", ("t", "b"): "VARCHAR(20)", ("t", "k"): "INT", ("t", "e"): "ENUM('x', 'y')"}  # fmt: skip
+# At once; in place, with writers beside it; by a copy that keeps writers out.
+INSTANT = """
+ALTER TABLE t ADD COLUMN c INT
+ALTER TABLE t ADD COLUMN c INT NOT NULL DEFAULT 5
+ALTER TABLE t ADD COLUMN c INT AFTER id
+ALTER TABLE t ADD COLUMN c TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP
+ALTER TABLE t ADD COLUMN c INT AS (id + 1) VIRTUAL
+ALTER TABLE t DROP COLUMN a
+ALTER TABLE t RENAME COLUMN a TO z
+ALTER TABLE t MODIFY b VARCHAR(300)
+ALTER TABLE t MODIFY e ENUM('x', 'y', 'z')
+ALTER TABLE t ALTER COLUMN a SET DEFAULT 5
+ALTER TABLE t ALTER COLUMN a DROP DEFAULT
+ALTER TABLE t RENAME INDEX ik TO il
+ALTER TABLE t DROP CONSTRAINT ck
+ALTER TABLE t DEFAULT CHARACTER SET latin1
+ALTER TABLE t AUTO_INCREMENT=100
+ALTER TABLE t COMMENT='x'
+""".strip().splitlines()
+IN_PLACE = """
+ALTER TABLE t ADD INDEX ix (a)
+ALTER TABLE t ADD UNIQUE ux (a)
+ALTER TABLE t ADD COLUMN c INT UNIQUE
+ALTER TABLE t DROP PRIMARY KEY, ADD PRIMARY KEY (k)
+ALTER TABLE t FORCE
+ALTER TABLE t ROW_FORMAT=COMPRESSED
+""".strip().splitlines()
+COPY = """
+ALTER TABLE t ADD COLUMN c CHAR(36) NOT NULL DEFAULT (UUID())
+ALTER TABLE t ADD COLUMN c INT AS (id + 1) STORED
+ALTER TABLE t MODIFY a BIGINT
+ALTER TABLE t MODIFY b VARCHAR(10)
+ALTER TABLE t MODIFY b TEXT
+ALTER TABLE t MODIFY e ENUM('z', 'x', 'y')
+ALTER TABLE t DROP PRIMARY KEY
+ALTER TABLE t ADD CONSTRAINT fk FOREIGN KEY (u) REFERENCES u (id)
+ALTER TABLE t ADD CONSTRAINT c2 CHECK (a > 0)
+ALTER TABLE t CONVERT TO CHARACTER SET latin1
+""".strip().splitlines()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[mariadb.Server]:
+    reason = mariadb.missing()
+    if reason is not None:
+        if os.environ.get("CI", "").lower() in ("1", "true"):
+            pytest.fail(f"{NO_SERVER}, and CI must have one (.ci/machine installs it): {reason}")
+        pytest.skip(f"{NO_SERVER}: {reason}")
+    with mariadb.running() as one:
+        yield one
+
+
+def refused(server: mariadb.Server, statement: str, demand: str = "") -> bool:
+    """Whether the server refuses the statement with the demand; a mistake in the test is an error."""
+    problem = server.run(*SETUP, statement + (f", {demand}" if demand else ""))
+    assert "ERROR 1064" not in problem, problem
+    assert not problem or "is not supported" in problem, problem
+    return bool(problem)
+
+
+def claimed(statement: str) -> Lock:
+    """The heaviest lock that the book claims on the table itself."""
+    ((_, operations),) = lower(statement, "mariadb", old_types=OLD_TYPES)
+    context = Context.start(Facts("mariadb"))
+    found = [one for each in operations for one in locks(each, context) if one.relation == "t"]
+    order = (METADATA, UPGRADABLE, SHARED)
+    return max(found, key=lambda one: order.index(one.mode))
+
+
+@pytest.mark.parametrize("statement", INSTANT)
+def test_what_is_claimed_to_be_brief_is_instant(server: mariadb.Server, statement: str) -> None:
+    assert not refused(server, statement)
+    assert not refused(server, statement, "ALGORITHM=INSTANT")
+    claim = claimed(statement)
+    assert claim.mode in {METADATA, UPGRADABLE}
+    if "MODIFY" not in statement:  # MODIFY states NULL anew, which may be more than that
+        assert (claim.mode, claim.work) == (METADATA, "")
+
+
+@pytest.mark.parametrize("statement", IN_PLACE)
+def test_what_is_claimed_to_let_writers_in_does(server: mariadb.Server, statement: str) -> None:
+    assert not refused(server, statement, "ALGORITHM=INPLACE, LOCK=NONE")
+    assert refused(server, statement, "ALGORITHM=INSTANT")
+    if "DROP PRIMARY" not in statement:  # two actions: dropping alone is a copy
+        assert claimed(statement).mode == UPGRADABLE
+        assert claimed(statement).work
+
+
+@pytest.mark.parametrize("statement", COPY)
+def test_what_is_claimed_to_copy_keeps_writers_out(server: mariadb.Server, statement: str) -> None:
+    assert not refused(server, statement)
+    assert refused(server, statement, "ALGORITHM=INPLACE")
+    assert refused(server, statement, "LOCK=NONE")
+    assert not refused(server, statement, "LOCK=SHARED")
+    assert (claimed(statement).mode, claimed(statement).work) == (SHARED, REWRITE)
+
+
+def test_a_fulltext_index_keeps_writers_out(server: mariadb.Server) -> None:
+    statement = "ALTER TABLE t ADD FULLTEXT INDEX ft (b)"
+    assert refused(server, statement, "ALGORITHM=INPLACE, LOCK=NONE")
+    assert not refused(server, statement, "ALGORITHM=INPLACE")
+    assert claimed(statement).mode == SHARED
+
+
+def test_foreign_keys_are_added_in_place_when_rows_are_not_checked(server: mariadb.Server) -> None:
+    statement = "ALTER TABLE t ADD CONSTRAINT fk FOREIGN KEY (u) REFERENCES u (id), ALGORITHM=INPLACE, LOCK=NONE"
+    assert server.run(*SETUP, statement)
+    assert not server.run(*SETUP, "SET foreign_key_checks=0", statement)
+
+
+def test_each_change_of_the_schema_commits(server: mariadb.Server) -> None:
+    """DG505: nothing of what came before can be rolled back."""
+    steps = (
+        "START TRANSACTION",
+        "INSERT INTO u VALUES (2)",
+        "ALTER TABLE t ADD COLUMN c INT",
+        "ROLLBACK",
+    )
+    # The key 2 is taken after the rollback, so that the row has stayed.
+    assert "Duplicate entry" in server.run(*SETUP, *steps, "INSERT INTO u VALUES (2)")
+
+
+def test_a_column_without_a_default_is_filled_in_silence(server: mariadb.Server) -> None:
+    """DG403's reason: 0 for the rows that are there, and no error."""
+    rows = "ALTER TABLE t ADD COLUMN c INT NOT NULL"
+    check = "SELECT 1 DIV (SELECT count(*) FROM t WHERE c = 0) FROM DUAL"
+    assert not server.run(*SETUP, rows, check)
+    assert not server.run(*SETUP, rows, "ALTER TABLE t ADD CONSTRAINT zero CHECK (c = 0)")
