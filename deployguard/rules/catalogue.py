@@ -48,10 +48,10 @@ def _columns(value: dict[str, Json], key: str) -> tuple[str, ...]:
 
 
 def _proven(name: str, table: dict[str, Json]) -> Iterator[str]:
-    for column in _entries(table, "columns"):
+    for entry in _entries(table, "columns"):
         # PostgreSQL 18 has NOT NULL constraints that were not validated yet.
-        if column.get("nullable") is False and not column.get("not_validated"):
-            yield str(column.get("name"))
+        if entry.get("nullable") is False and not entry.get("not_validated"):
+            yield str(entry.get("name"))
     for check in _entries(table, "checks"):
         options = check.get("dialect_options")
         if isinstance(options, dict) and options.get("not_valid"):

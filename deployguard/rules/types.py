@@ -109,6 +109,37 @@ def _wider_without_rewrite(old: Type, new: Type) -> bool:
             return False
 
 
+def leaves_rows(
+    old_text: str | None, new_text: str, column: str, using: str = "", time_zone: str | None = None
+) -> bool | None:
+    """As :func:`catalogue_only`, with what the statement's USING and the session's time zone change about it.
+
+    A USING that does anything but cast the column to the very new type computes each value anew. Without the time
+    zone set to UTC, ``timestamp`` → ``timestamptz`` moves each value.
+    """
+    if using and not _to_the_same(using, column, new_text):
+        return False
+    free = catalogue_only(old_text, new_text)
+    old, new = parse(old_text or ""), parse(new_text)
+    if free or old is None or new is None or (time_zone or "").upper() not in _UTC:
+        return free
+    names = {old.name, new.name}
+    return free if names != {"timestamp", "timestamptz"} else old.arguments == new.arguments
+
+
+_UTC = frozenset({"UTC", "ETC/UTC", "ZULU", "UCT", "GMT", "0"})
+
+
+def _to_the_same(using: str, column: str, new_text: str) -> bool:
+    name = rf'"?{re.escape(column)}"?'
+    pattern = rf"\(*\s*{name}\s*\)*(?:\s*::\s*(?P<type>[^:()]+(?:\([\d, ]*\))?(?:[ a-z]*)))?\s*\)*"
+    match = re.fullmatch(pattern, using.strip(), re.IGNORECASE)
+    if match is None:
+        return False
+    cast, new = parse(match["type"] or new_text), parse(new_text)
+    return cast is not None and new is not None and same(cast, new)
+
+
 def keeps_values(old_text: str | None, new_text: str) -> bool:
     """Whether each old value can be told from the new one (or the change fails); an unknown old type can't."""
     new = parse(new_text)
