@@ -93,7 +93,7 @@ def decide(
             f"{plan.risk} risk goes through without asking; it should have been reviewed in the pull request"
         )
     why = (
-        f"{plan.risk} risk needs an approval of exactly this plan"
+        f"{plan.risk} risk needs an approval of exactly this plan{_although(plan)}"
         if demanded is ApprovalMode.APPROVAL
         else "--manual-migrate asks before every migration"
     )
@@ -145,6 +145,10 @@ def jsonable(value: object) -> Json:
     if isinstance(value, Iterable):
         return [jsonable(item) for item in value]
     raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def _although(plan: Plan) -> str:
+    return "" if plan.risk == plan.open_risk else ", whatever of it is accepted"
 
 
 def _wrong(plan: Plan, policy: Policy, approval: Approval, now: datetime) -> str:

@@ -221,7 +221,9 @@ def accepted(one: Verdict) -> Verdict:
 def test_an_accepted_finding_still_needs_approval_and_backup(risk: Risk) -> None:
     of = plan(accepted(verdict(risk=risk)))
     assert (of.risk, of.open_risk) == (risk, Risk.LOW)
-    assert isinstance(answer(of), Denied)
+    decision = answer(of)
+    assert isinstance(decision, Denied)
+    assert "whatever of it is accepted" in decision.reasons[0]
     assert gate.needs_backup(of, asked=False)
 
 

@@ -121,7 +121,7 @@ class TerminalReporter:
         if self._shown == plan.digest:
             return
         self._shown = plan.digest
-        report = CheckReport(plan, Risk.CRITICAL, show_sql=self.verbose > 0)
+        report = CheckReport(plan, Risk.CRITICAL, show_sql=self.verbose > 0, deploying=True)
         self._say([(), *check_lines(report, self.out.width), ()])
 
     def _step(self, sign: str, style: Style, title: str, seconds: float, brief: str) -> None:

@@ -121,7 +121,7 @@ def _short(finding: Finding) -> str:
 def _checklist(report: CheckReport) -> str:
     rows = ["| checklist | |", "| --- | --- |"]
     for question, key in words.QUESTIONS:
-        rows.append(f"| {question} | {escape(str(getattr(report.plan.answers, key)))} |")
+        rows.append(f"| {question} | {escape(words.question(report.plan.answers, key))} |")
     return "\n".join(rows)
 
 
@@ -144,7 +144,7 @@ def _parts(verdict: Verdict, *, sql: bool) -> Iterator[str]:
 
 def _finding(finding: Finding) -> str:
     place = f"{finding.path}:{finding.line}" if finding.line else finding.path
-    head = f"**{finding.rule} {finding.risk}** {escape(finding.message)} ({code(place)})"
+    head = f"**{finding.rule} {finding.risk}** {escape(words.sentence(finding.message))} ({code(place)})"
     if finding.accepted:
         return f"{head}\n\n_Accepted:_ {escape(words.accepted(finding))}"
     why = f"\n\n{escape(finding.why)}" if finding.why else ""
@@ -156,6 +156,6 @@ def _demands(report: CheckReport) -> str:
     lines = [f"- policy: {escape(words.demand(report))}"]
     if report.plan.verdicts:
         lines.append(f"- evidence: {escape(words.evidence(report))}")
-    lines += [f"- note: {escape(note)}" for note in report.plan.notes]
+    lines += [f"- note: {escape(words.sentence(note))}" for note in report.plan.notes]
     lines.append(f"- digest: {code(report.plan.digest)}")
     return "\n".join(lines)

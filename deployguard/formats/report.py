@@ -22,6 +22,12 @@ class CheckReport:
     fail_on: Risk
     next_commands: tuple[str, ...] = ()
     show_sql: bool = False
+    deploying: bool = False  # shown before a deploy, which goes by all findings
+
+    @property
+    def level(self) -> Risk | None:
+        """The level to show first: of what is open, or of everything where that decides."""
+        return self.plan.risk if self.deploying else self.plan.open_risk
 
     @property
     def failed(self) -> bool:

@@ -33,7 +33,7 @@ def check_lines(report: CheckReport, width: int = 80) -> list[Line]:
     """The report as lines of marked text."""
     width = min(width, WIDEST)
     plan = report.plan
-    risk = plan.open_risk
+    risk = report.level
     level = Span(f" {str(risk).upper()} " if risk else " OK ", risk_style(risk))
     lines: list[Line] = [
         (
@@ -124,7 +124,7 @@ def _finding(finding: Finding, width: int, *, told: bool) -> Iterator[Line]:
     place = f"{finding.path}:{finding.line}" if finding.line else finding.path
     head = f"{finding.rule} {finding.risk}{' accepted' if finding.accepted else ''}"
     style = Style.DIM if finding.accepted else risk_style(finding.risk)
-    first, *more = paragraph(finding.message, width, indent=2, hang=len(head) + 2)
+    first, *more = paragraph(words.sentence(finding.message), width, indent=2, hang=len(head) + 2)
     yield (Span("  "), Span(head, style), Span("  "), *first[1:])
     yield from more
     yield from paragraph(place, width, indent=4, label="at", hang=6, style=Style.DIM)
@@ -141,7 +141,7 @@ def _checklist(report: CheckReport, width: int) -> list[Line]:
     answers = report.plan.answers
     lines: list[Line] = [(Span("Checklist", Style.TITLE),)]
     for question, key in words.QUESTIONS:
-        answer = str(getattr(answers, key))
+        answer = words.question(answers, key)
         lines += paragraph(answer, width, indent=2, label=question, hang=29)
     return lines
 
@@ -151,5 +151,5 @@ def _demands(report: CheckReport, width: int) -> list[Line]:
     if report.plan.verdicts:
         lines += paragraph(words.evidence(report), width, label="Evidence", hang=10)
     for note in report.plan.notes:
-        lines += paragraph(note, width, label="Note", hang=10)
+        lines += paragraph(words.sentence(note), width, label="Note", hang=10)
     return [*lines, (Span("Digest".ljust(10), Style.DIM), Span(report.plan.digest))]

@@ -1,11 +1,13 @@
 """The sentences and numbers that every format words alike."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
 from deployguard.formats.report import CheckReport
 from deployguard.model import (
+    Answers,
     ApprovalMode,
     BackupMode,
     Evidence,
@@ -25,6 +27,8 @@ QUESTIONS = (
     ("Is there a way back?", "way_back"),
 )
 
+_TWO_STOPS = re.compile(r"(?<!\.)\.\.(?!\.)")
+_OPENING = re.compile(r"^(?:The|What|It|Its|An?|Nothing|No|This|There|Only) ")
 _APPROVAL = {
     ApprovalMode.AUTOMATIC: "runs by itself",
     ApprovalMode.REVIEW: "needs a review (deploy --manual-migrate shows the plan and asks)",
@@ -98,9 +102,19 @@ def quiet(verdict: Verdict) -> bool:
 
 
 def sentence(text: str) -> str:
-    """``text`` with one full stop at its end, whatever stands there already."""
-    trimmed = text.rstrip()
-    return trimmed if trimmed.endswith((".", "!", "?", "…", ":")) else f"{trimmed}."
+    """``text`` with one full stop at its end, whatever stands there already: often an error's own words."""
+    trimmed = once(text.rstrip())
+    return trimmed if not trimmed or trimmed.endswith((".", "!", "?", "…", ":")) else f"{trimmed}."
+
+
+def once(text: str) -> str:
+    """``text`` with one full stop where two meet; three are meant."""
+    return _TWO_STOPS.sub(".", text)
+
+
+def question(answers: Answers, key: str) -> str:
+    """The answer to one of ``QUESTIONS``."""
+    return once(str(getattr(answers, key)))
 
 
 def revisions(ids: tuple[str, ...] | None) -> str:
@@ -161,8 +175,7 @@ def lock(item: Lock) -> str:
 def undo(item: Undo) -> str:
     """Whether and how a revision can be undone, and why."""
     reason = sentence(item.reason) if item.reason.strip() else ""
-    if reason.startswith("The "):
-        reason = f"the {reason[4:]}"
+    reason = _OPENING.sub(lambda match: match[0].lower(), reason)  # it goes on behind a colon
     return f"{_WAY[item.way]}: {reason}" if reason else _WAY[item.way]
 
 

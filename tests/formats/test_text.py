@@ -15,8 +15,8 @@ from deployguard.formats.records import (
     status_lines,
 )
 from deployguard.formats.spans import Span, Style, ascii_only, clean, ends, plain, table
-from deployguard.formats.words import seconds, size
-from deployguard.model import Lock, Risk
+from deployguard.formats.words import seconds, sentence, size
+from deployguard.model import Lock, Risk, Undo, Way
 from tests.formats.reports import (
     ACCEPTED,
     BACKUP,
@@ -100,6 +100,7 @@ def test_what_is_accepted_is_shown_with_its_reason_and_counts_for_deploy() -> No
     assert "ok    known from before (baseline)" in shown
     assert "1 medium, 2 findings accepted" in shown
     assert "Critical (what is accepted counts for deploy) needs an approval" in shown
+    assert " CRITICAL  1 revision pending" in text(replace(ACCEPTED, deploying=True), 110)
 
 
 def test_a_long_report_sums_up_first_and_keeps_quiet_revisions_together() -> None:
@@ -124,6 +125,27 @@ def test_an_estimate_says_what_it_rests_on() -> None:
     one = replace(verdict(Risk.MEDIUM), locks=(lock,))
     expected = "SHARE on orders: blocks writes, index build (12 GB: 3 min; an estimate)"
     assert expected in text(report(one), 110)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("it failed", "it failed."),
+        ("it failed.", "it failed."),
+        ("it failed..", "it failed."),
+        ("one.. two.", "one. two."),
+        ("and so on ...", "and so on ..."),
+        ("why?", "why?"),
+        ("", ""),
+    ],
+)
+def test_a_sentence_ends_once(given: str, expected: str) -> None:
+    assert sentence(given) == expected
+
+
+def test_a_reason_goes_on_behind_its_colon() -> None:
+    one = replace(verdict(Risk.LOW), undo=Undo(Way.RESTORE, "What it does is not known.."))
+    assert "by restoring a backup: what it does is not known.\n" in text(report(one))
 
 
 def test_long_names_are_cut_where_they_are_headings() -> None:
