@@ -119,6 +119,10 @@ class Context:
     def is_new_object(self, name: str) -> bool:
         return self.key(name) in self.objects or self.key(name) in self.new
 
+    def may_be_partitioned(self, table: str) -> bool:
+        """False only where the live database knows the table, and no partition of it."""
+        return self.key(table) in self.known.partitioned or self.fact(table) is None
+
     def table_of(self, index: str) -> str | None:
         """The table of an index; None when nothing tells."""
         known = self.indexes.get(self.key(index))

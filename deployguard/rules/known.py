@@ -110,6 +110,9 @@ class Known:
             case CreateTable(table, partition_of=parent):
                 if operation.temporary:
                     here = replace(here, temporary=here.temporary | {key(table)})
+                if operation.references:
+                    others = frozenset(key(other) for other in operation.references)
+                    here = replace(here, points_at={**here.points_at, (key(table), ""): others})
                 if parent is None:
                     return here
                 parents[key(table)] = key(parent)

@@ -40,7 +40,9 @@ def locks(operation: Operation, context: Context) -> tuple[Lock, ...]:
         known = isinstance(table, str) and table and not context.is_new(table)
         return (Lock(str(table), "unknown", "unknown"),) if known else ()
     return tuple(
-        one for one in postgres_locks(operation, context) if not context.is_new(one.relation)
+        one
+        for one in postgres_locks(operation, context)
+        if not context.is_new(one.relation) and context.key(one.relation) not in context.objects
     )
 
 

@@ -3,50 +3,41 @@
 Source: https://www.postgresql.org/docs/current/sql-altertable.html and what servers were seen to do.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 
 from deployguard.model import Lock
 from deployguard.operations import (
     AddColumn,
     AddConstraint,
-    AlterObject,
-    AlterTable,
     AlterType,
     AttachIndex,
     AttachPartition,
-    ChangeAccess,
     ChangeTrigger,
     Constraint,
     CreateIndex,
-    CreateObject,
     CreateTable,
-    DetachPartition,
     DropColumn,
     DropConstraint,
     DropDefault,
     DropIndex,
     DropNotNull,
-    DropObject,
     DropTable,
     LockTable,
     Operation,
-    RefreshView,
     Reindex,
     RenameColumn,
-    RenameConstraint,
     RenameIndex,
-    RenameTable,
-    RewriteTable,
     SetDefault,
     SetNotNull,
-    SetSchema,
     Truncate,
     ValidateConstraint,
     Volatility,
     WriteRows,
 )
 from deployguard.rules.context import Context, not_null_column
-from deployguard.rules.modes import AX, BUILD, REWRITE, ROW, SCAN, SRX, SUX, E, S, dependents, lock
+from deployguard.rules.known import index_key
+from deployguard.rules.modes import AX, BUILD, REWRITE, SCAN, SRX, SUX, S, dependents, lock
+from deployguard.rules.postgres_simple_locks import SIMPLE
 from deployguard.rules.proofs import never_null, proves
 from deployguard.rules.types import leaves_rows
 
@@ -56,7 +47,8 @@ def postgres_locks(operation: Operation, context: Context) -> tuple[Lock, ...]:
     claimed = tuple(_claims(operation, context))
     found = list(claimed)
     for one in claimed:
-        mode = _on_partitions(operation, one)
+        own = one.relation == getattr(operation, "table", one.relation)
+        mode = _on_partitions(operation, one) if own else ""
         below = context.known.below(context.key(one.relation)) if mode else ()
         found += [lock(partition, mode) for partition in below]
     return tuple(dict.fromkeys(found))
@@ -73,8 +65,6 @@ def _on_partitions(operation: Operation, one: Lock) -> str:
             return ""
         case Reindex(concurrently=True):
             return S  # held while they are listed, not while they are built
-        case AddConstraint(table) | AddColumn(table) if table != one.relation:
-            return ""  # the table that a foreign key points at: a lock of its own partitions was not seen
         case (
             AddColumn() | AddConstraint() | AlterType() | SetNotNull() | DropNotNull() | SetDefault()
             | DropDefault() | DropColumn() | RenameColumn() | ValidateConstraint() | DropConstraint()
@@ -116,7 +106,7 @@ def _claims(operation: Operation, context: Context) -> Iterable[Lock]:
                 lock(partition, AX, "" if proves(operation, context) else SCAN),
             )
         case _:
-            simple = _SIMPLE.get(type(operation))
+            simple = SIMPLE.get(type(operation))
             return simple(operation) if simple else ()
 
 
@@ -163,6 +153,7 @@ def _add_column(operation: AddColumn, context: Context) -> Iterable[Lock]:
 def _add_constraint(operation: AddConstraint, context: Context) -> Iterable[Lock]:
     work = "" if operation.not_valid else SCAN
     if operation.kind is Constraint.FOREIGN_KEY:
+        work = "" if context.is_new(operation.table) else work  # no row that could point anywhere
         yield lock(operation.table, SRX, work)
         if operation.references and operation.references != operation.table:
             yield lock(operation.references, SRX, work)
@@ -196,7 +187,7 @@ def _indexes(
 ) -> Iterable[Lock]:
     match operation:
         case CreateIndex(table):
-            work = "" if operation.only else BUILD
+            work = "" if _builds_nothing(operation, context) else BUILD
             yield lock(table, SUX if operation.concurrently else S, work)
         case DropIndex(name):
             mode = SUX if operation.concurrently else AX
@@ -215,88 +206,7 @@ def _indexes(
             yield lock(name, mode, BUILD)
 
 
-def _alter_table(operation: AlterTable) -> Iterable[Lock]:
-    light = {
-        "set statistics", "set (options)", "reset (options)", "set (column options)",
-        "reset (column options)", "cluster on", "set without cluster",
-    }  # fmt: skip
-    return (lock(operation.table, SUX if operation.action in light else AX),)
-
-
-def _trigger(operation: ChangeTrigger) -> Iterable[Lock]:
-    heavy = operation.action in {"drop", "rename"}
-    return (lock(operation.table, AX if heavy else SRX),)
-
-
-def _access(operation: ChangeAccess) -> Iterable[Lock]:
-    if operation.what in {"owner", "policy", "row security"} and operation.name:
-        return (lock(operation.name, AX),)
-    return ()
-
-
-def _object(operation: CreateObject | AlterObject | DropObject) -> Iterable[Lock]:
-    views = {"view", "materialized view", "foreign table"}
-    match operation:
-        case CreateObject(kind, name, replace):
-            return (lock(name, AX),) if kind in views and replace else ()
-        case DropObject(kind, name, cascade):
-            own = (lock(name, AX),) if kind in {*views, "sequence"} else ()
-            return (*own, lock(dependents(name), AX)) if cascade or kind == "schema" else own
-        case AlterObject("sequence", name, "set"):
-            return (lock(name, SRX),)
-        case AlterObject("domain", name, "add constraint" | "set not null"):
-            return (lock(f"every table that uses the domain {name}", S, SCAN),)
-        case AlterObject(kind, name, action) if kind in {*views, "sequence"} and "rename" in action:
-            return (lock(name, AX),)
-        case _:
-            return ()
-
-
-def _brief(operation: Operation) -> Iterable[Lock]:
-    table = str(getattr(operation, "table", ""))
-    own = (lock(table, AX),)
-    cascades = isinstance(operation, Truncate) and operation.cascade
-    return (*own, lock(dependents(table), AX)) if cascades else own
-
-
-def _simple(operation: Operation) -> Iterable[Lock]:
-    match operation:
-        case RewriteTable(table):
-            return (lock(table if table != "*" else "every table", AX, REWRITE),)
-        case RefreshView(name, concurrently):
-            return (lock(name, E if concurrently else AX, SCAN if concurrently else REWRITE),)
-        case DetachPartition(table, partition, concurrently):
-            mode = SUX if concurrently else AX
-            return (lock(table, mode), lock(partition, AX))
-        case LockTable(table, mode):
-            return (lock(table, mode),)
-        case WriteRows(table):
-            return (lock(table, ROW),)
-        case AlterTable():
-            return _alter_table(operation)
-        case ChangeTrigger():
-            return _trigger(operation)
-        case ChangeAccess():
-            return _access(operation)
-        case CreateObject() | AlterObject() | DropObject():
-            return _object(operation)
-        case _:
-            return ()
-
-
-_SIMPLE: Mapping[type[Operation], Callable[[Operation], Iterable[Lock]]] = {
-    **dict.fromkeys(
-        (
-            RenameTable, SetSchema, RenameColumn, DropNotNull, SetDefault,
-            DropDefault, RenameConstraint, Truncate,
-        ),
-        _brief,
-    ),
-    **dict.fromkeys(
-        (
-            RewriteTable, RefreshView, DetachPartition, LockTable, WriteRows,
-            AlterTable, ChangeTrigger, ChangeAccess, CreateObject, AlterObject, DropObject,
-        ),
-        _simple,
-    ),
-}  # fmt: skip
+def _builds_nothing(operation: CreateIndex, context: Context) -> bool:
+    if operation.if_not_exists and index_key(operation, context.key) in context.indexes:
+        return True
+    return operation.only and context.may_be_partitioned(operation.table)

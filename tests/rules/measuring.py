@@ -34,7 +34,7 @@ from deployguard.rules.examples import read
 from deployguard.rules.held import held_with
 from deployguard.rules.locks import MODES, locks
 from deployguard.rules.types import parse, same
-from tests.rules.measured_forms import SCHEMA
+from tests.rules.measured_forms import GIVEN, SCHEMA
 from tests.support import postgres
 
 Connection: TypeAlias = "psycopg.Connection[tuple[object, ...]]"
@@ -94,7 +94,6 @@ class Measured:
     held: Mapping[str, str] = field(default_factory=dict)
     kinds: Mapping[str, str] = field(default_factory=dict)
     below: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
 
     def with_modes(self, modes: Mapping[str, str]) -> Measured:
         names = sorted({*self.relations, *modes})
@@ -235,9 +234,10 @@ class Bench:
                     one = inside(connection, step.sql, begun)
                 else:
                     connection.commit()
+                    tables = candidates(url, step.sql)
                     one = to_its_end(url, step.sql)
                     if not one.error:
-                        modes = self._locks_outside(url, step.sql, tuple(done), given)
+                        modes = self._locks_outside(tables, step.sql, tuple(done), given)
                         one = one.with_modes(modes)
                 yield one
                 if one.error:
@@ -246,10 +246,10 @@ class Bench:
             connection.rollback()
 
     def _locks_outside(
-        self, url: str, sql: str, done: tuple[Step, ...], given: tuple[str, ...]
+        self, tables: list[str], sql: str, done: tuple[Step, ...], given: tuple[str, ...]
     ) -> dict[str, str]:
         modes: dict[str, str] = {}
-        for table in candidates(url, sql):
+        for table in tables:
             for mode in ("ROW EXCLUSIVE", "ACCESS EXCLUSIVE"):
                 copy = self._copy_after(done, given)
                 found = standing_still(copy, sql, table, mode)
@@ -294,6 +294,7 @@ def execute(connection: Connection, sql: str) -> None:
 
 def inside(connection: Connection, sql: str, begun: Seen) -> Measured:
     before = Seen.of(connection, "pg_stat_xact_all_tables")
+    below = partitions(connection, before)
     names = {oid: name for oid, name in before.names().items() if oid in begun.relations}
     held = granted(connection)
     try:
@@ -306,7 +307,7 @@ def inside(connection: Connection, sql: str, begun: Seen) -> Measured:
     total = strongest(rows, names)
     after = Seen.of(connection, "pg_stat_xact_all_tables")
     touched = work(before, after, names, {name: total[name] for name in new})
-    return finished(sql, touched, total, before, connection)
+    return finished(sql, touched, total, before, below)
 
 
 def granted(connection: Connection) -> list[tuple[int, str]]:
@@ -315,8 +316,12 @@ def granted(connection: Connection) -> list[tuple[int, str]]:
 
 
 def finished(
-    sql: str, touched: dict[str, Touched], held: dict[str, str], before: Seen, connection: Connection
-) -> Measured:  # fmt: skip
+    sql: str,
+    touched: dict[str, Touched],
+    held: dict[str, str],
+    before: Seen,
+    below: Mapping[str, tuple[str, ...]],
+) -> Measured:
     """Locks of indexes are left out where their table is locked as well: they say nothing more."""
     kinds = {name: kind for name, kind, _, _ in before.relations.values()}
     tables = {name: table for name, _, _, table in before.relations.values()}
@@ -327,12 +332,16 @@ def finished(
         if kinds[name] not in "iI"
         or MODES.index(held.get(names[tables[name]], MODES[0])) < MODES.index(MODES[3])
     }
+    return Measured(sql, "", dict(sorted(shown.items())), held, kinds, below)
+
+
+def partitions(connection: Connection, seen: Seen) -> dict[str, tuple[str, ...]]:
+    names = seen.names()
     children: dict[str, list[str]] = {}
     for child, parent in connection.execute(PARTITIONS).fetchall():
         if child in names and parent in names:
             children.setdefault(names[int(str(parent))], []).append(names[int(str(child))])
-    below = {name: tuple(_below(name, children)) for name in children}
-    return Measured(sql, "", dict(sorted(shown.items())), held, kinds, below)
+    return {name: tuple(_below(name, children)) for name in children}
 
 
 def _below(name: str, children: Mapping[str, list[str]]) -> Iterator[str]:
@@ -401,13 +410,14 @@ def to_its_end(url: str, sql: str) -> Measured:
     with psycopg.connect(url, autocommit=True) as runner, psycopg.connect(url, autocommit=True) as eye:  # fmt: skip
         _flush(runner)
         before = Seen.of(eye, "pg_stat_all_tables")
+        below = partitions(eye, before)
         try:
             execute(runner, sql)
         except psycopg.Error as error:
             return Measured(sql, error.sqlstate or "")
         _flush(runner)
         after = Seen.of(eye, "pg_stat_all_tables")
-        return finished(sql, work(before, after, before.names(), {}), {}, before, eye)
+        return finished(sql, work(before, after, before.names(), {}), {}, before, below)
 
 
 def _flush(connection: Connection) -> None:
@@ -416,11 +426,11 @@ def _flush(connection: Connection) -> None:
     connection.execute("SELECT 1")
 
 
-def needed(
-    connection: Connection, example: str, revisions: tuple[Revision, ...]
-) -> Iterator[str]:
+def needed(connection: Connection, example: str, revisions: tuple[Revision, ...]) -> Iterator[str]:
     """What must be different in the database for the example to make sense: what it makes is not there yet, …"""
-    for table, column, type_text in re.findall(r"^-- was: (\w+)\.(\w+) (.+)$", example, re.MULTILINE):
+    for table, column, type_text in re.findall(
+        r"^-- was: (\w+)\.(\w+) (.+)$", example, re.MULTILINE
+    ):
         row = connection.execute(FORMAT, [table, column]).fetchone()
         present, wanted = parse(str(row[0])) if row else None, parse(type_text)
         if present and wanted and same(present, wanted):
@@ -430,6 +440,8 @@ def needed(
             continue
         yield f"ALTER TABLE {table} ALTER COLUMN {column} DROP DEFAULT, ALTER COLUMN {column} DROP NOT NULL"
         yield f"ALTER TABLE {table} ALTER COLUMN {column} TYPE {type_text} USING NULL"
+    if example in GIVEN:
+        yield GIVEN[example]
     if "-- exists:" in example:
         return
     made: set[str] = set()

@@ -16,7 +16,9 @@ from tests.rules.measuring import Measured
 FILE = Path(__file__).resolve().parents[2] / "docs" / "measured.json"
 Outline: TypeAlias = "list[dict[str, object]]"
 # Roles belong to the whole server, opaque code claims nothing, and what another dialect does is not seen here.
-_LEFT_OUT = re.compile(r"dialect:|opaque:|CREATE ROLE|DROP OWNED|EXTENSION|FROBNICATE|hstore|ROLE|USER ")
+_LEFT_OUT = re.compile(
+    r"dialect:|opaque:|CREATE ROLE|DROP OWNED|EXTENSION|FROBNICATE|hstore|ROLE|USER "
+)
 
 
 def _examples() -> tuple[str, ...]:
@@ -55,7 +57,9 @@ def recorded() -> Mapping[str, Mapping[int, Outline]]:
     entries = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else []
     return {
         entry["example"]: {
-            version: group["statements"] for group in entry["measured"] for version in group["versions"]
+            version: group["statements"]
+            for group in entry["measured"]
+            for version in group["versions"]
         }
         for entry in entries
     }
