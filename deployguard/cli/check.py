@@ -29,6 +29,7 @@ Examples:
   deployguard check --env production -v             with the SQL of each revision
   deployguard check --since main --format github    a pull request, without any database
   deployguard check --from b017 --dialect sqlite    as if the database were at b017
+  deployguard check --facts facts.json              against what `deployguard facts` has written
   deployguard check --fail-on medium --format json
   deployguard check --output sarif=deployguard.sarif --output junit=report.xml    and text to read
 
@@ -40,6 +41,12 @@ unreachable; 10 the level is --fail-on or above.
 @click.option("--from", "start", metavar="REV", help="No database: as if it were at REV (or base).")
 @click.option(
     "--since", metavar="GIT-REF", help="No database: the revisions that were added since GIT-REF."
+)
+@click.option(
+    "--facts",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="No database: what `deployguard facts` wrote of it. Alone, or with --from or --since.",
 )
 @click.option(
     "--fail-on",
@@ -72,6 +79,7 @@ def command(
     *,
     start: str | None,
     since: str | None,
+    facts: Path | None,
     fail_on: str | None,
     dialect: str | None,
     report: Path | None,
@@ -92,5 +100,5 @@ def command(
     """
     from deployguard.cli.checking import Request, answer
 
-    asked = Request(env, start, since, fail_on, dialect, form, report, not no_cache, outputs)
+    asked = Request(env, start, since, fail_on, dialect, form, report, not no_cache, outputs, facts)
     return answer(context, asked)

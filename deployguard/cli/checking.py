@@ -31,6 +31,7 @@ class Request:
     report: Path | None
     cached: bool = True
     outputs: tuple[tuple[str, Path], ...] = ()  # (format, file)
+    facts: Path | None = None
 
 
 def answer(context: click.Context, asked: Request) -> int:
@@ -38,9 +39,11 @@ def answer(context: click.Context, asked: Request) -> int:
     app: App = context.obj
     if asked.start and asked.since:
         raise click.UsageError("Only one of --from and --since can be given.")
-    offline = bool(asked.start or asked.since)
+    offline = bool(asked.start or asked.since or asked.facts)
     if asked.dialect and not offline:
-        raise click.UsageError("--dialect goes with --from or --since; else the database says.")
+        raise click.UsageError(
+            "--dialect goes with --from, --since or --facts; else the database says."
+        )
     environment = app.environment(asked.env)
     plan = _offline(app, asked) if offline else _online(context, asked)
     report = CheckReport(
@@ -63,11 +66,34 @@ def _offline(app: App, asked: Request) -> Plan:
     from deployguard.deploy.assess import assess_from, assess_since
 
     config, environment, environ = without_database(app, asked.env, asked.dialect)
+    if asked.facts:
+        return _from_facts(config, environment, environ, asked.facts, asked)
     with people().busy("Reading what is pending"):
         if asked.since:
             return assess_since(config, environment, environ, asked.since, cached=asked.cached)
         start = asked.start or "base"
         return assess_from(config, environment, environ, start, cached=asked.cached)
+
+
+def _from_facts(
+    config: Config, environment: Environment, environ: dict[str, str], path: Path, asked: Request
+) -> Plan:
+    from deployguard.cli.snapshots import now, read_facts
+    from deployguard.deploy.snapshot import assess_facts
+
+    snapshot = read_facts(path)
+    with people().busy("Reading what is pending"):
+        return assess_facts(
+            config,
+            environment,
+            environ,
+            snapshot,
+            name=str(path),
+            now=now(),
+            start=asked.start,
+            since=asked.since,
+            cached=asked.cached,
+        )
 
 
 def without_database(

@@ -20,6 +20,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "init": ("deployguard.cli.init", "Write an annotated deployguard.toml for this project."),
         "check": ("deployguard.cli.check", "Say how dangerous the pending migrations are."),
+        "facts": (
+            "deployguard.cli.facts",
+            "Write what a check must know of a database to a file.",
+        ),
         "baseline": (
             "deployguard.cli.baseline",
             "Record what an existing history holds: only what is new counts.",

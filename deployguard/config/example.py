@@ -56,6 +56,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "where": '"local", "compose" (in the migration service), or "auto": where the migration runs.',
             "pass_environment": "Names of further variables that env.py needs; all others are kept out.",
             "timeout": "Seconds.",
+            "facts_days": "`check --facts FILE` says so when the file is older than so many days.",
         },
         "migrate": {
             "runner": '"local" (this interpreter) or "compose" (a one-off container of the service below).',

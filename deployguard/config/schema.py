@@ -36,6 +36,7 @@ class ReadConfig:
     where: Where = "auto"
     pass_environment: tuple[str, ...] = ()
     timeout: int = 60
+    facts_days: int = 7
 
 
 @dataclass(frozen=True, slots=True)
