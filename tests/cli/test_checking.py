@@ -131,7 +131,7 @@ def test_from_a_revision_in_another_dialect(
     ("arguments", "expected"),
     [
         (("--from", "b013", "--since", "main"), "Only one of"),
-        (("--dialect", "sqlite"), "--from or --since"),
+        (("--dialect", "sqlite"), "--from, --since or --facts"),
         (("--env", "nowhere"), "nowhere"),
         (("--from", "zzz"), "zzz"),
     ],
