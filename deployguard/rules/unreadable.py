@@ -201,7 +201,7 @@ def _called(name: str) -> Answer:
     instead=f"Write it in a form that can be read; if it is correct SQL, tell us. {_REHEARSE}",
     bad=(
         "ALTER TABLE orders FROBNICATE",
-        "-- dialect: sqlite\nATTACH DATABASE 'x' AS y",
+        "-- dialect: sqlite\nALTER TABLE orders FROBNICATE",
         "-- opaque: unparsed",
     ),
     good=("ALTER TABLE orders ADD COLUMN a int",),

@@ -63,6 +63,10 @@ def _operations(statement: str, dialect: str) -> tuple[Operation, ...]:
     operations = glot.lower(source)
     if dialect == "postgresql":
         operations = _second_opinion(source, operations)
+    elif dialect == "sqlite" and operations is None:
+        from deployguard.sql import lite
+
+        operations = lite.lower(source)
     if operations is None:
         return (Unrecognised(f"not a statement that deployguard knows on {dialect}"),)
     # A tree without any action is no statement that we understand.

@@ -1,4 +1,4 @@
-"""A cursor over the tokens of one MySQL or MariaDB statement; whatever is not expected raises Unknown."""
+"""A cursor over the tokens of one MySQL, MariaDB or SQLite statement; whatever is not expected raises Unknown."""
 
 from deployguard.operations import Operation
 from deployguard.sql.source import Source, dotted, fold
@@ -87,7 +87,8 @@ class Reader:
         """One identifier."""
         token = self.next()
         if token.kind == "quoted":
-            return token.text[1:-1].replace("``", "`")
+            closing = token.text[-1]
+            return token.text[1:-1].replace(closing * 2, closing)
         if token.kind == "word":
             return fold(token.text, quoted=False, dialect=self.source.dialect)
         raise Unknown(f"a name was expected, not {token.text!r}")

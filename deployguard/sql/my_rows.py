@@ -45,7 +45,7 @@ def _replace(reader: Reader) -> Operations:
     if reader.take("partition"):
         reader.group()
     rest = [token.word for token in reader.source.tokens[reader.at :]]
-    return (WriteRows(table, "merge", from_query="select" in rest), *_effects(reader))
+    return (WriteRows(table, "merge", from_query="select" in rest), *effects(reader))
 
 
 def _insert(reader: Reader) -> Operations | None:
@@ -56,7 +56,7 @@ def _insert(reader: Reader) -> Operations | None:
         table = reader.table()
         rest = {token.word for token in reader.source.tokens[reader.at :]}
         verb = "merge" if "duplicate" in rest else "insert"
-        return (WriteRows(table, verb, from_query="select" in rest), *_effects(reader))
+        return (WriteRows(table, verb, from_query="select" in rest), *effects(reader))
     return None
 
 
@@ -78,7 +78,7 @@ def _update(reader: Reader) -> Operations | None:
         WriteRows(table, "update", where=where, columns=_own(columns, names, table))
         for table in targets
     )
-    return (*found, *_effects(reader))
+    return (*found, *effects(reader))
 
 
 def _own(columns: list[tuple[str, str]], names: dict[str, str], table: str) -> tuple[str, ...]:
@@ -95,7 +95,7 @@ def _delete(reader: Reader) -> Operations | None:
         if using == len(reader.source.tokens):
             if not special:
                 return None
-            return (WriteRows(reader.table(), "delete", where=where), *_effects(reader))
+            return (WriteRows(reader.table(), "delete", where=where), *effects(reader))
         targets = _targets(reader, using)
         names = _sources(Reader(reader.source, using + 1), _clause(reader, "where"))
     else:
@@ -104,7 +104,7 @@ def _delete(reader: Reader) -> Operations | None:
         names = _sources(Reader(reader.source, start + 1), _clause(reader, "where"))
     # An inner join restricts, too, but nobody can tell how much.
     found = tuple(WriteRows(names.get(target, target), "delete", where=where) for target in targets)
-    return (*found, *_effects(reader))
+    return (*found, *effects(reader))
 
 
 def _targets(reader: Reader, end: int) -> list[str]:
@@ -192,7 +192,7 @@ def _set_columns(reader: Reader) -> list[tuple[str, str]]:
             return found
 
 
-def _effects(reader: Reader) -> tuple[Operation, ...]:
+def effects(reader: Reader) -> tuple[Operation, ...]:
     """What the functions do that the statement calls."""
     tokens = reader.source.tokens
     found: list[Operation] = []
@@ -221,12 +221,12 @@ def _select(reader: Reader) -> Operations | None:
     if following.word in {"outfile", "dumpfile"}:
         return (Procedural("select into file"),)
     if following.text == "@":
-        return (ReadRows(()), *_effects(reader))
+        return (ReadRows(()), *effects(reader))
     return None
 
 
 def _do(reader: Reader) -> Operations:
-    return _effects(reader) or (ReadRows(()),)
+    return effects(reader) or (ReadRows(()),)
 
 
 _READERS = {

@@ -90,6 +90,8 @@ def _pragma(source: Source, at: int) -> Operations | None:
     if end == len(source.tokens):
         return (Maintain(f"pragma {own}"),)
     value = source.between(end + 1, len(source.tokens)).rstrip(") ")
+    if own == "writable_schema" and value.strip("'\"").lower() in {"1", "on", "yes", "true"}:
+        return (WriteRows("sqlite_master", "update"),)  # the next statement may break the file
     return (SetSetting(own, value),)
 
 
