@@ -8,6 +8,8 @@ from deployguard.config.keys import known
 from deployguard.config.schema import AcceptConfig
 from deployguard.errors import UsageError
 
+# SQLAlchemy's names; for a name that nothing answers to an entry would never count, and nobody would notice.
+DIALECTS = ("postgresql", "sqlite", "mysql", "mariadb", "mssql", "oracle")
 _HEADER = re.compile(r"^[ \t]*\[\[[ \t]*accept[ \t]*\]\]", re.MULTILINE)
 _KEYS = tuple(spec.name for spec in fields(AcceptConfig) if spec.name != "place")
 _STRINGS = ("revision", "rule", "reason", "statement", "dialect")
@@ -39,6 +41,9 @@ def _entry(item: object, place: str) -> AcceptConfig:
     for key in ("revision", "rule", "reason"):
         if not str(item.get(key, "")).strip():
             raise UsageError(f"{place}: an accept entry needs a {key}.")
+    if item.get("dialect", "") not in ("", *DIALECTS):
+        known_ones = ", ".join(DIALECTS)
+        raise UsageError(f"{place}: unknown dialect {item['dialect']!r}; known: {known_ones}.")
     line = item.get("line", 0)
     if type(line) is not int or line < 0:
         raise UsageError(f"{place}: line must be a line number, not {line!r}.")

@@ -241,6 +241,7 @@ def test_accepted_findings_in_an_inline_list_are_counted(tmp_path: Path) -> None
         (ACCEPT + "line = -1\n", "line must be"),
         (ACCEPT + "line = true\n", "line must be"),
         (ACCEPT + "reasn = 1\n", "did you mean 'reason'"),
+        (ACCEPT + 'dialect = "postgres"\n', "unknown dialect 'postgres'"),
         ("[accept]\n", "must be [[accept]] entries"),
         ("[[accept]]\nrevision = 17\n", "must be of type str"),
     ],
