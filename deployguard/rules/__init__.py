@@ -15,9 +15,12 @@ from deployguard.rules import (
     holding,
     mysql,
     objects,
+    piling,
     promises,
+    repeating,
     reversibility,
     rewrites,
+    settings,
     transactions,
     unreadable,
 )
@@ -28,7 +31,8 @@ from deployguard.rules.catalogue import enriched
 from deployguard.rules.context import Context
 from deployguard.rules.judge import judge_run
 from deployguard.rules.reference import render
-from deployguard.rules.undo import dropped_back, operations
+from deployguard.rules.returning import operations
+from deployguard.rules.undo import dropped_back
 
 __all__ = [
     "BOOK",
@@ -44,10 +48,13 @@ __all__ = [
 
 FAMILIES: tuple[tuple[str, tuple[Rule, ...]], ...] = (
     ("Data loss", data_loss.RULES + objects.RULES),
-    ("Locks, scans and index builds", blocking.RULES + constraints.RULES + holding.RULES),
+    (
+        "Locks, scans and index builds",
+        blocking.RULES + constraints.RULES + holding.RULES + piling.RULES,
+    ),
     ("Rewrites", rewrites.RULES + mysql.REWRITES),
     ("Breaks the running application", compatibility.RULES + promises.RULES + contracts.RULES),
-    ("Transactions", transactions.RULES),
+    ("Transactions", transactions.RULES + repeating.RULES + settings.RULES),
     ("Reversibility", reversibility.RULES),
     ("Fails on what is there", failing.RULES + mysql.FAILING),
     ("Access", access.RULES),

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from deployguard.model import Answers, Finding, Lock, Opaque, Verdict, Way
 from deployguard.operations import Procedural, Unrecognised, WriteRows
-from deployguard.rules.undo import operations
+from deployguard.rules.returning import operations
 
 _DROPS = {"DG101", "DG102", "DG104", "DG107"}
 _BULK = {"DG103", "DG105", "DG903"}

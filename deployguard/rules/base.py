@@ -18,6 +18,8 @@ class Whole:
     revision: Revision
     up: Script  # with SQLite's batch copies put together
     undo: Undo
+    down: Script  # likewise
+    before: Context
 
 
 Subject: TypeAlias = Operation | Opacity | Whole
@@ -68,7 +70,9 @@ class Rule:
         if context.mysql and self.code in MYSQL:
             # What a rule says case by case is about PostgreSQL.
             own = MYSQL[self.code]
-            given = replace(given, why=own.effect or given.why, instead=own.instead or given.instead)
+            given = replace(
+                given, why=own.effect or given.why, instead=own.instead or given.instead
+            )
         effect = self.sqlite_effect if context.sqlite and self.sqlite_effect else self.effect
         instead = self.sqlite_instead if context.sqlite and self.sqlite_instead else self.instead
         pasteable = "" if given.instead else safe_form(self.code, subject, context)

@@ -4,10 +4,12 @@
 -- server: 10.4             the server's version
 -- was: t.a varchar(20)     a column's type before the run
 -- exists: t                the live database was asked, and has this table, with rows
+-- invalid: t.ix           … and an INVALID index ix on it
 -- next revision            the statements after it are a new revision, in the same transaction
 -- own transaction          a new revision in a transaction of its own
 -- autocommit               the statements after it run outside a transaction
 -- transaction              … and inside one again
+-- down: DROP TABLE t        what the downgrade runs, in a transaction
 -- downgrade: empty         the downgrade's body: empty, raises, missing; without it, it is not of interest
 -- opaque: failed           what the reader says it could not see; "failed writes" where the source writes
 """
@@ -39,6 +41,7 @@ class _Reading:
     types: tuple[tuple[tuple[str, str], str], ...] = ()
     in_transaction: bool = True
     tables: tuple[TableFact, ...] | None = None
+    invalid: frozenset[str] = frozenset()
 
 
 def read(text: str) -> tuple[tuple[Revision, ...], Facts]:
@@ -56,7 +59,9 @@ def read(text: str) -> tuple[tuple[Revision, ...], Facts]:
             revisions[-1] = _with_word(
                 revisions[-1], match["word"], match["value"] or "", number, state
             )
-    return tuple(revisions), Facts(state.dialect, state.server, state.tables)
+    return tuple(revisions), Facts(
+        state.dialect, state.server, state.tables, invalid_indexes=state.invalid
+    )
 
 
 def _revision(number: int, *, own_transaction: bool = False) -> Revision:
@@ -91,10 +96,20 @@ def _with_word(revision: Revision, word: str, value: str, number: int, state: _R
             state.types = (*state.types, ((table, name), type_text))
         case "exists":
             state.tables = (*(state.tables or ()), TableFact(value, rows=1, bytes=8192))
+        case "invalid":
+            table, _, index = value.rpartition(".")
+            state.tables = (*(state.tables or ()), TableFact(table, rows=1, bytes=8192))
+            state.invalid = state.invalid | {index}
         case "autocommit" | "transaction":
             state.in_transaction = word == "transaction"
         case "downgrade":
             return replace(revision, down=Script(Body(value), line=number))
+        case "down":
+            down = tuple(
+                Statement(sql, number, operations)
+                for sql, operations in lower(value, state.dialect, old_types=dict(state.types))
+            )
+            return replace(revision, down=Script(Body.PRESENT, line=number, statements=down))
         case "opaque":
             code, _, writes = value.partition(" ")
             opacity = Opacity(Opaque(code), number, "as the example says", writes == "writes")

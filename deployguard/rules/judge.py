@@ -45,7 +45,7 @@ def _judge_one(
             new, context = _locks(operation, context)
             taken += new
             context = context.after(operation)
-    whole = Whole(revision, up, undo)
+    whole = Whole(revision, up, undo, down, before)
     findings += _findings(book, whole, context, revision, up.line)
     findings += _on_opacities(book, up, context, revision, findings)
     # A loop says the same over and over.

@@ -17,7 +17,8 @@ yields the rule, and each of "not here" yields nothing at all. The locks are tho
 
 How the examples are written: a line `-- next revision` begins another revision in the same transaction,
 `-- own transaction` one in its own; what follows `-- autocommit` runs outside a transaction; `-- was:` names a
-column's former type; `-- opaque:` stands for what could not be seen while a revision was read.
+column's former type; `-- down:` is what the downgrade runs; `-- opaque:` stands for what could not be seen
+while a revision was read.
 """
 
 

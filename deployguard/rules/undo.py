@@ -6,37 +6,26 @@ from deployguard.model import Body, Opacity, Opaque, Revision, Script, Undo, Way
 from deployguard.operations import (
     AddColumn,
     AlterType,
-    ControlTransaction,
     CreateObject,
     CreateTable,
     CreateType,
     DropColumn,
     DropObject,
     DropTable,
-    LockTable,
     Maintain,
     Operation,
     Procedural,
-    ReadRows,
     RebuildTable,
-    RefreshView,
-    Reindex,
     RewriteTable,
-    SetSetting,
     Truncate,
     Unrecognised,
-    ValidateConstraint,
     WriteRows,
 )
 from deployguard.rules.context import Context
 from deployguard.rules.made import Made
+from deployguard.rules.returning import LEAVES_NOTHING, compared, fails_back, operations
 from deployguard.rules.types import catalogue_only, keeps_values, plain_cast
 
-# Nothing of these is there to be taken back.
-_LEAVES_NOTHING = (
-    ControlTransaction, LockTable, Maintain, ReadRows, RefreshView, Reindex, RewriteTable, SetSetting,
-    ValidateConstraint,
-)  # fmt: skip
 _MAKES = (CreateTable, CreateType, CreateObject, AddColumn)
 _HIDES = {
     Opaque.FAILED,
@@ -57,16 +46,6 @@ _HOLDS = {
     "virtual table",
     "foreign table",
 }
-
-
-def operations(script: Script) -> Iterator[Operation]:
-    """Every operation of a script in order, a rebuilt table's changes in place of it."""
-    for statement in script.statements:
-        for operation in statement.operations:
-            if isinstance(operation, RebuildTable) and operation.changes is not None:
-                yield from operation.changes
-            else:
-                yield operation
 
 
 def judge_undo(revision: Revision, up: Script, down: Script, before: Context) -> Undo:
@@ -111,9 +90,27 @@ def _downgrade(
     lost = tuple(dict.fromkeys(_lost_back(upward, downward, made, before)))
     if lost:
         return Undo(Way.LOSSY, f"The downgrade {', and '.join(lost)}.")
-    return Undo(
-        Way.LOSSLESS, f"The downgrade of {revision.id} only takes back what the upgrade made."
-    )
+    fails = fails_back(upward, down, before)
+    if fails:
+        return Undo(Way.RESTORE, f"The downgrade fails: {fails[0][1]}.")
+    left = compared(upward, down, before).left
+    only = f"The downgrade of {revision.id} only takes back what the upgrade made"
+    return Undo(Way.LOSSLESS, f"{only}{f', but it {left[0]}' if left else ''}.")
+
+
+def destroyed_back(upward: tuple[Operation, ...], down: Script, before: Context) -> tuple[str, ...]:
+    """What the downgrade drops or empties although the upgrade has certainly not made it."""
+    made = Made(doubtful=True)
+    for operation in upward:
+        made.note(operation, before)
+    lost = _lost_back(upward, tuple(operations(down)), made, before)
+    return tuple(dict.fromkeys(one for one in lost if one.startswith(("drops", "empties"))))
+
+
+def readable(script: Script) -> bool:
+    """Whether all that a script does was seen."""
+    opaque = any(one.code is not Opaque.NON_ATOMIC for one in script.opacities)
+    return script.body is Body.PRESENT and not opaque and not _hidden(script)
 
 
 def made_by(upward: Iterable[Operation], before: Context) -> Made:
@@ -165,7 +162,7 @@ def _nothing_left(upward: tuple[Operation, ...], before: Context) -> bool:
             return False
         if isinstance(operation, RewriteTable) and operation.how not in _ONLY_COPIES:
             return False
-        if isinstance(operation, _LEAVES_NOTHING):
+        if isinstance(operation, LEAVES_NOTHING):
             continue
         if not (isinstance(operation, _MAKES) or made.concerns(operation, before)):
             return False

@@ -221,7 +221,8 @@ def test_what_is_hidden_decides_the_way_back(code: Opaque, writes: bool, way: Wa
     up = script("CREATE TABLE t (a int)", Opacity(code, 3, "why", writes))
     one = judge((revision(up, script("DROP TABLE t")),), PG)[0]
     assert one.undo.way is way
-    hidden_down = revision(script("CREATE TABLE t (a int)"), replace(up, body=Body.PRESENT))
+    hidden = replace(script("DROP TABLE t"), opacities=up.opacities)
+    hidden_down = revision(script("CREATE TABLE t (a int)"), hidden)
     expected = Way.LOSSLESS if code is Opaque.NON_ATOMIC else Way.UNKNOWN
     assert judge((hidden_down,), PG)[0].undo.way in {expected, Way.UNKNOWN}
 
