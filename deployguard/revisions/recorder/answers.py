@@ -8,7 +8,7 @@ import re
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from .ddl_text import split, top_level
+from .names import split, top_level
 
 if TYPE_CHECKING:
     from .catalogue import Catalogue
@@ -60,9 +60,9 @@ class Answer:
         types = _result_types(context)
         if verb.startswith("show"):
             if getattr(getattr(context, "dialect", None), "name", "postgresql") != "postgresql":
-                return _describe(["Variable_name", "Value"]), []
+                return described(["Variable_name", "Value"]), []
             name = bare[4:].strip(" ;\n").lower()
-            return _describe([name]), [
+            return described([name]), [
                 (_SHOWN.get(name, "read committed" if "isolation" in name else ""),)
             ]
         items = (
@@ -76,13 +76,13 @@ class Answer:
                 _label(item) for item in top_level(returning.group(1))
             ]
             kinds = [kind for _, kind in types] or [None] * len(names)
-            return _describe(names, kinds), [
+            return described(names, kinds), [
                 tuple(self._sample(kind, context) for kind in kinds) for _ in range(many)
             ]
         names = [name for name, _ in types] or self._labels(items, bare)
         row = tuple(self._value(item) for item in items)
-        described = _describe(names, [kind for _, kind in types])
-        return described, [row] if _one_row(items, bare) and len(row) == len(names) else []
+        description = described(names, [kind for _, kind in types])
+        return description, [row] if _one_row(items, bare) and len(row) == len(names) else []
 
     def _labels(self, items: list[str], text: str) -> list[str]:
         names: list[str] = []
@@ -174,7 +174,8 @@ def _result_types(context: Any) -> list[tuple[str, Any]]:
     return [(str(column[0]), column[3]) for column in columns]
 
 
-def _describe(names: list[str], kinds: list[Any] | None = None) -> list[tuple[Any, ...]]:
+def described(names: list[str], kinds: list[Any] | None = None) -> list[tuple[Any, ...]]:
+    """A cursor's description, as in PEP 249."""
     kinds = kinds or [None] * len(names)
     return [(name, _code(kind), None, None, None, None, None) for name, kind in zip(names, kinds)]  # noqa: B905 - Python 3.9
 

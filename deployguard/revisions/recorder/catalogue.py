@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .names import split
+
 
 class Table:
     """One relation; columns in order, each a dict with name, type (text or a SQLAlchemy type), nullable, default."""
@@ -43,6 +45,12 @@ class Table:
                 self, kind, [item for item in getattr(self, kind) if name not in item["columns"]]
             )
 
+    def rename_constraint(self, old: str, new: str) -> None:
+        """Whatever kind it is."""
+        for holder in (self.primary_key, *self.foreign_keys, *self.uniques, *self.checks):
+            if holder["name"] == old:
+                holder["name"] = new
+
     def drop_constraint(self, name: str) -> None:
         """Whatever kind it is."""
         if self.primary_key["name"] == name:
@@ -58,6 +66,7 @@ class Catalogue:
 
     def __init__(self, json: dict[str, Any] | None) -> None:
         json = json or {}
+        self.sure = True  # False after something that may have changed it unseen
         self.default_schema: str = json.get("default_schema") or "public"
         self.server_version = tuple(json.get("server_version") or ())
         self.schemas = {self.default_schema, "information_schema", *json.get("schemas", ())}
@@ -85,6 +94,11 @@ class Catalogue:
         table.uniques = [_keyed(entry) for entry in item.get("uniques") or ()]
         table.checks = [dict(entry) for entry in item.get("checks") or ()]
         table.indexes = [_keyed(entry) for entry in item.get("indexes") or ()]
+
+    def qualified(self, name: str) -> tuple[str, str]:
+        """(schema, name) of an identifier as SQL has it."""
+        schema, bare = split(name)
+        return schema or self.default_schema, bare
 
     def find(self, name: str, schema: str | None = None) -> Table | None:
         """The table of that name, in the default schema unless one is given."""

@@ -6,16 +6,19 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from .ddl_keys import constrain, key_of_column
+from .names import IDENTIFIER, NAME, split, top_level, unquoted
+
 if TYPE_CHECKING:
     from .catalogue import Catalogue, Table
 
-_NAME = r'((?:"[^"]+"|\w+)(?:\.(?:"[^"]+"|\w+))?)'
-_IDENTIFIER = r'("[^"]+"|\w+)'
 _TEXT: list[tuple[str, Callable[[Catalogue, re.Match[str]], None]]] = []
 _ALTER_TYPE = re.compile(
-    r"\s*alter\s+table\s+(?:if\s+exists\s+)?(?:only\s+)?" + _NAME + r"(\s.*)",
+    r"\s*alter\s+table\s+(?:if\s+exists\s+)?(?:only\s+)?" + NAME + r"(\s.*)",
     re.IGNORECASE | re.DOTALL,
 )
+# What may change the schema in ways that no text shows.
+_UNSEEN = re.compile(r"\s*(?:--[^\n]*\n\s*)*(do|call|execute)\b", re.IGNORECASE)
 _ALTER_ONE = r'alter\s+(?:column\s+)?("[^"]+"|\w+)\s+(?:set\s+data\s+)?type\s'
 
 
@@ -27,6 +30,8 @@ def advance(catalogue: Catalogue, text: str) -> None:
             if match:
                 action(catalogue, match)
                 break
+        else:
+            catalogue.sure = catalogue.sure and not _UNSEEN.match(statement)
 
 
 def retyped(text: str) -> list[tuple[str | None, str, str]]:
@@ -37,17 +42,6 @@ def retyped(text: str) -> list[tuple[str | None, str, str]]:
         names = re.findall(_ALTER_ONE, match.group(2), re.IGNORECASE)
         found += [(schema, table, unquoted(name)) for name in names]
     return found
-
-
-def unquoted(name: str) -> str:
-    """An identifier as the catalogue has it."""
-    return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
-
-
-def split(name: str) -> tuple[str | None, str]:
-    """(schema or None, name) of a qualified identifier."""
-    parts = re.findall(r'"[^"]+"|\w+', name)
-    return (unquoted(parts[0]) if len(parts) > 1 else None), unquoted(parts[-1])
 
 
 def drop_table(catalogue: Catalogue, name: str, schema: str | None) -> None:
@@ -74,14 +68,19 @@ def _text_create_table(catalogue: Catalogue, match: re.Match[str]) -> None:
     table = catalogue.ensure(name, schema)
     for part in top_level(match.group(2)):
         column = re.match(r'\s*("[^"]+"|\w+)\s+(.*)', part, re.DOTALL)
-        if column and column.group(1).lower() not in (
-            "constraint",
-            "primary",
-            "foreign",
-            "unique",
-            "check",
-            "exclude",
-            "like",
+        if (
+            not constrain(table, part)
+            and column
+            and column.group(1).lower()
+            not in (
+                "constraint",
+                "primary",
+                "foreign",
+                "unique",
+                "check",
+                "exclude",
+                "like",
+            )
         ):
             _text_column(table, column.group(1), column.group(2))
 
@@ -96,6 +95,7 @@ def _text_column(table: Table, name: str, rest: str) -> None:
     required = re.search(r"\b(not\s+null|primary\s+key)\b", rest, re.IGNORECASE)
     default = re.search(r"\bdefault\s+('(?:[^']|'')*'|\S+)", rest, re.IGNORECASE)
     clean = unquoted(name)
+    key_of_column(table, clean, rest)
     table.columns[clean] = {
         "name": clean,
         "type": kind[0].strip(),
@@ -126,30 +126,29 @@ def _text_alter_table(catalogue: Catalogue, match: re.Match[str]) -> None:
 
 def _text_alter(catalogue: Catalogue, table: Table, part: str) -> None:
     add = re.match(
-        r"add\s+(?:column\s+)?(?:if\s+not\s+exists\s+)?" + _IDENTIFIER + r"\s+(.*)",
+        r"add\s+(?:column\s+)?(?:if\s+not\s+exists\s+)?" + IDENTIFIER + r"\s+(.*)",
         part,
         re.IGNORECASE | re.DOTALL,
     )
-    if add and add.group(1).lower() not in (
-        "constraint",
-        "primary",
-        "foreign",
-        "unique",
-        "check",
-        "exclude",
-    ):
+    if add and not constrain(table, part[3:]) and add.group(1).lower() != "exclude":
         _text_column(table, add.group(1), add.group(2))
     drop = re.match(
-        r"drop\s+(column\s+|constraint\s+)?(?:if\s+exists\s+)?" + _IDENTIFIER, part, re.IGNORECASE
+        r"drop\s+(column\s+|constraint\s+)?(?:if\s+exists\s+)?" + IDENTIFIER, part, re.IGNORECASE
     )
+    renamed = re.match(
+        r"rename\s+constraint\s+" + IDENTIFIER + r"\s+to\s+" + IDENTIFIER, part, re.IGNORECASE
+    )
+    if renamed:
+        table.rename_constraint(unquoted(renamed.group(1)), unquoted(renamed.group(2)))
+        return
     if drop and (drop.group(1) or "").lower().startswith("constraint"):
         table.drop_constraint(unquoted(drop.group(2)))
     elif drop:
         table.drop_column(unquoted(drop.group(2)))
     rename = re.match(
-        r"rename\s+(?:column\s+)?" + _IDENTIFIER + r"\s+to\s+" + _IDENTIFIER, part, re.IGNORECASE
+        r"rename\s+(?:column\s+)?" + IDENTIFIER + r"\s+to\s+" + IDENTIFIER, part, re.IGNORECASE
     )
-    whole = re.match(r"rename\s+to\s+" + _IDENTIFIER, part, re.IGNORECASE)
+    whole = re.match(r"rename\s+to\s+" + IDENTIFIER, part, re.IGNORECASE)
     if whole:
         catalogue.rename(table, unquoted(whole.group(1)))
     elif rename:
@@ -159,7 +158,7 @@ def _text_alter(catalogue: Catalogue, table: Table, part: str) -> None:
     if kind and column is not None:
         column["type"] = kind.group(2).strip()
     null = re.match(
-        r"alter\s+(?:column\s+)?" + _IDENTIFIER + r"\s+(set|drop)\s+not\s+null", part, re.IGNORECASE
+        r"alter\s+(?:column\s+)?" + IDENTIFIER + r"\s+(set|drop)\s+not\s+null", part, re.IGNORECASE
     )
     column = table.columns.get(unquoted(null.group(1))) if null else None
     if null and column is not None:
@@ -207,6 +206,39 @@ def _text_drop_index(catalogue: Catalogue, match: re.Match[str]) -> None:
     catalogue.drop_index(split(match.group(1))[1])
 
 
+@_text(r"alter\s+index\s+(?:if\s+exists\s+)?NAME\s+rename\s+to\s+NAME")
+def _text_rename_index(catalogue: Catalogue, match: re.Match[str]) -> None:
+    old, new = split(match.group(1))[1], split(match.group(2))[1]
+    for table in catalogue.tables.values():
+        for index in table.indexes:
+            index["name"] = new if index["name"] == old else index["name"]
+
+
+@_text(r"create\s+extension\s+(?:if\s+not\s+exists\s+)?NAME")
+def _text_create_extension(catalogue: Catalogue, match: re.Match[str]) -> None:
+    catalogue.extensions.add(match.group(1).strip('"').lower())
+
+
+@_text(r"create\s+domain\s+NAME\s+(?:as\s+)?(\w+)")
+def _text_create_domain(catalogue: Catalogue, match: re.Match[str]) -> None:
+    schema, name = split(match.group(1))
+    catalogue.domains[schema or catalogue.default_schema, name] = match.group(2)
+
+
+@_text(r"drop\s+(schema|sequence|extension|domain)\s+(?:if\s+exists\s+)?NAME")
+def _text_drop_other(catalogue: Catalogue, match: re.Match[str]) -> None:
+    schema, name = split(match.group(2))
+    key, kind = (schema or catalogue.default_schema, name), match.group(1).lower()
+    if kind == "schema":
+        catalogue.schemas.discard(name)
+    elif kind == "extension":
+        catalogue.extensions.discard(match.group(2).strip('"').lower())
+    elif kind == "sequence":
+        catalogue.sequences.discard(key)
+    else:
+        catalogue.domains.pop(key, None)
+
+
 @_text(r"create\s+schema\s+(?:if\s+not\s+exists\s+)?NAME")
 def _text_create_schema(catalogue: Catalogue, match: re.Match[str]) -> None:
     catalogue.schemas.add(split(match.group(1))[1])
@@ -218,28 +250,10 @@ def _text_create_sequence(catalogue: Catalogue, match: re.Match[str]) -> None:
     catalogue.sequences.add((schema or catalogue.default_schema, name))
 
 
-def top_level(text: str) -> list[str]:
-    """Split at commas that are in no parentheses and no quotes."""
-    parts, depth, start, quote = [], 0, 0, ""
-    for index, letter in enumerate(text):
-        if quote:
-            quote = "" if letter == quote else quote
-        elif letter in "'\"":
-            quote = letter
-        elif letter in "([":
-            depth += 1
-        elif letter in ")]":
-            depth -= 1
-        elif letter == "," and depth == 0:
-            parts.append(text[start:index])
-            start = index + 1
-    return [*parts, text[start:]]
-
-
 _COMPILED = [
     (
         re.compile(
-            r"\s*(?:--[^\n]*\n\s*)*" + pattern.replace("NAME", _NAME), re.IGNORECASE | re.DOTALL
+            r"\s*(?:--[^\n]*\n\s*)*" + pattern.replace("NAME", NAME), re.IGNORECASE | re.DOTALL
         ),
         action,
     )

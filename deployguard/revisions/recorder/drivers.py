@@ -134,7 +134,7 @@ class Cursor:
         state.executing(text, context, in_transaction=connection.in_transaction, many=many)
         state.control.executed(connection)
         connection.follow(text)
-        self.description, self.rows = state.answer(text, context, parameters, many)
+        self.description, self.rows = state.answer(text, context, numbered(sql, parameters), many)
         changed = 0 if state.exhausted(text, parameters) else many
         self.rowcount = len(self.rows) if self.description else changed
         return self
@@ -219,6 +219,16 @@ def _unknown(channel: Channel, name: str) -> Any:
         return None
 
     return call
+
+
+def numbered(sql: Any, parameters: Any) -> dict[str, Any]:
+    """The values by the numbers that `plain` gives them."""
+    if isinstance(parameters, dict):
+        names = dict.fromkeys(match.group(2) for match in _PARAMETER.finditer(str(sql)))
+        found = [parameters.get(name) for name in names if name]
+    else:
+        found = list(parameters or ())
+    return {str(number): value for number, value in enumerate(found, 1)}
 
 
 def plain(sql: Any, formatted: bool) -> str:

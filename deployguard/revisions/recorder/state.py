@@ -6,8 +6,8 @@ from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from . import ddl
-from .answers import Answer, asks_the_system
+from . import ddl, system
+from .answers import Answer, asks_the_system, described
 from .catalogue import Catalogue
 from .control import Transaction
 from .drivers import Connection
@@ -95,7 +95,7 @@ class State:
     def question(self, what: str) -> Iterator[None]:
         """The inspector is asked; reported when a revision asks and the question is not part of another."""
         if not self.channel.looking and not self.batching:
-            self.channel.tell("look", what=what)
+            self.channel.tell("look", what=what, answered=self.catalogue.sure)
         with self.silence():
             yield
 
@@ -109,8 +109,8 @@ class State:
         dialect = getattr(context, "dialect", None)
         old = ddl.old_types(self.catalogue, construct, text, dialect)
         self.channel.tell("sql", sql=text, tx=in_transaction, many=many, old=old, failed=failed)
-        if asks_the_system(text):
-            self.channel.tell("look", what="a query of the system catalogue", answered=False)
+        if self._sqlite is not None and asks_the_system(text):
+            self.channel.tell("look", what="a query of the system catalogue")
         if self._sqlite is None:
             self.catalogue.moving = True
             ddl.advance(self.catalogue, construct, text, dialect)
@@ -131,7 +131,13 @@ class State:
         self, text: str, context: Any, parameters: Any, many: int
     ) -> tuple[Any, list[tuple[Any, ...]]]:
         """What the fake driver's cursor holds after a statement."""
-        del parameters
+        if asks_the_system(text) and not self.channel.looking:
+            known = self.request["dialect"] == "postgresql"
+            found = system.ask(self.catalogue, text, parameters) if known else None
+            what = "a query of the system catalogue"
+            self.channel.tell("look", what=what, answered=found is not None)
+            if found is not None:
+                return described(found[0]), found[1]
         return self.answers.rows(text, context, many)
 
     def connect(self, dialect: Any) -> Any:

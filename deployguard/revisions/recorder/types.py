@@ -12,7 +12,7 @@ _TYPE = re.compile(
     r"^\s*(?P<name>[^(\[]+?)\s*(?:\((?P<arguments>[^)]*)\))?"
     r"\s*(?P<zone>with(?:out)? time zone)?\s*(?P<array>(\[\d*\])*)\s*$"
 )
-_ALIASES = {
+ALIASES = {
     "int": "integer",
     "int2": "smallint",
     "int4": "integer",
@@ -44,7 +44,7 @@ def resolve(text: Any, dialect: Any, catalogue: Catalogue) -> Any:
     if match is None:
         return types.NullType()
     name = match.group("name").strip().strip('"').lower()
-    name = _ALIASES.get(name, name)
+    name = ALIASES.get(name, name)
     known = _named(
         name, match.group("arguments") or "", match.group("zone") or "", dialect, catalogue
     )
