@@ -223,7 +223,7 @@ class Schema:
                 place = self._find_index(f"{schema}.{name}" if schema else name, "")
                 if not name:
                     place = self._missing("index", owner)
-                text = " ".join(columns) or NAMELESS
+                text = " ".join(name or NAMELESS for name in columns or ("",))
                 self._make(place, doubtful=operation.if_not_exists, table=owner, text=text)
             case DropIndex(name):
                 place = self._find_index(name, "")

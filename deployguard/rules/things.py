@@ -33,6 +33,9 @@ class Thing:
 
 
 def mentions(text: str, column: str) -> bool:
+    """Whether a definition names the column; one of which a part is not known may."""
+    if NAMELESS in text:
+        return True
     pattern = rf'(?<![\w$])"?{re.escape(column)}"?(?![\w$])'
     return re.search(pattern, text, re.IGNORECASE) is not None
 
