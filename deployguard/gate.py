@@ -54,6 +54,7 @@ def make_plan(
     answers: Answers,
     policy: Policy,
     notes: tuple[str, ...] = (),
+    elsewhere: str = "",
 ) -> Plan:
     """Put the verdicts together with what the policy demands of the worst of them.
 
@@ -73,6 +74,7 @@ def make_plan(
         answers=answers,
         digest="",
         notes=notes,
+        elsewhere=elsewhere,
     )
     return dataclasses.replace(plan, digest=_digest(plan, identity, policy))
 

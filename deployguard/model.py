@@ -185,6 +185,8 @@ class Undo:
 
     way: Way
     reason: str
+    left: tuple[str, ...] = ()  # what a lossless downgrade leaves different, as in "leaves the index ix"
+    goes: tuple[str, ...] = ()  # tables and columns that go with it, and what was written since
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +251,7 @@ class Plan:
     answers: Answers
     digest: str  # sha256, hexadecimal
     notes: tuple[str, ...] = ()  # what limits this verdict, for people
+    elsewhere: str = ""  # why deploy must refuse: env.py migrates another database than this one
 
     @property
     def open_risk(self) -> Risk | None:

@@ -36,6 +36,7 @@ class Basis:
     catalogue: Json = None
     only: frozenset[str] | None = None
     shown: frozenset[str] | None = None  # of what is read, these are judged; None: all
+    real: DatabaseUrl | None = None  # of the database that was asked
     at: tuple[str, ...] | None = None  # where the database is when these begin; None: at `current`
     target: str = "no database"
     identity: str = ""
@@ -63,6 +64,7 @@ def assess(
     basis = Basis(
         dialect=url.dialect,
         url=url.dummy(),
+        real=url,
         facts=facts,
         current=database.current_revisions(config.project.version_table),
         catalogue=catalogue,
@@ -193,6 +195,7 @@ def plan_for(
 ) -> Plan:
     """Read what is pending, judge it, and say what the policy demands."""
     from deployguard import rules
+    from deployguard.revisions.connects import elsewhere, sentence
 
     graph = graph_of(config, environ, cached=basis.cached)
     reading = _read(config, environment, environ, basis)
@@ -209,6 +212,9 @@ def plan_for(
         known=None if graph.partial else graph.nodes,
     )
     verdicts = accepted.verdicts
+    places = (basis.url, basis.real or basis.url)
+    found = elsewhere(reading.connects, places, config.directory) if basis.real else ()
+    other = sentence(found, basis.target, environment.database.url_env)
     return gate.make_plan(
         environment=environment.name,
         target=basis.target,
@@ -219,7 +225,8 @@ def plan_for(
         verdicts=verdicts,
         answers=rules.answers(verdicts),
         policy=environment.policy,
-        notes=(*basis.notes, *reading.notes, *accepted.notes),
+        notes=(*([other] if other else []), *basis.notes, *reading.notes, *accepted.notes),
+        elsewhere=other,
     )
 
 

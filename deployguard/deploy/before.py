@@ -98,13 +98,13 @@ def make_plan(run: Run) -> Evidence:
             f"{plan.digest[:12]}.",
             next_commands=(f"deployguard check --env {plan.environment}",),
         )
+    guard.refuse_elsewhere(run, plan)
     run.plan = plan
     run.world.journal.set_plan(run.id, plan.digest, gate.document(plan))
     needed = gate.needs_backup(plan, asked=run.options.backup)
     with run.world.database() as database:
-        absent = (
-            database.size() == 0
-        )  # a SQLite file that the migration will make; no server says 0
+        # A SQLite file that the migration will make; no server says 0.
+        absent = database.size() == 0
     if needed and absent:
         run.world.reporter.note("There is no database yet, so there is nothing to back up.")
     elif needed:

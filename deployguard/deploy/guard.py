@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from deployguard.deploy import names
 from deployguard.deploy.run import Run, mapping, strings
 from deployguard.deploy.step import Evidence, PersonNeeded
-from deployguard.model import Json
+from deployguard.errors import UsageError
+from deployguard.model import Json, Plan
 
 WHOLE = (
     "plan"  # instead of the files, where these alone do not tell: all that is pending, read anew
@@ -75,3 +76,23 @@ def differences(planned: Mapping[str, Json], now: Mapping[str, Json]) -> tuple[s
         elif planned[name] != now[name]:
             said.append(f"{what} has changed")
     return tuple(said)
+
+
+def refuse_elsewhere(run: Run, plan: Plan) -> None:
+    """Refuse a plan whose env.py migrates another database than the one that was asked. Raises UsageError."""
+    if not plan.elsewhere or run.done(names.ARM) is not None:
+        return  # past the point of first change nothing is refused any more
+    variable = run.world.environment.database.url_env
+    take = (
+        f"Let env.py take the URL from {variable}"
+        if variable
+        else "Name the variable that env.py takes the URL from in database_url_env"
+    )
+    raise UsageError(
+        f"{plan.elsewhere} What was checked and backed up is not what would be migrated.\n{take}. Where env.py puts"
+        " the address together from other variables, name them in pass_environment of [read].",
+        next_commands=(
+            f"$EDITOR {run.world.config_path}",
+            f"deployguard check --env {plan.environment}",
+        ),
+    )

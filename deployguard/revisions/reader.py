@@ -12,6 +12,7 @@ from pathlib import Path
 from deployguard.errors import EnvironmentUnreachable, UsageError
 from deployguard.model import Evidence, Json, Revision, Script
 from deployguard.revisions import kept, process_run
+from deployguard.revisions.connects import Connects
 from deployguard.revisions.features import Features, read_features
 from deployguard.revisions.graph import Graph, Node, load
 from deployguard.revisions.launcher import Launcher, Local
@@ -71,6 +72,7 @@ class Reading:
     revisions: tuple[Revision, ...]
     heads: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    connects: tuple[Connects, ...] = ()  # where env.py's migrations would have gone
 
 
 def read(
@@ -124,7 +126,7 @@ def read(
     if graph.partial:
         followed = {parent for one in revisions for parent in one.parents}
         heads = tuple(sorted({one.id for one in revisions} - followed)) or request.current
-    reading = Reading(revisions, heads, (*graph.notes, *_notes(recording)))
+    reading = Reading(revisions, heads, (*graph.notes, *_notes(recording)), tuple(recording.connects))
     if keeper is not None:
         keeper.keep(reading, recording)
     return reading

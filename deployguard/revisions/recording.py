@@ -14,6 +14,7 @@ from typing import Protocol
 
 from deployguard.errors import EnvironmentUnreachable
 from deployguard.model import Evidence, Json
+from deployguard.revisions.connects import Connects
 from deployguard.revisions.launcher import BOOTSTRAP, Launcher
 
 # One revision, and everything together; a child that needs more has no end.
@@ -87,6 +88,7 @@ class Recording:
     complete: bool = False
     ended: bool = False
     runs: int = 0
+    connects: list[Connects] = field(default_factory=list)
     replayed: bool = False  # the history was run, to know the schema
     used: Event = field(default_factory=dict)  # files, folders and reasons: what it rests on
 
@@ -249,6 +251,13 @@ def _run(recording: Recording, event: Event) -> None:
             recording.steps.append((name, path, tuple(parents)))
 
 
+def _connects(recording: Recording, event: Event) -> None:
+    words = {name: str(event.get(name, "")) for name in ("dialect", "host", "port", "database")}
+    found = Connects(**words, own=event.get("own") is True)
+    if found not in recording.connects:
+        recording.connects.append(found)
+
+
 def _enter(recording: Recording, event: Event) -> None:
     recording.open = (str(event["revision"]), str(event["direction"]))
     recording.scripts.setdefault(recording.open, []).append(event)
@@ -293,6 +302,7 @@ def _missing(recording: Recording, event: Event) -> None:
 _HANDLERS: dict[str, Callable[[Recording, Event], None]] = {
     "start": _start,
     "run": _run,
+    "connects": _connects,
     "enter": _enter,
     "leave": _leave,
     "end": _end,

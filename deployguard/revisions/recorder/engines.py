@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import checkfirst
+from . import address, checkfirst
 from .drivers import fake_dbapi
 from .memory import sqlite_dbapi
 from .reflection import QUESTIONS, Answers
@@ -50,13 +50,16 @@ def _patch_create_engine(state: State) -> None:
     original = create.create_engine
 
     def create_engine(url: Any, **options: Any) -> Any:
+        given = url, dict(options)
         # A connection made by the project itself would bypass the recorder.
         for name in ("creator", "pool", "module", "connect_args"):
             options.pop(name, None)
         options["hide_parameters"] = True
         if state.forced:
             url = _forced(state.request["url"], options)
-        return original(url, **options)
+        made = original(url, **options)
+        address.note(made, *given)
+        return made
 
     for module in (create, engine, sqlalchemy):
         module.create_engine = create_engine  # type: ignore[attr-defined]  # the same function in three places

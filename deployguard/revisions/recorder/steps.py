@@ -6,7 +6,7 @@ import threading
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from . import batch
+from . import address, batch
 from .channel import Limit, describe, failure_line
 from .guard import bounded
 from .modules import Unimportable, load_lazily
@@ -47,6 +47,9 @@ def _run(state: State, context: Any, arguments: dict[str, Any]) -> None:
     request = state.request
     if context.as_sql:
         raise RuntimeError("the command runs in offline mode")
+    connects = address.of(context.dialect) if state.tier != "bare" else None
+    if connects is not None:
+        state.channel.send("connects", **connects)
     if context.dialect.name != request["dialect"]:
         state.mismatch = context.dialect.name
         raise OtherDialect(context.dialect.name)
