@@ -13,7 +13,7 @@ from deployguard.cli.terminal import data, people
 from deployguard.config import Config, DatabaseConfig, Environment
 from deployguard.errors import Refused, UsageError
 from deployguard.formats import CheckReport, check_lines, written
-from deployguard.formats.github import outputs, summary
+from deployguard.formats.github import complaints, outputs, summary
 from deployguard.formats.words import next_commands
 from deployguard.model import Plan, Risk
 
@@ -45,7 +45,12 @@ def answer(context: click.Context, asked: Request) -> int:
             "--dialect goes with --from, --since or --facts; else the database says."
         )
     environment = app.environment(asked.env)
-    plan = _offline(app, asked) if offline else _online(context, asked)
+    try:
+        plan = _offline(app, asked) if offline else _online(context, asked)
+    except UsageError as error:
+        if asked.form == "github":
+            _annotate(error, prefix(app.config().directory, os.environ))
+        raise
     report = CheckReport(
         plan,
         fail_on=Risk[asked.fail_on.upper()] if asked.fail_on else environment.policy.fail_on,
@@ -54,6 +59,14 @@ def answer(context: click.Context, asked: Request) -> int:
     )
     _write(asked, report, app.config().directory)
     return Refused.exit_code if report.failed else 0
+
+
+def _annotate(error: UsageError, inside: str) -> None:
+    """Show a suppression that cannot stand where it stands."""
+    from deployguard.deploy.accepting import Unfit
+
+    if isinstance(error, Unfit):
+        data().raw(complaints(error.problems, inside))
 
 
 def _online(context: click.Context, asked: Request) -> Plan:

@@ -11,6 +11,15 @@ from deployguard.config.schema import BASELINE
 from deployguard.errors import UsageError
 from deployguard.model import Json, Revision, Verdict
 
+
+class Unfit(UsageError):
+    """Suppressions that cannot stand; ``problems`` are sentences that begin with file and line."""
+
+    def __init__(self, problems: tuple[str, ...], message: str, command: str) -> None:
+        super().__init__(message, next_commands=(command,))
+        self.problems = problems
+
+
 _SHOWN = 20  # problems in one error; a person mends them one by one
 
 
@@ -101,7 +110,7 @@ def _unknown(given: Sequence[AcceptConfig], known: Collection[str] | None) -> li
     ]
 
 
-def _error(problems: Sequence[str], config: Config) -> UsageError:
+def _error(problems: Sequence[str], config: Config) -> Unfit:
     more = len(problems) - _SHOWN
     lines = [*problems[:_SHOWN], *([f"… and {more} more"] if more > 0 else [])]
     first = "A suppression" if len(problems) == 1 else f"{len(problems)} suppressions"
@@ -109,4 +118,4 @@ def _error(problems: Sequence[str], config: Config) -> UsageError:
     number = rest.partition(":")[0]
     path = config.directory / place
     editor = f"${{EDITOR:-vi}} +{number} {path}" if number.isdigit() else f"${{EDITOR:-vi}} {path}"
-    return UsageError("\n".join([f"{first} cannot stand:", *lines]), next_commands=(editor,))
+    return Unfit(tuple(problems), "\n".join([f"{first} cannot stand:", *lines]), editor)

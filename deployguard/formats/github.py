@@ -4,16 +4,20 @@ The source is GitHub's page "Workflow commands for GitHub Actions"; a message es
 : and , so that text of the project can neither end a command nor begin another one.
 """
 
+import re
 from collections import Counter
+from collections.abc import Sequence
 
 from deployguard.formats import words
 from deployguard.formats.markdown import markdown
+from deployguard.formats.marks import file_of
 from deployguard.formats.report import CheckReport
 from deployguard.formats.spans import clean
 from deployguard.model import Finding, Risk
 
 _SUMMARY = 260_000  # characters of at most four bytes: a step's summary takes a mebibyte
 _SHOWN = 10  # annotations of a kind that GitHub shows for one step
+_PLACED = re.compile(r"(.+?):(\d+): (.*)", re.DOTALL)
 _KIND = {
     Risk.CRITICAL: "error",
     Risk.HIGH: "error",
@@ -67,6 +71,17 @@ def summary(report: CheckReport) -> str:
     return markdown(report, _SUMMARY)
 
 
+def complaints(problems: Sequence[str], prefix: str = "") -> str:
+    """Suppressions that cannot stand, as errors at their lines; each problem begins with ``file:line: ``."""
+    lines: list[str] = []
+    for problem in problems[:_SHOWN]:
+        found = _PLACED.match(problem)
+        place, line, said = found.groups() if found else ("", "", problem)
+        file = file_of(place, prefix) if place else ""
+        lines.append(command("error", said, title="deployguard suppression", file=file, line=line))
+    return "\n".join(lines) + "\n"
+
+
 def command(kind: str, message: str, **properties: str) -> str:
     """``::kind name=value,…::message`` with everything escaped."""
     listed = ",".join(f"{name}={_property(value)}" for name, value in properties.items() if value)
@@ -87,7 +102,7 @@ def _annotation(finding: Finding, prefix: str) -> str:
         _kind(finding),
         "\n".join(parts),
         title=f"{finding.rule} {finding.risk}{' accepted' if finding.accepted else ''}",
-        file=f"{prefix.strip('/')}/{finding.path}" if prefix else finding.path,
+        file=file_of(finding.path, prefix),
         line=str(finding.line or 1),
     )
 

@@ -106,6 +106,16 @@ def test_a_suppression_that_cannot_stand_is_usage_with_file_and_line(
     assert bookings.revision == "b013"
 
 
+def test_a_pull_request_is_told_at_the_line_of_the_comment(make_bookings: MakeBookings) -> None:
+    bookings = make_bookings("b018")
+    number = line_of_the_drop(bookings)
+    insert(bookings, "# deployguard: accept DG102")
+    answer = bookings.deployguard("check", *OFFLINE, "--format", "github")
+    assert answer.code == 2
+    place = f"file=migrations/versions/{DROP},line={number}"
+    assert answer.out.startswith(f"::error title=deployguard suppression,{place}::it gives no")
+
+
 def test_only_revisions_that_are_judged_are_asked(make_bookings: MakeBookings) -> None:
     bookings = make_bookings("b018")
     path = next(revision(bookings).parent.glob("b014_*.py"))
