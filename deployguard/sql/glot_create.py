@@ -105,7 +105,7 @@ def _table(node: exp.Create, source: Source) -> Operations:
         elif not isinstance(item, exp.IndexColumnConstraint):
             added = constraint("", item, source)
             references += [added.references or ""]
-            key = added.columns if added.kind is Constraint.PRIMARY_KEY else key
+            key = (*key, *added.columns) if added.kind is Constraint.PRIMARY_KEY else key
     return (
         CreateTable(
             table(this.this, source),

@@ -24,7 +24,15 @@ from deployguard.operations import (
     Unrecognised,
     ValidateConstraint,
 )
-from deployguard.sql.pg_names import Operations, cascades, definition, kind, object_kind, relation
+from deployguard.sql.pg_names import (
+    Operations,
+    cascades,
+    definition,
+    kind,
+    messages,
+    object_kind,
+    relation,
+)
 from deployguard.sql.pg_rare import enforced
 from deployguard.sql.pg_table import column, constraint
 from deployguard.sql.source import Source
@@ -172,17 +180,21 @@ def _alter_type(table: str, command: pb.AlterTableCmd, source: Source) -> Operat
 def _default(table: str, command: pb.AlterTableCmd, source: Source) -> Operation:
     if not kind(definition(command)):
         return DropDefault(table, command.name)
-    # The tree holds no place for the action itself; the text after the column's own SET DEFAULT does.
-    return SetDefault(table, command.name, _set_default_text(command.name, source))
+    return SetDefault(table, command.name, _set_default_text(command, source))
 
 
-def _set_default_text(name: str, source: Source) -> str:
-    at = 0
-    while (at := source.find("set", "default", start=at)) > 0:
-        before = source.tokens[at - 3]
-        if name in (before.word, before.text.strip('"').replace('""', '"')):
-            return source.expression_at(at)
-    return ""
+def _set_default_text(command: pb.AlterTableCmd, source: Source) -> str:
+    """The expression as written: the tree holds no place for the action, but one for what is inside of it."""
+    places = [
+        place
+        for message in messages(definition(command))
+        if (place := getattr(message, "location", -1)) > 0
+    ]
+    inside = source.index(source.character(min(places))) if places else 0
+    at = found = 0
+    while 0 < (at := source.find("set", "default", start=at)) <= inside:
+        found = at
+    return source.expression_at(found) if found else ""
 
 
 def _add_constraint(table: str, command: pb.AlterTableCmd, source: Source) -> Operation:
