@@ -16,6 +16,7 @@ from deployguard.model import (
     BackupMode,
     Body,
     Denied,
+    Facts,
     Opacity,
     Opaque,
     Plan,
@@ -23,8 +24,11 @@ from deployguard.model import (
     Risk,
     Script,
     Statement,
+    TableFact,
     Verdict,
 )
+from deployguard.rules import judge
+from deployguard.sql import lower
 from tests.deploy.plans import CREATE, plan, verdict
 
 NOW = datetime(2026, 2, 18, 10, 30, tzinfo=UTC)
@@ -229,3 +233,31 @@ def test_an_accepted_finding_still_needs_approval_and_backup(risk: Risk) -> None
 
 def test_accepting_a_finding_voids_an_approval() -> None:
     assert plan(accepted(verdict(risk=Risk.HIGH))).digest != plan(verdict(risk=Risk.HIGH)).digest
+
+
+def test_estimates_do_not_void_an_approval_and_a_level_that_they_change_does() -> None:
+    def digest(*, rows: int, size: int, other: int = 8192) -> str:
+        up = Script(
+            Body.PRESENT,
+            10,
+            tuple(
+                Statement(t, 11, o) for t, o in lower("CREATE INDEX ix ON rooms (a)", "postgresql")
+            ),
+        )
+        revision = replace(verdict().revision, up=up)
+        tables = (TableFact("rooms", rows, size), TableFact("guests", 5, other, exact=True))
+        (judged,) = judge((revision,), Facts("postgresql", tables=tables))
+        (lock,) = judged.locks
+        estimates.add((lock.seconds, lock.basis))
+        return plan(judged).digest
+
+    estimates: set[tuple[float | None, str]] = set()
+    medium = digest(rows=1_000_000, size=200_000_000)
+    assert digest(rows=2_000_000, size=400_000_000) == medium
+    assert digest(rows=1_000_000, size=200_000_000, other=10**10) == medium
+    assert digest(rows=-1, size=-1) == medium, "an unknown size changes no level"
+    assert len(estimates) == 3, "the locks said something else each time"
+    low = digest(rows=3, size=8192)
+    high = digest(rows=100_000_000, size=20 * 10**9)
+    assert len({low, medium, high}) == 3
+    assert digest(rows=9, size=65536) == low

@@ -16,6 +16,7 @@ from deployguard.model import (
     TableFact,
     Verdict,
 )
+from deployguard.operations import Maintain
 from deployguard.rules import BOOK, judge
 from deployguard.rules.estimates import LONG_SECONDS, RATES, TINY_BYTES, about, size
 from deployguard.rules.locks import BUILD, REWRITE, SCAN
@@ -25,6 +26,8 @@ GB = 10**9
 HUGE = TableFact("orders", 80_000_000, 10 * GB, index_bytes=2 * GB)
 TINY = TableFact("orders", 12, 8192, exact=True, index_bytes=16384)
 EMPTY = TableFact("orders", 0, 0, exact=True, index_bytes=8192)
+# A downgrade without a word: these tests are about the upgrade.
+DOWN = Script(Body.PRESENT, 1, (Statement("ANALYZE", 1, (Maintain("analyze"),)),))
 UNKNOWN = TableFact("orders", -1, -1, index_bytes=-1)
 
 
@@ -37,7 +40,7 @@ def verdict(
         for number, (text, operations) in enumerate(lower(sql, dialect, old_types=old), start=1)
     )
     up = Script(Body.PRESENT, 1, statements)
-    revision = Revision("r", (), "r.py", "", "", up, up, Evidence.RECORDED)
+    revision = Revision("r", (), "r.py", "", "", up, DOWN, Evidence.RECORDED)
     facts = Facts(dialect, tables=tables or None)
     return judge((revision,), replace(facts, **known))[0]  # type: ignore[arg-type]
 
@@ -199,7 +202,7 @@ def test_what_does_not_block_anybody_is_not_raised() -> None:
     up = Script(
         Body.PRESENT, 1, tuple(Statement(t, 1, o, in_transaction=False) for t, o in statements)
     )
-    revision = Revision("r", (), "r.py", "", "", up, up, Evidence.RECORDED)
+    revision = Revision("r", (), "r.py", "", "", up, DOWN, Evidence.RECORDED)
     (found,) = judge((revision,), Facts("postgresql", tables=(HUGE,)))
     assert not [one for one in found.findings if one.risk > Risk.LOW]
     assert (lock_of(found).seconds or 0) > 100
