@@ -2,15 +2,30 @@
 
 from collections.abc import Iterable, Sequence
 
-from deployguard.model import Answers, Finding, Lock, Opaque, Verdict, Way
-from deployguard.operations import Procedural, Unrecognised, WriteRows
+from deployguard.model import Answers, Finding, Lock, Opaque, Risk, Verdict, Way
+from deployguard.operations import (
+    AddConstraint,
+    AlterType,
+    ChangeTrigger,
+    CreateIndex,
+    DropConstraint,
+    DropIndex,
+    DropObject,
+    Procedural,
+    RebuildTable,
+    Unrecognised,
+    WriteRows,
+)
+from deployguard.rules.estimates import about
 from deployguard.rules.returning import operations
+from deployguard.rules.types import plain_cast
 
 _DROPS = {"DG101", "DG102", "DG104", "DG107"}
 _BULK = {"DG103", "DG105", "DG903"}
 _HEAVY = {"rewrite", "scan", "index build"}
 # These hide only which rows are written, not which tables are dropped.
-_ABOUT_ROWS = {Opaque.UNSEEN_WRITES, Opaque.DATA_DEPENDENT, Opaque.NON_ATOMIC}
+_ABOUT_ROWS = {Opaque.UNSEEN_WRITES, Opaque.NON_ATOMIC}
+_MOMENT = 1.0  # seconds
 _RUNS_CODE = {"do", "call", "execute", "select function", "prepare", "load", "copy program"}
 
 
@@ -39,7 +54,7 @@ def _hidden(verdicts: Iterable[Verdict], *, rows: bool) -> str:
         if codes - _ABOUT_ROWS or (rows and writing and codes):
             return verdict.revision.id
         if any(
-            isinstance(operation, Unrecognised)
+            isinstance(operation, Unrecognised | RebuildTable)
             or (isinstance(operation, Procedural) and operation.what in _RUNS_CODE)
             for operation in operations(up)
         ):
@@ -54,21 +69,64 @@ def _drops(verdicts: Sequence[Verdict]) -> str:
     hidden = _hidden(verdicts, rows=False)
     if hidden:
         return f"unknown: {hidden} could not be read completely."
+    other = _dropped_besides(verdicts)
+    if other:
+        return f"no, nothing that holds data; it drops {', '.join(other[:3])}{' …' if len(other) > 3 else ''}."
     return "no, nothing that was there before is dropped."
+
+
+def _dropped_besides(verdicts: Sequence[Verdict]) -> list[str]:
+    """Indexes, constraints, triggers and code that the run drops and did not make itself."""
+    made: set[str] = set()
+    found: list[str] = []
+    for verdict in verdicts:
+        for operation in operations(verdict.revision.up):
+            match operation:
+                case CreateIndex(_, name) | AddConstraint(_, _, name):
+                    made.add(name)
+                case DropIndex(name) if name not in made:
+                    found.append(f"the index {name}")
+                case DropConstraint(table, name) if name not in made:
+                    found.append(f"the constraint {name} of {table}")
+                case ChangeTrigger(table, "drop", name):
+                    found.append(f"the trigger {name} of {table}")
+                case DropObject(kind, name):
+                    found.append(f"the {kind} {name}")
+                case _:
+                    pass
+    return list(dict.fromkeys(found))
 
 
 def _bulk(verdicts: Sequence[Verdict]) -> str:
     found = _found(verdicts, _BULK)
+    found += [one for one in _found(verdicts, {"DG108"}) if one.risk is Risk.CRITICAL]
     if found:
         return f"yes, it {_several(found)}"
+    computed = _computed(verdicts)
+    if computed:
+        return f"yes, it computes every value of {computed} anew."
     if any(
-        one.risk == 4 and one.rule == "DG902" for verdict in verdicts for one in verdict.findings
+        one.risk is Risk.CRITICAL and one.rule == "DG902"
+        for verdict in verdicts
+        for one in verdict.findings
     ):
         return "yes, rows of the target decide which rows are written."
     hidden = _hidden(verdicts, rows=True)
     if hidden:
         return f"unknown: {hidden} could not be read completely."
     return "no, no rows that were there before are changed."
+
+
+def _computed(verdicts: Sequence[Verdict]) -> str:
+    """A column whose values a USING expression replaces, with its revision; "" for none."""
+    for verdict in verdicts:
+        for operation in operations(verdict.revision.up):
+            if not isinstance(operation, AlterType) or not operation.using_sql:
+                continue
+            judged = _found((verdict,), {"DG301"})
+            if judged and not plain_cast(operation.using_sql, operation.column):
+                return f"{operation.table}.{operation.column} ({verdict.revision.id})"
+    return ""
 
 
 def _blocks(verdicts: Sequence[Verdict]) -> str:
@@ -78,7 +136,9 @@ def _blocks(verdicts: Sequence[Verdict]) -> str:
         for one in verdict.locks
         if one.work in _HEAVY and one.blocks in {"writes", "reads and writes"}
     ]
-    if long:
+    seconds = [one.seconds for _, one in long if one.seconds is not None]
+    short = len(seconds) == len(long) and max(seconds, default=0.0) < _MOMENT
+    if long and not short:
         return f"yes, {_blocked(long)}"
     explicit = _found(verdicts, {"DG210"})
     if explicit:
@@ -109,10 +169,11 @@ def _blocked(long: list[tuple[Verdict, Lock]]) -> str:
             f"{one.blocks} of {one.relation} during its {one.work} ({verdict.revision.id})"
         )
     more = len(long) - len(parts)
-    return (
-        f"{'; '.join(parts)}{f'; and {more} more' if more else ''}. How long depends on the"
-        f" size of the table."
-    )
+    seconds = [one.seconds for _, one in long]
+    known = [one for one in seconds if one is not None]
+    longest = f" {about(max(known)).capitalize()} at the longest, an estimate." if known else ""
+    unknown = " How long depends on the size of the table." if len(known) < len(long) else ""
+    return f"{'; '.join(parts)}{f'; and {more} more' if more else ''}.{longest}{unknown}"
 
 
 def _writes(verdicts: Sequence[Verdict]) -> bool:
@@ -140,5 +201,14 @@ def _way_back(verdicts: Sequence[Verdict]) -> str:
         return "yes, there is nothing to take back."
     return (
         "yes, the downgrades take back what the upgrades made and lose nothing that was there"
-        " before."
+        f" before{_besides(verdicts)}."
     )
+
+
+def _besides(verdicts: Sequence[Verdict]) -> str:
+    """What is to be said of downgrades that lose nothing old: what they leave, and which new rows go with them."""
+    left = [f"{one.revision.id} {what}" for one in verdicts for what in one.undo.left[:1]]
+    going = [name for one in verdicts for name in one.undo.goes]
+    said = f"; but {', and '.join(left[:2])}" if left else ""
+    names = ", ".join(dict.fromkeys(going[:4])) + (" …" if len(going) > 4 else "")
+    return said + (f"; what is written into {names} after the deploy goes with it" if going else "")

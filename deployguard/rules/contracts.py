@@ -1,5 +1,7 @@
 """DG409 to DG411: what changes a promise that readers, replicas or writers rely on."""
 
+import re
+
 from deployguard.model import Risk
 from deployguard.operations import (
     AddConstraint,
@@ -32,6 +34,7 @@ def drop_not_null(op: DropNotNull, ctx: Context) -> Answer:
     return f"Lets {op.table}.{op.column} be NULL."
 
 
+_TO_KEY = re.compile(r"\breplica\s+identity\s+default\b", re.IGNORECASE)
 _REPLICATION = {"publication", "subscription"}
 
 
@@ -49,14 +52,18 @@ _REPLICATION = {"publication", "subscription"}
         "ALTER PUBLICATION everything DROP TABLE orders",
         "DROP PUBLICATION everything",
     ),
-    good=("CREATE TABLE t (a int); ALTER TABLE t REPLICA IDENTITY FULL",),
+    good=(
+        "CREATE TABLE t (a int); ALTER TABLE t REPLICA IDENTITY FULL",
+        "ALTER TABLE orders REPLICA IDENTITY DEFAULT",
+    ),
 )
 def change_replication(
     op: AlterTable | CreateObject | AlterObject | DropObject, ctx: Context
 ) -> Answer:
     match op:
         case AlterTable(table, action) if action.startswith("replica identity"):
-            made = ctx.is_made_here(table)
+            # Back to the primary key, which is what a table has from the start.
+            made = ctx.is_made_here(table) or _TO_KEY.search(ctx.sql)
             return None if made else f"Changes what replicas of {table} know a row by."
         case CreateObject(kind, name) if kind in _REPLICATION:
             return f"Creates the {kind} {name}."

@@ -94,8 +94,14 @@ def _downgrade(
     if fails:
         return Undo(Way.RESTORE, f"The downgrade fails: {fails[0][1]}.")
     left = compared(upward, down, before).left
+    goes = tuple(
+        dict.fromkeys(
+            f"{table}.{column}" if column else table
+            for table, column in dropped_back(upward, downward, before)
+        )
+    )
     only = f"The downgrade of {revision.id} only takes back what the upgrade made"
-    return Undo(Way.LOSSLESS, f"{only}{f', but it {left[0]}' if left else ''}.")
+    return Undo(Way.LOSSLESS, f"{only}{f', but it {left[0]}' if left else ''}.", left, goes)
 
 
 def destroyed_back(upward: tuple[Operation, ...], down: Script, before: Context) -> tuple[str, ...]:

@@ -349,6 +349,57 @@ def test_the_checklist_is_answered_in_words(up: str, down: str | None, expected:
     assert all(text.endswith(".") for text in texts)
 
 
+@pytest.mark.parametrize(
+    ("up", "down", "question", "said"),
+    [
+        ("DROP INDEX i", "CREATE INDEX i ON t (a)", "drops", "no, nothing that holds data; it drops the index i."),
+        ("CREATE INDEX i ON t (a); DROP INDEX i", None, "drops", "no, nothing that was there before is dropped."),
+        ("ALTER TABLE t ALTER a TYPE int USING a * 2", "ANALYZE", "bulk_data", "yes, it computes every value of t.a anew."),
+        ("CREATE TYPE m AS ENUM ('x'); CREATE TABLE u (a m)", "DROP TABLE u", "way_back", "but r1 leaves the type m"),
+        ("ALTER TABLE t ADD COLUMN n int", "ALTER TABLE t DROP COLUMN n", "way_back", "into t.n after the deploy goes with it"),
+        ("CREATE TABLE u (a int)", "DROP INDEX CONCURRENTLY i", "way_back", "no, only by restoring a backup"),
+    ],
+)  # fmt: skip
+def test_an_answer_says_what_goes_with_it(
+    up: str, down: str | None, question: str, said: str
+) -> None:
+    text = getattr(answers((verdict(up, down, a="text"),)), question)
+    assert said.removesuffix(".") in text.replace(" (r1)", "")
+
+
+@pytest.mark.parametrize(
+    ("opacity", "expected"),
+    [
+        (Opacity(Opaque.DATA_DEPENDENT, 1, "a loop"), "unknown"),
+        (Opacity(Opaque.UNSEEN_WRITES, 1, "a loop", writes=True), "no"),
+        (Opacity(Opaque.GUARDED, 1, "an inspector"), "unknown"),
+        (Opacity(Opaque.NON_ATOMIC, 1, "autocommit"), "no"),
+    ],
+)
+def test_no_is_only_answered_where_it_is_known(opacity: Opacity, expected: str) -> None:
+    up = script("ALTER TABLE t ADD COLUMN a int", opacity)
+    one = judge((revision(up, script("ALTER TABLE t DROP COLUMN a")),), PG)[0]
+    assert answers((one,)).drops.split(maxsplit=1)[0].strip(",:") == expected
+
+
+def test_a_rebuilt_table_that_was_not_seen_leaves_the_answers_open() -> None:
+    up = Script(
+        Body.PRESENT, 1, (Statement("CREATE TABLE _alembic_tmp_t …", 7, (RebuildTable("t"),)),)
+    )
+    said = answers(judge((revision(up, script("ANALYZE t")),), SQLITE))
+    assert said.drops.startswith("unknown")
+    assert said.bulk_data.startswith("unknown")
+
+
+def test_how_long_it_blocks_is_said_where_it_is_estimated() -> None:
+    one = verdict("CREATE INDEX i ON t (a)", "DROP INDEX i")
+    slow = replace(one, locks=tuple(replace(lock, seconds=200.0) for lock in one.locks))
+    quick = replace(one, locks=tuple(replace(lock, seconds=0.1) for lock in one.locks))
+    assert "about 3 min 20 s at the longest, an estimate" in answers((slow,)).blocks.lower()
+    assert answers((quick,)).blocks.startswith("no")
+    assert "depends on the size" in answers((one,)).blocks
+
+
 def test_nothing_pending_is_answered_too() -> None:
     said = answers(())
     assert (said.drops[:2], said.way_back[:3]) == ("no", "yes")
