@@ -8,14 +8,14 @@ from deployguard.deploy import atomic
 from deployguard.deploy.run import strings, text
 from deployguard.deploy.step import Evidence
 from deployguard.model import BackupMode, Json, Plan, Verdict, Way
-from deployguard.operations import AddColumn, CreateTable
+from deployguard.operations import AddColumn
 
 _NOT_TOLD = "the plan does not say whether it is one transaction"
 
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """A column that an upgrade added. ``default`` is its SQL; "" is none."""
+    """A column that an upgrade added and its downgrade drops. ``default`` is its SQL; "" is none."""
 
     table: str
     column: str
@@ -31,8 +31,8 @@ class PlannedRevision:
     expand_only: bool
     way: Way
     reason: str
-    created: tuple[str, ...]  # tables
-    added: tuple[Added, ...]
+    created: tuple[str, ...]  # tables of the upgrade that the downgrade drops
+    added: tuple[Added, ...]  # columns likewise
     non_atomic: str = ""  # why a part of the upgrade may stay when it fails; "" when it can't
     unseen: bool = False  # that part may be rows, which no look at the schema shows
     down_non_atomic: str = ""  # the same of the downgrade
@@ -140,7 +140,10 @@ def _may_wait_down(plan: Plan) -> bool:
 
 
 def _revision(verdict: Verdict, dialect: str) -> Json:
+    from deployguard import rules
+
     revision = verdict.revision
+    dropped = rules.dropped_by_downgrade(verdict, dialect)
     return {
         "id": revision.id,
         "file": revision.digest,
@@ -148,26 +151,25 @@ def _revision(verdict: Verdict, dialect: str) -> Json:
         "expand_only": verdict.expand_only,
         "way": str(verdict.undo.way),
         "reason": verdict.undo.reason,
-        "created": gate.jsonable(list(_created(verdict))),
-        "added": gate.jsonable([[a.table, a.column, a.default] for a in _added(verdict)]),
+        "created": gate.jsonable([table for table, column in dropped if column is None]),
+        "added": gate.jsonable([[a.table, a.column, a.default] for a in _added(verdict, dropped)]),
         "non_atomic": atomic.non_atomic(revision.up, dialect),
         "unseen": atomic.unseen(revision.up, dialect),
         "down_non_atomic": atomic.non_atomic(revision.down, dialect),
     }
 
 
-def _created(verdict: Verdict) -> Iterator[str]:
-    for statement in verdict.revision.up.statements:
-        for operation in statement.operations:
-            if isinstance(operation, CreateTable) and not operation.temporary:
-                yield operation.table
-
-
-def _added(verdict: Verdict) -> Iterator[Added]:
-    for statement in verdict.revision.up.statements:
-        for operation in statement.operations:
-            if isinstance(operation, AddColumn):
-                yield Added(operation.table, operation.column, operation.default_sql)
+def _added(verdict: Verdict, dropped: Sequence[tuple[str, str | None]]) -> Iterator[Added]:
+    """The new columns that the downgrade drops; without the default where the column got another name since."""
+    defaults = {
+        (operation.table.removeprefix("public."), operation.column): operation.default_sql
+        for statement in verdict.revision.up.statements
+        for operation in statement.operations
+        if isinstance(operation, AddColumn)
+    }
+    for table, column in dropped:
+        if column is not None:
+            yield Added(table, column, defaults.get((table.removeprefix("public."), column), ""))
 
 
 def _read(item: Mapping[str, Json]) -> PlannedRevision:

@@ -1,4 +1,4 @@
-"""Does the downgrade lose data now? The rules' judgement of what it drops, and a count of what is in there."""
+"""Does the downgrade lose data now? A count of what is in there, of all that the rules say the downgrade drops."""
 
 from collections.abc import Sequence
 from typing import Final

@@ -267,15 +267,28 @@ def _back_is_free(operation: AlterType, upward: tuple[Operation, ...]) -> bool:
 def dropped_back(
     upward: Iterable[Operation], downward: Iterable[Operation], before: Context
 ) -> Iterator[tuple[str, str | None]]:
-    """(table, column) of all that the upgrade made and the downgrade drops; the column is None for a whole table."""
+    """(table, column) of all that the upgrade made and the downgrade loses; the column is None for a whole table."""
     made = Made(doubtful=True)
     for operation in upward:
         made.note(operation, before)
     for operation in downward:
         match operation:
-            case DropTable(table) if made.has_table(table, before):
+            case DropTable(table) | Truncate(table) if made.has_table(table, before):
                 yield table, None
-            case DropColumn(table, column) if made.has_column(table, column, before):
+            case WriteRows(table, verb) if verb != "insert" and made.has_table(table, before):
+                yield table, None
+            case DropColumn(table, column) | AlterType(table, column) if made.has_column(
+                table, column, before
+            ):
                 yield table, column
+            case DropObject("schema", name):
+                prefix = f"{before.key(name)}."
+                yield from (
+                    (table, None) for table in sorted(made.tables) if table.startswith(prefix)
+                )
+            case DropObject(_, _, True):
+                # Which of the new columns go with it is not said.
+                yield from sorted(made.columns)
             case _:
-                made.note(operation, before)
+                pass
+        made.note(operation, before)

@@ -245,6 +245,25 @@ def test_what_the_downgrade_would_drop_is_told_to_the_engine() -> None:
     assert dropped_by_downgrade(one) == (("u", "b"), ("t", None), ("w", None))
 
 
+@pytest.mark.parametrize(
+    ("up", "down", "expected"),
+    [
+        ("CREATE TABLE t (a int); ALTER TABLE t RENAME TO n", "DROP TABLE n", (("n", None),)),
+        ("CREATE TABLE t (a int)", "ANALYZE t", ()),
+        ("CREATE TABLE t (a int)", "TRUNCATE t", (("t", None),)),
+        ("CREATE TABLE t (a int)", "DELETE FROM t", (("t", None),)),
+        ("CREATE SCHEMA s; CREATE TABLE s.t (a int)", "DROP SCHEMA s CASCADE", (("s.t", None),)),
+        ("ALTER TABLE t ADD COLUMN b text", "ALTER TABLE t ALTER b TYPE int USING 0", (("t", "b"),)),
+        ("CREATE TYPE m AS ENUM ('a'); ALTER TABLE t ADD COLUMN b m", "DROP TYPE m CASCADE", (("t", "b"),)),
+        ("ALTER TABLE t ADD COLUMN b int; ALTER TABLE t RENAME b TO c", "ALTER TABLE t DROP c", (("t", "c"),)),
+    ],
+)  # fmt: skip
+def test_new_rows_that_a_downgrade_loses_are_known_whatever_it_loses_them_by(
+    up: str, down: str, expected: tuple[tuple[str, str | None], ...]
+) -> None:
+    assert dropped_by_downgrade(verdict(up, down)) == expected
+
+
 # --- expand only --------------------------------------------------------------------------------
 
 
