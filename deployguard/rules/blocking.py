@@ -4,6 +4,7 @@ from deployguard.model import Risk
 from deployguard.operations import CreateIndex, DropIndex
 from deployguard.rules.base import Answer, Found, rule
 from deployguard.rules.context import Context
+from deployguard.rules.postgres_locks import builds_nothing
 
 _SQLITE = "SQLite locks the whole database file while it works: nobody reads or writes meanwhile."
 _BRIEF = "Keep it short: run it when little is going on."
@@ -27,11 +28,17 @@ _BRIEF = "Keep it short: run it when little is going on."
     good=(
         "-- autocommit\nCREATE INDEX CONCURRENTLY ix ON orders (a)",
         "CREATE TABLE orders (a int); CREATE INDEX ix ON orders (a)",
-        "CREATE INDEX ix ON ONLY orders (a)",
+        "CREATE INDEX ix ON ONLY events (year)",
+        (
+            "CREATE MATERIALIZED VIEW sums AS SELECT id FROM orders WITH NO DATA; CREATE UNIQUE"
+            " INDEX sums_id ON sums (id)"
+        ),
     ),
 )
 def index_not_concurrent(op: CreateIndex, ctx: Context) -> Answer:
-    if op.concurrently or ctx.is_new(op.table) or (op.only and ctx.postgresql):
+    if op.concurrently or ctx.is_new(op.table) or ctx.key(op.table) in ctx.objects:
+        return None
+    if ctx.postgresql and builds_nothing(op, ctx):
         return None
     unique = "unique index" if op.unique else "index"
     fact = ctx.fact(op.table)

@@ -4,6 +4,7 @@ from deployguard.model import Risk
 from deployguard.operations import AddColumn, AddConstraint, Constraint, SetNotNull
 from deployguard.rules.base import Answer, Found, rule
 from deployguard.rules.context import Context
+from deployguard.rules.proofs import never_null
 
 _SQLITE_COPY = "SQLite copies the table, and locks the whole database file while it does."
 _BRIEF = "Keep it short: run it when little is going on."
@@ -35,8 +36,8 @@ _TWO_STEPS = (
             " VALID"
         ),
         (
-            "CREATE TABLE orders (user_id int); ALTER TABLE orders ADD FOREIGN KEY (user_id)"
-            " REFERENCES users (id)"
+            "CREATE TABLE users (id int PRIMARY KEY); CREATE TABLE orders (user_id int); ALTER"
+            " TABLE orders ADD FOREIGN KEY (user_id) REFERENCES users (id)"
         ),
         "ALTER TABLE orders ADD COLUMN user_id int REFERENCES users (id)",
     ),
@@ -148,7 +149,16 @@ def add_unique(op: AddConstraint | AddColumn, ctx: Context) -> Answer:
         "ALTER TABLE orders ADD COLUMN id int PRIMARY KEY",
         "ALTER TABLE orders ADD PRIMARY KEY USING INDEX ix",
     ),
-    good=("CREATE TABLE orders (id int); ALTER TABLE orders ADD PRIMARY KEY (id)",),
+    good=(
+        "CREATE TABLE orders (id int); ALTER TABLE orders ADD PRIMARY KEY (id)",
+        (
+            "-- autocommit\nCREATE UNIQUE INDEX CONCURRENTLY uq ON users (id)\n-- own transaction\n"
+            "-- transaction\nALTER TABLE users ADD CONSTRAINT nn CHECK (id IS NOT NULL) NOT VALID\n"
+            "-- own transaction\nALTER TABLE users VALIDATE CONSTRAINT nn\n-- own transaction\n"
+            "ALTER TABLE users ALTER id SET NOT NULL\n-- own transaction\n"
+            "ALTER TABLE users ADD CONSTRAINT key PRIMARY KEY USING INDEX uq"
+        ),
+    ),
 )
 def add_primary_key(op: AddConstraint | AddColumn, ctx: Context) -> Answer:
     if ctx.is_new(op.table):
@@ -160,24 +170,16 @@ def add_primary_key(op: AddConstraint | AddColumn, ctx: Context) -> Answer:
         return None
     if not op.using_index:
         return f"Makes {', '.join(op.columns)} the primary key of {op.table}."
-    if _index_is_filled(op, ctx):
+    if never_null(op, ctx):
         return None
+    # The database was asked, and does not say NOT NULL; otherwise nobody knows.
+    told = ctx.fact(op.table) is not None
     return Found(
         f"Makes the index {op.using_index} the primary key of {op.table}.",
-        Risk.MEDIUM,
+        Risk.MEDIUM if told else Risk.LOW,
         why="Takes an ACCESS EXCLUSIVE lock; columns that may be NULL are looked at row by row"
         " under it.",
     )
-
-
-def _index_is_filled(op: AddConstraint, ctx: Context) -> bool:
-    """Whether the index that becomes the primary key was built in this run over columns that can't be NULL."""
-    schema, _, _ = ctx.key(op.table).rpartition(".")
-    columns = ctx.known.indexed.get(
-        f"{schema}.{op.using_index}" if schema else op.using_index or ""
-    )
-    filled = ctx.proven | ctx.required
-    return bool(columns) and all((ctx.key(op.table), name) in filled for name in columns or ())
 
 
 @rule(
@@ -227,6 +229,10 @@ def add_exclude(op: AddConstraint, ctx: Context) -> Answer:
             "ALTER TABLE orders VALIDATE CONSTRAINT ck\n-- own transaction\nALTER TABLE orders ALTER"
             " note SET NOT NULL"
         ),
+        (
+            "-- server: 11.5\nALTER TABLE orders ADD CONSTRAINT ck CHECK (note IS NOT NULL)\n"
+            "-- own transaction\nALTER TABLE orders ALTER note SET NOT NULL"
+        ),
     ),
     good=(
         (
@@ -235,11 +241,17 @@ def add_exclude(op: AddConstraint, ctx: Context) -> Answer:
             "ALTER TABLE orders VALIDATE CONSTRAINT ck\n-- own transaction\n"
             "ALTER TABLE orders ALTER note SET NOT NULL; ALTER TABLE orders DROP CONSTRAINT ck"
         ),
+        (
+            "ALTER TABLE orders ADD CONSTRAINT ck CHECK (note IS NOT NULL AND note <> '') NOT VALID\n"
+            "-- own transaction\nALTER TABLE orders VALIDATE CONSTRAINT ck\n-- own transaction\n"
+            "ALTER TABLE orders ALTER note SET NOT NULL"
+        ),
         "CREATE TABLE orders (note text); ALTER TABLE orders ALTER note SET NOT NULL",
     ),
 )
 def set_not_null(op: SetNotNull, ctx: Context) -> Answer:
-    if ctx.is_new(op.table) or (ctx.key(op.table), op.column) in ctx.proven:
+    proven = (ctx.key(op.table), op.column) in ctx.proven
+    if ctx.is_new(op.table) or (proven and not (ctx.postgresql and ctx.older_than(12))):
         return None
     return f"Requires a value in {op.table}.{op.column}."
 

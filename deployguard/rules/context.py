@@ -32,6 +32,8 @@ from deployguard.operations import (
 from deployguard.rules.fresh import Fresh
 from deployguard.rules.known import Known
 
+_TEXT = re.compile(r"'(?:[^']|'')*'")
+_OR, _AND = re.compile(r"\bor\b", re.IGNORECASE), re.compile(r"\band\b", re.IGNORECASE)
 _NOT_NULL = re.compile(
     r'^\(*\s*(?:"(?P<quoted>(?:[^"]|"")+)"|(?P<column>[\w$]+))\s+is\s+not\s+null\s*\)*$',
     re.IGNORECASE,
@@ -283,7 +285,12 @@ def not_null_column(operation: AddConstraint) -> str | None:
     """The column that ``CHECK (c IS NOT NULL)`` or ``NOT NULL c`` keeps from NULL; None for other constraints."""
     if operation.kind is Constraint.NOT_NULL and operation.columns:
         return operation.columns[0]
-    if operation.kind is Constraint.CHECK and (match := _NOT_NULL.match(operation.expression)):
-        quoted = match["quoted"]
-        return quoted.replace('""', '"') if quoted else match["column"].lower()
+    expression = _TEXT.sub("''", operation.expression)
+    if operation.kind is not Constraint.CHECK or _OR.search(expression):
+        return None
+    # One condition of several is enough: all of them must hold.
+    for part in _AND.split(expression):
+        if match := _NOT_NULL.match(part.strip()):
+            quoted = match["quoted"]
+            return quoted.replace('""', '"') if quoted else match["column"].lower()
     return None

@@ -1,5 +1,7 @@
 """DG209 to DG212: other work that holds a lock others must wait for."""
 
+import re
+
 from deployguard.model import Risk
 from deployguard.operations import (
     AlterObject,
@@ -15,6 +17,7 @@ from deployguard.operations import (
 )
 from deployguard.rules.base import Answer, Found, rule
 from deployguard.rules.context import Context
+from deployguard.rules.proofs import proves
 
 
 @rule(
@@ -88,17 +91,18 @@ def lock_table(op: LockTable, ctx: Context) -> Answer:
     " lock_timeout and a quiet hour.",
     bad=(
         "REINDEX TABLE orders",
-        "REFRESH MATERIALIZED VIEW totals",
+        "REFRESH MATERIALIZED VIEW reports",
         "CREATE TRIGGER tr BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION f()",
         "DROP TRIGGER tr ON orders",
-        "CREATE TABLE orders_2030 PARTITION OF orders FOR VALUES IN (2030)",
-        "ALTER TABLE orders ATTACH PARTITION orders_2030 FOR VALUES IN (2030)",
-        "ALTER TABLE orders DETACH PARTITION orders_2020",
+        "ALTER TABLE orders DISABLE TRIGGER ALL",
+        "CREATE TABLE events_2050 PARTITION OF events FOR VALUES IN (2050)",
+        "ALTER TABLE events ATTACH PARTITION events_2030 FOR VALUES IN (2030)",
+        "ALTER TABLE events DETACH PARTITION events_2020",
         "ALTER DOMAIN price ADD CHECK (VALUE > 0)",
     ),
     good=(
         "-- autocommit\nREINDEX TABLE CONCURRENTLY orders",
-        "REFRESH MATERIALIZED VIEW CONCURRENTLY totals",
+        "REFRESH MATERIALIZED VIEW CONCURRENTLY reports",
         (
             "CREATE TABLE t (a int); CREATE TRIGGER tr BEFORE UPDATE ON t FOR EACH ROW EXECUTE"
             " FUNCTION f()"
@@ -108,6 +112,12 @@ def lock_table(op: LockTable, ctx: Context) -> Answer:
             "CREATE TABLE p (a int) PARTITION BY LIST (a); CREATE TABLE p1 PARTITION OF p FOR VALUES"
             " IN (1)"
         ),
+        (
+            "ALTER TABLE events_2030 ADD CONSTRAINT ck CHECK (year IS NOT NULL AND year = 2030) NOT"
+            " VALID\n-- own transaction\nALTER TABLE events_2030 VALIDATE CONSTRAINT ck\n"
+            "-- own transaction\nALTER TABLE events ATTACH PARTITION events_2030 FOR VALUES IN (2030)"
+        ),
+        "-- autocommit\nALTER TABLE events DETACH PARTITION events_2020 CONCURRENTLY",
     ),
 )
 def blocking_maintenance(
@@ -138,15 +148,20 @@ def blocking_maintenance(
             if ctx.is_made_here(table):
                 return None
             mode = "ACCESS EXCLUSIVE" if action in {"drop", "rename"} else "SHARE ROW EXCLUSIVE"
+            # With ALL, foreign keys are no longer checked either; USER leaves them alone.
+            unchecked = action == "disable" and not name and not _USER.search(ctx.sql)
             return Found(
                 f"{_ing(action)} the trigger {name or '(all of them)'} of {table}.",
-                why=f"Takes a {mode} lock on the table, and every later write behaves differently.",
+                Risk.HIGH if unchecked else None,
+                why=_UNCHECKED
+                if unchecked
+                else f"Takes a {mode} lock on the table, and every later write behaves differently.",
                 instead="Keep it in a revision of its own, so that the lock is short.",
             )
         case CreateTable():
             return _partition(op, ctx)
         case AttachPartition(table, partition):
-            return _attach(table, partition, ctx)
+            return _attach(op, ctx)
         case DetachPartition(table, partition, concurrently):
             if concurrently or ctx.is_made_here(table):
                 return None
@@ -156,11 +171,14 @@ def blocking_maintenance(
                 instead="with op.get_context().autocommit_block():\n"
                 '    op.execute("ALTER TABLE {table} DETACH PARTITION {partition} CONCURRENTLY")',
             )
-        case AlterObject("domain", name, "add constraint" | "set not null"):
-            if ctx.is_new_object(name):
+        case AlterObject(
+            "domain", name, "add constraint" | "set not null" | "validate constraint" as how
+        ):
+            if ctx.is_new_object(name) or (how.startswith("validate") and ctx.at_least(18)):
                 return None
             return Found(
                 f"Constrains the domain {name}.",
+                Risk.LOW if how.startswith("validate") else None,
                 why="Takes a SHARE lock on every table that uses it, and looks at every row of"
                 " them.",
                 instead="Add the constraint NOT VALID, and validate it in a revision of its own.",
@@ -200,11 +218,20 @@ def _partition(op: CreateTable, ctx: Context) -> Answer:
     )
 
 
-def _attach(table: str, partition: str, ctx: Context) -> Answer:
-    if ctx.is_new(partition) or ctx.is_made_here(table):
+_USER = re.compile(r"\btrigger\s+user\b", re.IGNORECASE)
+_UNCHECKED = (
+    "Foreign keys of and to the table are not checked until it is enabled again, and nothing checks"
+    " later what came in meanwhile."
+)
+
+
+def _attach(op: AttachPartition, ctx: Context) -> Answer:
+    table, partition = op.table, op.partition
+    if ctx.is_new(partition) or ctx.is_made_here(table) or proves(op, ctx):
         return None
     return Found(
         f"Attaches {partition} to {table}.",
+        Risk.LOW if proves(op, ctx, null=True) else None,
         why=f"Takes an ACCESS EXCLUSIVE lock on {partition} while every row of it is checked.",
         instead=f"Add a CHECK that says the same as the partition's bounds to {partition}, NOT"
         f" VALID, and validate it first:"

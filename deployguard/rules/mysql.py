@@ -54,7 +54,7 @@ def column_position(op: AlterTable, ctx: Context) -> Answer:
     good=(
         "-- dialect: mysql\nCREATE TABLE orders (user_id INT, FOREIGN KEY (user_id) REFERENCES users (id))",
         "-- dialect: mysql\n-- server: 9.1\nALTER TABLE orders ADD COLUMN user_id INT REFERENCES users (id)",
-        "CREATE TABLE orders (user_id int REFERENCES users (id))",
+        "CREATE TABLE users (id int PRIMARY KEY); CREATE TABLE orders (user_id int REFERENCES users (id))",
     ),
 )
 def reference_ignored(op: AlterTable, ctx: Context) -> Answer:

@@ -48,17 +48,17 @@ def postgres_locks(operation: Operation, context: Context) -> tuple[Lock, ...]:
     found = list(claimed)
     for one in claimed:
         own = one.relation == getattr(operation, "table", one.relation)
-        mode = _on_partitions(operation, one) if own else ""
+        mode = _on_partitions(operation, one, context) if own else ""
         below = context.known.below(context.key(one.relation)) if mode else ()
         found += [lock(partition, mode) for partition in below]
     return tuple(dict.fromkeys(found))
 
 
-def _on_partitions(operation: Operation, one: Lock) -> str:
+def _on_partitions(operation: Operation, one: Lock, context: Context) -> str:
     """The lock that each partition of the relation gets as well; "" for none."""
     match operation:
         case AddConstraint(kind=Constraint.UNIQUE | Constraint.EXCLUDE) if one.mode == AX:
-            return S  # the index is built like any other there
+            return S if context.older_than(18) else AX  # before, the index was built like any other
         case (
             CreateIndex(only=True) | ChangeTrigger(action="enable" | "disable" | "rename" | "drop")
         ):
@@ -187,7 +187,7 @@ def _indexes(
 ) -> Iterable[Lock]:
     match operation:
         case CreateIndex(table):
-            work = "" if _builds_nothing(operation, context) else BUILD
+            work = "" if builds_nothing(operation, context) else BUILD
             yield lock(table, SUX if operation.concurrently else S, work)
         case DropIndex(name):
             mode = SUX if operation.concurrently else AX
@@ -206,7 +206,8 @@ def _indexes(
             yield lock(name, mode, BUILD)
 
 
-def _builds_nothing(operation: CreateIndex, context: Context) -> bool:
+def builds_nothing(operation: CreateIndex, context: Context) -> bool:
+    """Whether no row is looked at: the index is there already, or only the parent of partitions gets one."""
     if operation.if_not_exists and index_key(operation, context.key) in context.indexes:
         return True
     return operation.only and context.may_be_partitioned(operation.table)

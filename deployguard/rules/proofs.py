@@ -25,11 +25,12 @@ def _index(operation: AddConstraint, context: Context) -> str:
     return f"{schema}.{own}" if schema and "." not in own else own
 
 
-def proves(operation: AttachPartition, context: Context) -> bool:
+def proves(operation: AttachPartition, context: Context, *, null: bool = False) -> bool:
     """Whether a valid CHECK of the partition says what its bounds say, so that no row has to be looked at.
 
     Seen for one column: ``FROM (a) TO (b)`` is proven by ``c >= a AND c < b``, ``IN (a, b)`` by ``c IN (a, b)``; the
-    column must be known to have no NULL, by the same CHECK, by another one or by its definition.
+    column must be known to have no NULL, by the same CHECK, by another one or by its definition. With ``null``
+    that is taken for granted.
     """
     table = context.key(operation.partition)
     valid = [
@@ -43,10 +44,10 @@ def proves(operation: AttachPartition, context: Context) -> bool:
         return False
     for column in sorted({match["column"] for part in valid if (match := re.match(_NAME, part))}):
         said = {part for part in valid if re.match(rf'"?{re.escape(column)}"?\b', part)}
-        null = (
+        filled = null or (
             f"{column} is not null" in said or (table, column) in context.proven | context.required
         )
-        if null and {bound.replace("?", column) for bound in wanted} <= said:
+        if filled and {bound.replace("?", column) for bound in wanted} <= said:
             return True
     return False
 

@@ -5,7 +5,7 @@ from deployguard.operations import AddColumn, AlterType, RewriteTable, Volatilit
 from deployguard.rules.base import Answer, Found, rule
 from deployguard.rules.context import Context
 from deployguard.rules.mysql_types import unchanged_rows
-from deployguard.rules.types import catalogue_only, plain_cast, same_to_clients
+from deployguard.rules.types import leaves_rows, plain_cast, same_to_clients
 
 _REWRITE = (
     "Takes an ACCESS EXCLUSIVE lock while the table and all its indexes are written anew:"
@@ -34,10 +34,16 @@ _STAGED = (
         "-- was: orders.total integer\nALTER TABLE orders ALTER COLUMN total TYPE bigint",
         "-- was: orders.code varchar(20)\nALTER TABLE orders ALTER COLUMN code TYPE varchar(10)",
         '-- was: orders.code text\nALTER TABLE orders ALTER COLUMN code TYPE text COLLATE "C"',
+        "-- was: orders.code text\nALTER TABLE orders ALTER COLUMN code TYPE text USING upper(code)",
+        "-- was: orders.made timestamp\nALTER TABLE orders ALTER COLUMN made TYPE timestamptz",
     ),
     good=(
         "-- was: orders.code varchar(20)\nALTER TABLE orders ALTER COLUMN code TYPE varchar(50)",
         "-- was: orders.code varchar(20)\nALTER TABLE orders ALTER COLUMN code TYPE text",
+        (
+            "-- was: orders.made timestamp\nSET LOCAL timezone = 'UTC'; ALTER TABLE orders ALTER"
+            " COLUMN made TYPE timestamptz"
+        ),
         (
             "-- was: orders.price numeric(8,2)\nALTER TABLE orders ALTER COLUMN price TYPE"
             " numeric(10,2)"
@@ -69,7 +75,8 @@ def alter_column_type(op: AlterType, ctx: Context) -> Answer:
 def _rows_stay(op: AlterType, ctx: Context) -> bool | None:
     if ctx.mysql:
         return op.online or unchanged_rows(op.old_type, op.type, ctx.dialect)
-    return catalogue_only(op.old_type, op.type)
+    zone = ctx.known.setting("timezone") if ctx.postgresql else None
+    return leaves_rows(op.old_type, op.type, op.column, op.using_sql, zone)
 
 
 @rule(
@@ -132,6 +139,7 @@ def add_column_volatile_default(op: AddColumn, ctx: Context) -> Answer:
             "-- dialect: sqlite\nALTER TABLE t ADD COLUMN total int GENERATED ALWAYS AS (a + b)"
             " VIRTUAL"
         ),
+        "-- server: 18.0\nALTER TABLE t ADD COLUMN total int GENERATED ALWAYS AS (a + b) VIRTUAL",
     ),
 )
 def add_column_generated(op: AddColumn, ctx: Context) -> Answer:

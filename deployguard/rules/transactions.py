@@ -15,6 +15,7 @@ from deployguard.operations import (
     DropObject,
     Maintain,
     Operation,
+    Procedural,
     ReadRows,
     Reindex,
     RewriteTable,
@@ -41,6 +42,7 @@ _BLOCK = "with op.get_context().autocommit_block():\n    …"
         CreateObject,
         DropObject,
         AddEnumValue,
+        Procedural,
     ),
     Risk.HIGH,
     effect="PostgreSQL refuses it inside a transaction: the migration will fail here.",
@@ -51,6 +53,9 @@ _BLOCK = "with op.get_context().autocommit_block():\n    …"
         "REINDEX INDEX CONCURRENTLY ix",
         "VACUUM orders",
         "CREATE DATABASE other",
+        "REINDEX SCHEMA public",
+        "ALTER SYSTEM SET work_mem = '8MB'",
+        "DROP TABLESPACE fast",
     ),
     good=(
         "-- autocommit\nCREATE INDEX CONCURRENTLY ix ON orders (a)",
@@ -69,8 +74,14 @@ def not_in_a_transaction(op: Operation, ctx: Context) -> Answer:
             return "VACUUM does not work inside a transaction."
         case RewriteTable("*", "cluster"):
             return "CLUSTER of every table does not work inside a transaction."
-        case CreateObject("database") | DropObject("database"):
-            return "A database is neither created nor dropped inside a transaction."
+        case CreateObject("database" | "tablespace" as kind) | DropObject(
+            "database" | "tablespace" as kind
+        ):
+            return f"A {kind} is neither created nor dropped inside a transaction."
+        case Procedural("alter system"):
+            return "ALTER SYSTEM does not work inside a transaction."
+        case Reindex("table", name) if ctx.key(name) in ctx.known.partitioned:
+            return "REINDEX of a partitioned table does not work inside a transaction."
         case AddEnumValue() if ctx.older_than(12):
             return "ALTER TYPE … ADD VALUE does not work inside a transaction before PostgreSQL 12."
         case _:
@@ -156,7 +167,10 @@ _TRIFLES = (SetSetting, Maintain, ReadRows, ControlTransaction)
         ),
     ),
     good=(
-        "-- autocommit\nCREATE INDEX CONCURRENTLY ix ON orders (a)\nDROP INDEX CONCURRENTLY iy",
+        (
+            "-- autocommit\nDROP INDEX CONCURRENTLY IF EXISTS ix\nCREATE INDEX CONCURRENTLY ix ON"
+            " orders (a)"
+        ),
         "SET lock_timeout = '5s'\n-- autocommit\nCREATE INDEX CONCURRENTLY ix ON orders (a)",
     ),
 )

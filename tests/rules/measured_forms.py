@@ -386,7 +386,7 @@ FORMS: tuple[str, ...] = (
     # --- views, sequences, types, domains
     "REFRESH MATERIALIZED VIEW mv",
     "REFRESH MATERIALIZED VIEW CONCURRENTLY mv",
-    "CREATE VIEW w AS SELECT * FROM t",
+    "CREATE VIEW vn AS SELECT * FROM t",
     "CREATE OR REPLACE VIEW vw AS SELECT id FROM t2",
     "DROP VIEW vw",
     "ALTER VIEW vw RENAME TO vx",

@@ -427,7 +427,7 @@ def _flush(connection: Connection) -> None:
 
 
 def needed(connection: Connection, example: str, revisions: tuple[Revision, ...]) -> Iterator[str]:
-    """What must be different in the database for the example to make sense: what it makes is not there yet, …"""
+    """What must be different in the database for the example to make sense, for instance that what it makes is not there yet."""
     for table, column, type_text in re.findall(
         r"^-- was: (\w+)\.(\w+) (.+)$", example, re.MULTILINE
     ):
