@@ -109,11 +109,10 @@ def _restricts(where: pb.Node) -> bool:
 def copy(node: pb.Node) -> Operations:
     """COPY: from a file or the client it writes rows, to them it reads."""
     statement = node.copy_stmt
-    if statement.is_program:
-        return (Procedural("copy program"),)
+    program = (Procedural("copy program"),) if statement.is_program else ()
     if kind(statement.query):
-        return query(statement.query)
+        return (*query(statement.query), *program)
     table = relation(statement.relation)
     if statement.is_from:
-        return (WriteRows(table, "copy", columns=strings(statement.attlist)),)
-    return (ReadRows((table,)),)
+        return (WriteRows(table, "copy", columns=strings(statement.attlist)), *program)
+    return program or (ReadRows((table,)),)

@@ -198,7 +198,7 @@ POSTGRESQL: dict[str, tuple[Operation, ...]] = {
     "EXPLAIN DELETE FROM t": (ReadRows(()),),
     "COPY t (a) FROM STDIN": (WriteRows("t", "copy", columns=("a",)),),
     "COPY t TO STDOUT": (ReadRows(("t",)),),
-    "COPY t FROM PROGRAM 'x'": (Procedural("copy program"),),
+    "COPY t FROM PROGRAM 'x'": (WriteRows("t", "copy"), Procedural("copy program")),
     "WITH x AS (SELECT * FROM t) SELECT * FROM x JOIN app.u USING (id)": (ReadRows(("app.u", "t")),),
     "SELECT my_function(a) FROM t": (
         ReadRows(("t",)),
