@@ -70,8 +70,12 @@ class Keeper:
         folders = {path: _names(path) for path in _strings(recording.used.get("folders"))}
         for folder in self.graph.locations.versions:
             folders.pop(str(folder), None)  # what is in there is in the key
-        last = max((max(found[1:3]) for found in files.values() if found), default=0)
-        if max(last, *map(_changed, folders), 0) >= (self.started - FRESH) * 1e9:
+        before = int((self.started - FRESH) * 1e9)
+        if any(found and max(found[1:3]) >= before for found in files.values()):
+            return
+        used = _strings(recording.used.get("files"))
+        gone = {str(Path(path).parent) for path in used if not files.get(path, (0,))}
+        if any(_unsettled(folder, before, gone) for folder in folders):
             return
         inside = f"{self.project.directory.absolute()}{os.sep}"
         entry: dict[str, Json] = {
@@ -207,9 +211,13 @@ def _same_names(row: Json) -> bool:
     )
 
 
-def _changed(folder: str) -> int:
+def _unsettled(folder: str, before: int, gone: set[str]) -> bool:
+    """Whether a name may have come or gone while the folder was looked at. Our own do not count."""
     found = signature(folder)
-    return found[1] if found else 0
+    if found is None or found[1] < before:
+        return False
+    entries = (signature(f"{folder}{os.sep}{name}") for name in _wanted(folder))
+    return folder in gone or any(one and one[2] >= before for one in entries)
 
 
 def _content(path: str) -> str:
@@ -221,16 +229,17 @@ def _content(path: str) -> str:
 
 def _names(folder: str) -> str:
     """What a folder holds, by name: a new module there may take another's place."""
+    names = "\0".join(_wanted(folder))
+    return hashlib.blake2b(names.encode(errors="replace"), digest_size=20).hexdigest()
+
+
+def _wanted(folder: str) -> list[str]:
     try:
         names = sorted(os.listdir(folder))  # noqa: PTH208 - names are all that is wanted
     except (OSError, ValueError):
-        return ""
-    wanted = [
-        name
-        for name in names
-        if not name.endswith(_PASSING) and name not in {"__pycache__", ".deployguard"}
-    ]
-    return hashlib.blake2b("\0".join(wanted).encode(errors="replace"), digest_size=20).hexdigest()
+        return []
+    ours = {"__pycache__", ".deployguard"}
+    return [name for name in names if name not in ours and not name.endswith(_PASSING)]
 
 
 def _graph(graph: Graph) -> Json:
