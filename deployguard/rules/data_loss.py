@@ -12,6 +12,7 @@ from deployguard.operations import (
 )
 from deployguard.rules.base import Answer, Found, rule
 from deployguard.rules.context import Context
+from deployguard.sql.tokens import tokenize
 
 _ROWS = "Rows are gone for good: no downgrade brings them back, only a backup does."
 
@@ -97,6 +98,15 @@ def drop_schema(op: DropObject, ctx: Context) -> Answer:
     return f"Drops the {op.kind} {op.name} with everything in it."
 
 
+def _only_adds(op: WriteRows, ctx: Context) -> bool:
+    """An INSERT of rows that the statement itself names: VALUES, or SELECTs of constants, which give one row each."""
+    if op.verb != "insert":
+        return False
+    return not op.from_query or not any(
+        token.word == "from" and token.depth == 0 for token in tokenize(ctx.sql, ctx.dialect)
+    )
+
+
 _VERBS = {"update": "Updates", "delete": "Deletes", "merge": "Writes over", "copy": "Loads"}
 
 
@@ -129,7 +139,7 @@ _VERBS = {"update": "Updates", "delete": "Deletes", "merge": "Writes over", "cop
     ),
 )
 def transform_data(op: WriteRows, ctx: Context) -> Answer:
-    if ctx.is_made_here(op.table) or (op.verb == "insert" and not op.from_query):
+    if ctx.is_made_here(op.table) or _only_adds(op, ctx):
         return None
     if op.verb == "insert":
         return f"Copies rows into {op.table}, as many as a query returns."
@@ -165,11 +175,14 @@ _IGNORES_CONFLICTS = re.compile(
     instead="Seed reference data in the revision that creates the table, or from the application;"
     " let a second run do no"
     " harm: ON CONFLICT DO NOTHING.",
-    bad=("INSERT INTO grades (id, name) VALUES (1, 'a')",),
+    bad=(
+        "INSERT INTO grades (id, name) VALUES (1, 'a')",
+        "INSERT INTO grades (id) SELECT 1 WHERE NOT EXISTS (SELECT FROM grades WHERE id = 1)",
+    ),
     good=("CREATE TABLE grades (id int); INSERT INTO grades (id) VALUES (1)",),
 )
 def insert_rows(op: WriteRows, ctx: Context) -> Answer:
-    if op.verb != "insert" or op.from_query or ctx.is_made_here(op.table):
+    if not _only_adds(op, ctx) or ctx.is_made_here(op.table):
         return None
     message = f"Inserts rows into {op.table}, which is in use."
     if _IGNORES_CONFLICTS.search(ctx.sql):

@@ -197,7 +197,8 @@ def replace_or_drop_code(
         case AlterObject("extension", name, "update"):
             return Found(f"Updates the extension {name}, and with it its code.", Risk.MEDIUM)
         case AlterObject("function", name, action) if action.startswith("set "):
-            elsewhere = "security" in action or ctx.is_new_object(name)  # DG801
+            said_elsewhere = action.startswith("set schema") or "security" in action  # DG406, DG801
+            elsewhere = said_elsewhere or ctx.is_new_object(name)
             said = Found(f"Changes how the function {name} runs.", Risk.MEDIUM)
             return None if elsewhere else said
         case AlterTable(table, "create rule") if not ctx.is_made_here(table):
