@@ -55,6 +55,7 @@ def access_change(op: ChangeAccess | AlterObject | SetSetting, ctx: Context) -> 
             return _access(what, name, ctx)
 
 
+_IN_SCHEMA = re.compile(r"\bin\s+schema\s+\"?(?P<name>\w+)\"?\s+(?:grant|revoke)\b", re.IGNORECASE)
 _VERBS = {"grant": "Grants access to", "revoke": "Revokes access to", "role": "Changes the role"}
 
 
@@ -62,6 +63,9 @@ def _access(what: str, names: str, ctx: Context) -> Answer:
     if names and all(
         ctx.is_made_here(name) or ctx.is_new_object(name) for name in names.split(", ")
     ):
+        return None
+    inside = _IN_SCHEMA.search(ctx.sql)
+    if names == "default privileges" and inside and ctx.is_new_object(inside["name"]):
         return None
     return f"{_VERBS.get(what, f'Changes the {what} of')} {names or 'something'}."
 

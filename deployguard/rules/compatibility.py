@@ -1,5 +1,7 @@
 """DG401 to DG404: what breaks the application that is still running while the new one is put in place."""
 
+import re
+
 from deployguard.model import Risk
 from deployguard.operations import (
     AddColumn,
@@ -138,6 +140,7 @@ def add_not_null_column_without_default(op: AddColumn, ctx: Context) -> Answer:
             " state DROP DEFAULT"
         ),
         "ALTER TABLE orders ALTER COLUMN id DROP IDENTITY",
+        "ALTER TABLE orders ALTER COLUMN id SET GENERATED ALWAYS",
         "ALTER DOMAIN price DROP DEFAULT",
     ),
     good=(
@@ -151,12 +154,24 @@ def drop_default(op: DropDefault | AlterTable | AlterObject, ctx: Context) -> An
             drops = kind == "domain" and action == "drop default" and not ctx.is_new_object(name)
             return f"Takes the default from the domain {name}." if drops else None
         case AlterTable(table, action):
+            if action == "set identity" and _ALWAYS.search(ctx.sql):
+                return None if ctx.is_made_here(table) else _always(table)
             what = {"drop identity": "the identity", "drop expression": "the computed value"}
             if action not in what or ctx.is_made_here(table):
                 return None
             return f"Takes {what[action]} from a column of {table}."
         case DropDefault(table, column):
             return _drop_default(table, column, ctx)
+
+
+_ALWAYS = re.compile(r"\bgenerated\s+always\b", re.IGNORECASE)
+
+
+def _always(table: str) -> Answer:
+    return Found(
+        f"Lets only the database give a value to a column of {table} (GENERATED ALWAYS).",
+        why="The application that is still running fails where its INSERTs name a value.",
+    )
 
 
 def _drop_default(table: str, column: str, ctx: Context) -> Answer:

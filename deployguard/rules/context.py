@@ -112,11 +112,12 @@ class Context:
     def is_new(self, table: str) -> bool:
         """Created in this run and still empty, or temporary: nobody uses it, so nothing can be blocked or lost."""
         name = self.key(table)
-        return name in self.new - self.filled or name in self.new & self.known.temporary
+        own = name in self.new & self.known.temporary or name.startswith("pg_temp.")
+        return name in self.new - self.filled or own
 
     def is_made_here(self, table: str) -> bool:
         """Created in this run; it may hold rows by now, but only rows of this run."""
-        return self.key(table) in self.new
+        return self.key(table) in self.new or table.startswith("pg_temp.")
 
     def is_new_object(self, name: str) -> bool:
         return self.key(name) in self.objects or self.key(name) in self.new
@@ -156,7 +157,7 @@ class Context:
     def after(self, operation: Operation) -> "Context":
         """The context once ``operation`` has run."""
         here = self._after(operation)
-        known = here.known.after(operation, here.key, in_transaction=here.in_transaction)
+        known = here.known.after(operation, here.key, self.sql, in_transaction=here.in_transaction)
         fresh = here.fresh.after(operation, here.key, self.sql)
         return replace(here, known=known, fresh=fresh)
 

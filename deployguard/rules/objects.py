@@ -123,8 +123,8 @@ def reset_sequence(op: AlterObject, ctx: Context) -> Answer:
     resets = op.action == "set value" or (op.action.startswith("set ") and "restart" in op.action)
     if op.kind != "sequence" or not resets or ctx.is_new_object(op.name):
         return None
-    # A serial column's sequence is named after its table.
-    if any(ctx.key(op.name).startswith(f"{table}_") for table in ctx.new):
+    # A serial column's sequence is named after its table, an identity's goes by its column.
+    if any(ctx.key(op.name).startswith((f"{table}_", f"{table}.")) for table in ctx.new):
         return None
     if re.search(r"\bmax\s*\(", ctx.sql, re.IGNORECASE):
         return None

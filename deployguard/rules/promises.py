@@ -111,7 +111,16 @@ def rename_or_move_object(
             elsewhere = kind in {"view", "materialized view", "foreign table"}
             if not action.startswith(_MOVES) or elsewhere or ctx.is_new_object(name):
                 return None
-            return None if _comes_back(op, ctx) else f"The {kind} {name}: {action}."
+            if _comes_back(op, ctx):
+                return None
+            if action.startswith("drop attribute") and re.search(
+                r"\bcascade\b", ctx.sql, re.IGNORECASE
+            ):
+                return Found(
+                    f"The {kind} {name}: {action}, and that column of every table of the type.",
+                    Risk.CRITICAL,
+                )
+            return f"The {kind} {name}: {action}."
 
 
 def _family(table: str, action: str) -> Answer:
