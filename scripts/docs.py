@@ -1,6 +1,7 @@
 """Writes (or with --check compares) the pages under docs/ that come from the code itself."""
 
 import difflib
+import json
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -9,15 +10,33 @@ from pathlib import Path
 from deployguard import errors
 from deployguard.cli.manual import render as render_commands
 from deployguard.config.example import render_reference as render_configuration
-from deployguard.rules import render_reference
+from deployguard.rules import BOOK, measured, render_reference
+from deployguard.rules.reference import Measured
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
+
+
+def render_rules() -> str:
+    return render_reference(_measured())
+
+
+def render_locks() -> str:
+    """Everything that was measured and is not an example of a rule."""
+    of_rules = {text for entry in BOOK for text in (*entry.bad, *entry.good)}
+    found = _measured()
+    return measured.page([text for text in found if text not in of_rules], found)
+
+
+def _measured() -> Measured:
+    return measured.load(json.loads((DOCS / "measured.json").read_text(encoding="utf-8")))
+
 
 # A page that is generated: its name, and what makes its text.
 PAGES: dict[str, Callable[[], str]] = {
     "commands.md": render_commands,
     "configuration.md": render_configuration,
-    "rules.md": render_reference,
+    "locks.md": render_locks,
+    "rules.md": render_rules,
 }
 
 

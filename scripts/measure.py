@@ -1,4 +1,7 @@
-"""Measures every example on every PostgreSQL that is here, and writes docs/measured.json."""
+"""Measures the examples on every PostgreSQL that is here, and writes docs/measured.json.
+
+Without an argument only those that the file does not have yet; with --all everything anew.
+"""
 
 import sys
 
@@ -7,29 +10,38 @@ from tests.rules.recorded import EXAMPLES, FILE, Outline, measured_for, outline,
 from tests.support import postgres
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
+    if arguments not in ([], ["--all"]):
+        print(__doc__, file=sys.stderr)
+        return 2
     here = [tree.version for tree in postgres.trees()]
+    anew = here if arguments else []
     # What a version that is not here was seen to do stays as it is.
     found: dict[str, dict[int, Outline]] = {
         example: {
             version: statements
             for version, statements in recorded().get(example, {}).items()
-            if version not in here
+            if version not in anew
         }
         for example in EXAMPLES
     }
     with postgres.pool() as pool:
         for version in here:
-            bench = Bench(pool(version))
-            for example in EXAMPLES:
-                if measured_for(example, version):
+            wanted = [
+                text
+                for text in EXAMPLES
+                if measured_for(text, version) and version not in found[text]
+            ]
+            if wanted:
+                bench = Bench(pool(version))
+                for example in wanted:
                     found[example][version] = outline(bench.measure(example)[0])
-            bench.close()
-            print(f"measure: PostgreSQL {version} done", file=sys.stderr)
+                bench.close()
+            print(f"measure: PostgreSQL {version}: {len(wanted)} examples", file=sys.stderr)
     FILE.write_text(render(found), encoding="utf-8")
     print(f"measure: wrote docs/{FILE.name}", file=sys.stderr)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

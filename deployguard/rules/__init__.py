@@ -30,7 +30,7 @@ from deployguard.rules.batch import collapse
 from deployguard.rules.catalogue import enriched
 from deployguard.rules.context import Context
 from deployguard.rules.judge import judge_run
-from deployguard.rules.reference import render
+from deployguard.rules.reference import Measured, render
 from deployguard.rules.returning import operations
 from deployguard.rules.undo import dropped_back
 
@@ -83,9 +83,9 @@ def _by_name() -> dict[str, Rule]:
     return {key.lower(): entry for entry in BOOK for key in (entry.code, entry.name)}
 
 
-def render_reference() -> str:
-    """docs/rules.md."""
-    return render(FAMILIES)
+def render_reference(measured: Measured | None = None) -> str:
+    """docs/rules.md, with what ``measured.load`` made of docs/measured.json."""
+    return render(FAMILIES, measured or {})
 
 
 def dropped_by_downgrade(

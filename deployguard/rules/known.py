@@ -85,8 +85,13 @@ class Known:
         kept = {name: value for name, value in self.settings.items() if not value[1]}
         return replace(self, settings=kept)
 
-    def after(self, operation: Operation, key: Key, *, in_transaction: bool) -> "Known":
+    def after(
+        self, operation: Operation, key: Key, sql: str = "", *, in_transaction: bool = True
+    ) -> "Known":
         match operation:
+            case CreateTable(table) if _PARTITIONED.search(sql):
+                made = self._after_table(operation, key)
+                return replace(made, partitioned=made.partitioned | {key(table)})
             case CreateTable() | AttachPartition() | DetachPartition():
                 return self._after_table(operation, key)
             case CreateIndex() | DropIndex():
@@ -160,6 +165,7 @@ def index_key(operation: CreateIndex, key: Key) -> str:
     return f"{schema}.{operation.name}" if schema else operation.name
 
 
+_PARTITIONED = re.compile(r"\)\s*partition\s+by\b", re.IGNORECASE)
 _TIME = re.compile(r"^(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>us|ms|s|min|h|d)?$")
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 

@@ -23,3 +23,8 @@ def lock(relation: str, mode: str, work: str = "") -> Lock:
 def dependents(name: str) -> str:
     """What a CASCADE takes along: no snapshot names all of it, so neither does a claim."""
     return f"what depends on {name}"
+
+
+def domain(name: str) -> str:
+    """The tables with a column of a domain, which no snapshot lists."""
+    return f"every table that uses the domain {name}"

@@ -1,5 +1,7 @@
 """DG213 to DG216: locks on other tables than the statement is about, and locks that pile up in one transaction."""
 
+import re
+
 from deployguard.model import Risk
 from deployguard.operations import (
     AddColumn,
@@ -22,6 +24,7 @@ from deployguard.rules.context import Context
 from deployguard.rules.locks import locks
 from deployguard.rules.modes import AX
 
+_FROM = re.compile(r"\b(from|table|execute|using)\b", re.IGNORECASE)
 _APART = (
     "Give each its own revision, and configure transaction_per_migration=True in env.py: a lock is"
     " then held no longer than its own statement takes."
@@ -41,6 +44,10 @@ _APART = (
     bad=(
         (
             "CREATE TABLE logs_1 PARTITION OF logs FOR VALUES IN (1)\n-- autocommit\n"
+            "CREATE INDEX CONCURRENTLY ix ON logs (a)"
+        ),
+        (
+            "CREATE TABLE logs (a int) PARTITION BY LIST (a)\n-- autocommit\n"
             "CREATE INDEX CONCURRENTLY ix ON logs (a)"
         ),
         (
@@ -83,6 +90,8 @@ def _heavy(op: Operation, ctx: Context) -> str:
     """What takes long about an operation; "" for what only touches the catalogue or nobody's table."""
     if isinstance(op, WriteRows):
         many = op.verb != "insert" or op.from_query
+        if op.from_query and not _FROM.search(ctx.sql):
+            return ""  # INSERT … SELECT of constants
         return "writes rows" if many and not (ctx.is_new(op.table) and not op.from_query) else ""
     works = [one.work for one in locks(op, ctx) if one.work]
     named = {"scan": "looks at every row", "index build": "builds an index"}

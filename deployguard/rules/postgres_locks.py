@@ -107,7 +107,7 @@ def _claims(operation: Operation, context: Context) -> Iterable[Lock]:
             )
         case _:
             simple = SIMPLE.get(type(operation))
-            return simple(operation) if simple else ()
+            return simple(operation, context) if simple else ()
 
 
 def _drops(operation: DropConstraint | DropTable | DropColumn, context: Context) -> Iterable[Lock]:

@@ -25,7 +25,8 @@ from deployguard.operations import (
     Truncate,
     WriteRows,
 )
-from deployguard.rules.modes import AX, REWRITE, ROW, SCAN, SRX, SUX, E, S, dependents, lock
+from deployguard.rules.context import Context
+from deployguard.rules.modes import AX, REWRITE, ROW, SCAN, SRX, SUX, E, S, dependents, domain, lock
 
 
 def _alter_table(operation: AlterTable) -> Iterable[Lock]:
@@ -47,7 +48,7 @@ def _access(operation: ChangeAccess) -> Iterable[Lock]:
     return ()
 
 
-def _object(operation: CreateObject | AlterObject | DropObject) -> Iterable[Lock]:
+def _object(operation: CreateObject | AlterObject | DropObject, context: Context) -> Iterable[Lock]:
     views = {"view", "materialized view", "foreign table"}
     match operation:
         case CreateObject(kind, name, replace):
@@ -56,7 +57,11 @@ def _object(operation: CreateObject | AlterObject | DropObject) -> Iterable[Lock
             own = (lock(name, AX),) if kind in {*views, "sequence"} else ()
             return (*own, lock(dependents(name), AX)) if cascade or kind == "schema" else own
         case AlterObject("domain", name, "add constraint" | "set not null"):
-            return (lock(f"every table that uses the domain {name}", S, SCAN),)
+            return (lock(domain(name), S, SCAN),)
+        case AlterObject("domain", name, "validate constraint"):
+            return (lock(domain(name), S if context.older_than(18) else SUX, SCAN),)
+        case AlterObject("sequence", name, "set value"):
+            return ()  # setval() writes one row, as nextval() does
         case AlterObject("sequence", name, action) if not action.startswith(
             ("rename", "set schema")
         ):
@@ -67,14 +72,14 @@ def _object(operation: CreateObject | AlterObject | DropObject) -> Iterable[Lock
             return ()
 
 
-def _brief(operation: Operation) -> Iterable[Lock]:
+def _brief(operation: Operation, _: Context) -> Iterable[Lock]:
     table = str(getattr(operation, "table", ""))
     own = (lock(table, AX),)
     cascades = isinstance(operation, Truncate) and operation.cascade
     return (*own, lock(dependents(table), AX)) if cascades else own
 
 
-def _simple(operation: Operation) -> Iterable[Lock]:
+def _simple(operation: Operation, context: Context) -> Iterable[Lock]:
     match operation:
         case RewriteTable(table):
             return (lock(table if table != "*" else "every table", AX, REWRITE),)
@@ -94,12 +99,12 @@ def _simple(operation: Operation) -> Iterable[Lock]:
         case ChangeAccess():
             return _access(operation)
         case CreateObject() | AlterObject() | DropObject():
-            return _object(operation)
+            return _object(operation, context)
         case _:
             return ()
 
 
-SIMPLE: Mapping[type[Operation], Callable[[Operation], Iterable[Lock]]] = {
+SIMPLE: Mapping[type[Operation], Callable[[Operation, Context], Iterable[Lock]]] = {
     **dict.fromkeys(
         (
             RenameTable, SetSchema, RenameColumn, DropNotNull, SetDefault,

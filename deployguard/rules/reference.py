@@ -1,19 +1,20 @@
 """The rule reference, written from the rules themselves."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 from deployguard.rules.base import Rule
-from deployguard.rules.context import Context
 from deployguard.rules.examples import read
 from deployguard.rules.judge import judge_run
-from deployguard.rules.locks import locks
+from deployguard.rules.measured import Seen, table
 from deployguard.rules.mysql_words import MYSQL
 
 _HEAD = """# Rules
 
 Every hazard that `deployguard check` knows. `deployguard explain DG201` prints the same text. The page is
 generated from `deployguard/rules/` by `scripts/docs`; the examples on it are run by the tests: each of "found here"
-yields the rule, and each of "not here" yields nothing at all. The locks are those that PostgreSQL was seen to take.
+yields the rule, and each of "not here" yields nothing at all. What their statements lock, scan and rewrite was
+measured on real servers (`scripts/measure`); [locks.md](locks.md) has many more.
 
 How the examples are written: a line `-- next revision` begins another revision in the same transaction,
 `-- own transaction` one in its own; what follows `-- autocommit` runs outside a transaction; `-- was:` names a
@@ -22,9 +23,12 @@ while a revision was read.
 """
 
 
-def render(families: Sequence[tuple[str, tuple[Rule, ...]]]) -> str:
+Measured: TypeAlias = Mapping[str, tuple[Seen, ...]]
+
+
+def render(families: Sequence[tuple[str, tuple[Rule, ...]]], measured: Measured) -> str:
     """The whole page as Markdown."""
-    return "\n".join([_HEAD, *_contents(families), *_pages(families)]).rstrip() + "\n"
+    return "\n".join([_HEAD, *_contents(families), *_pages(families, measured)]).rstrip() + "\n"
 
 
 def _contents(families: Sequence[tuple[str, tuple[Rule, ...]]]) -> Iterator[str]:
@@ -35,14 +39,14 @@ def _contents(families: Sequence[tuple[str, tuple[Rule, ...]]]) -> Iterator[str]
     yield ""
 
 
-def _pages(families: Sequence[tuple[str, tuple[Rule, ...]]]) -> Iterator[str]:
+def _pages(families: Sequence[tuple[str, tuple[Rule, ...]]], measured: Measured) -> Iterator[str]:
     for title, rules in families:
         yield f"## {title}\n"
         for entry in rules:
-            yield from _page(entry)
+            yield from _page(entry, measured)
 
 
-def _page(entry: Rule) -> Iterator[str]:
+def _page(entry: Rule, measured: Measured) -> Iterator[str]:
     yield f'<a id="{entry.code.lower()}"></a>\n\n### {entry.code} {entry.name}\n'
     yield f"Level: **{entry.risk}**\n"
     yield f"{entry.effect}\n"
@@ -58,14 +62,12 @@ def _page(entry: Rule) -> Iterator[str]:
                 yield f"On MySQL: {text.replace('{', '<').replace('}', '>')}\n"
     yield "Found here:\n"
     yield f"{_examples(entry.bad)}\n"
-    taken = _locks(entry)
-    if taken:
-        yield "Locks:\n"
-        yield "| statement | relation | lock | blocks | work |\n| --- | --- | --- | --- | --- |"
-        yield from taken
-        yield ""
+    if seen := table(entry.bad, measured):
+        yield f"Seen on PostgreSQL:\n\n{seen}\n"
     yield "Not here:\n"
     yield f"{_examples(entry.good)}\n"
+    if seen := table(entry.good, measured):
+        yield f"Seen on PostgreSQL:\n\n{seen}\n"
 
 
 def safe_form(entry: Rule) -> str:
@@ -79,25 +81,3 @@ def safe_form(entry: Rule) -> str:
 
 def _examples(examples: tuple[str, ...]) -> str:
     return "\n\n".join(f"```sql\n{example}\n```" for example in examples)
-
-
-def _locks(entry: Rule) -> list[str]:
-    rows: list[str] = []
-    for example in entry.bad:
-        revisions, facts = read(example)
-        if facts.dialect != "postgresql":
-            continue
-        context = Context.start(facts)
-        for statement in (one for revision in revisions for one in revision.up.statements):
-            for operation in statement.operations:
-                rows += [
-                    f"| `{_cell(statement.sql)}` | {one.relation} | {one.mode} | {one.blocks} |"
-                    f" {one.work or 'brief'} |"
-                    for one in locks(operation, context)
-                ]
-                context = context.after(operation)
-    return list(dict.fromkeys(rows))
-
-
-def _cell(sql: str) -> str:
-    return " ".join(sql.split()).replace("|", "\\|")

@@ -46,7 +46,10 @@ def parse(text: str) -> Type | None:
     numbers = [part.strip() for part in (match["args"] or "").split(",") if part.strip()]
     if not all(re.fullmatch(r"-?\d+", part) for part in numbers):
         return None
-    return Type(_ALIASES.get(name, name), tuple(map(int, numbers)), bool(match["array"]))
+    arguments = tuple(map(int, numbers))
+    if name == "float":  # its argument is a number of bits, and chooses between two types
+        name, arguments = "real" if arguments and arguments[0] <= 24 else "double precision", ()
+    return Type(_ALIASES.get(name, name), arguments, bool(match["array"]))
 
 
 def same(old: Type, new: Type) -> bool:
@@ -104,7 +107,10 @@ def _wider_without_rewrite(old: Type, new: Type) -> bool:
             | ("timetz", "timetz")
             | ("interval", "interval")
         ):
-            return not new.arguments or (bool(old.arguments) and new.arguments >= old.arguments)
+            finest = (
+                not new.arguments or new.arguments[0] >= 6
+            )  # no more digits than these are kept
+            return finest or (bool(old.arguments) and new.arguments >= old.arguments)
         case _:
             return False
 

@@ -45,8 +45,6 @@ CREATE TABLE events_2030 (year int);
 INSERT INTO events_2030 VALUES (2030);
 CREATE TABLE events_2040 (year int NOT NULL);
 INSERT INTO events_2040 VALUES (2040);
-CREATE INDEX events_year ON ONLY events (year);
-CREATE INDEX events_2020_year ON events_2020 (year);
 
 -- The tables of the forms.
 CREATE TABLE u (id int PRIMARY KEY, x int);
@@ -146,7 +144,9 @@ FORMS: tuple[str, ...] = (
         "vv varchar > text", "ch char(5) > char(10)", "ch char(5) > text", "n numeric(10,2) > numeric(12,2)",
         "n numeric(10,2) > numeric", "n numeric(10,2) > numeric(12,4)", "n numeric(10,2) > numeric(8,2)",
         "n numeric(10,2) > numeric(11,3)", "tp timestamp(3) > timestamp(6)", "tp timestamp(3) > timestamp",
-        "tp timestamp(3) > timestamp(0)", "iv interval(2) > interval", "iv interval(2) > interval(4)",
+        "tp timestamp(3) > timestamp(0)", "iv interval(2) > interval", "ts timestamp > timestamp(6)", "ts timestamp > timestamp(3)",
+        "fl real > float(24)", "fl real > float(53)", "iv interval(2) > interval(6)",
+        "iv interval(2) > interval(4)",
         "ci cidr > inet", "i inet > cidr USING i::cidr", "vb varbit(4) > varbit(8)", "vb varbit(4) > varbit",
         "bt bit(4) > bit(8) USING bt::bit(8)", "tt time(3) > time(6)", "fl real > double precision",
         "j json > jsonb", "v varchar(20) > varchar(50) USING v::varchar(50)", 'tx text > text COLLATE "C"',

@@ -224,7 +224,8 @@ class Bench:
 
     def _run(self, url: str, steps: tuple[Step, ...], given: tuple[str, ...]) -> Iterator[Measured]:
         done: list[Step] = []
-        with psycopg.connect(url) as connection:
+        # Not UTC, where a timestamp becomes a timestamptz without being touched.
+        with psycopg.connect(url, options="-c timezone=America/New_York") as connection:
             begun = Seen.of(connection, "pg_stat_xact_all_tables")
             for step in steps:
                 if step.begins or not step.inside:
