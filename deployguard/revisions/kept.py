@@ -7,7 +7,6 @@ fell back, that ran in a container, that depend on the clock, chance, other prog
 while one of the files was being written. `deploy` does not use them.
 """
 
-import ast
 import hashlib
 import os
 import shutil
@@ -173,6 +172,8 @@ def _sure(reading: "Reading", recording: Recording) -> bool:
 
 def _chancy(path: Path) -> bool:
     """Whether a file asks the clock or chance itself; the database's own now() is another matter."""
+    import ast  # only where a reading is kept
+
     try:
         tree = ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):

@@ -1,6 +1,5 @@
 """Files and recording → what each pending revision does, up and down, and what of it could not be seen."""
 
-import hashlib
 import os
 import sys
 import threading
@@ -8,16 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from deployguard.errors import EnvironmentUnreachable, UsageError
-from deployguard.model import Evidence, Json, Revision, Script
+from deployguard.model import Evidence, Json, Revision
 from deployguard.revisions import kept, process_run
 from deployguard.revisions.connects import Connects
-from deployguard.revisions.features import Features, read_features
 from deployguard.revisions.graph import Graph, Node, load
 from deployguard.revisions.launcher import Launcher, Local
-from deployguard.revisions.opacities import Lower, Seen
-from deployguard.revisions.recorder.static import docstring
 from deployguard.revisions.recording import (
     Finished,
     Order,
@@ -26,11 +23,10 @@ from deployguard.revisions.recording import (
     record,
     unreachable,
 )
-from deployguard.revisions.script import build_script
 from deployguard.revisions.store import Store
 
-# What a revision may import without depending on the application.
-_STANDARD = frozenset(sys.stdlib_module_names) | {"alembic", "sqlalchemy", "__future__"}
+if TYPE_CHECKING:
+    from deployguard.revisions.opacities import Lower
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +75,7 @@ def read(
     project: ProjectSource,
     request: ReadRequest,
     *,
-    lower: Lower | None = None,
+    lower: "Lower | None" = None,
     run: Callable[..., Finished] | None = None,
     environ: Mapping[str, str] | None = None,
     store: Store | None = None,
@@ -102,31 +98,22 @@ def read(
     found = keeper.find() if keeper is not None else None
     if found is not None:
         return found
-    warming = _warm() if lower is None else None
+    warming = _warm(request.dialect) if lower is None else None
     recording = _record(project, request, (graph, pending), run or process_run(), (outer, child))
     _agree(request, recording)
     if graph.partial:
         _found_by_env(graph, recording)
     if warming is not None:
         warming.join()
-    seen = Seen(
-        lower=lower or _lower(),
-        dialect=request.dialect,
-        transactional=recording.transactional,
-        target_catalogue=request.catalogue is not None,
-        own_transaction=recording.each or not recording.transactional,
-        missing=recording.unreached[-1]
-        if recording.evidence is Evidence.SOURCE and recording.unreached
-        else "",
-    )
-    revisions = tuple(
-        _revision(name, graph, project, recording, seen)
-        for name in _order(graph, pending, recording, request)
-    )
+    from deployguard.revisions.assembling import assembled
+
+    revisions = assembled(graph, pending, project, (request, recording), lower)
     if graph.partial:
         followed = {parent for one in revisions for parent in one.parents}
         heads = tuple(sorted({one.id for one in revisions} - followed)) or request.current
-    reading = Reading(revisions, heads, (*graph.notes, *_notes(recording)), tuple(recording.connects))
+    reading = Reading(
+        revisions, heads, (*graph.notes, *_notes(recording)), tuple(recording.connects)
+    )
     if keeper is not None:
         keeper.keep(reading, recording)
     return reading
@@ -242,71 +229,6 @@ def _known(graph: Graph, pending: tuple[str, ...]) -> dict[str, Json]:
     return known
 
 
-def _order(
-    graph: Graph, pending: tuple[str, ...], recording: Recording, request: ReadRequest
-) -> tuple[str, ...]:
-    """Alembic's own order; first what it knows and we do not, last what it did not come to."""
-    run = [name for name, _, _ in recording.steps]
-    wanted = [
-        name
-        for name in run
-        if name in pending or (name not in graph.nodes and request.only is None)
-    ]
-    return (*wanted, *(name for name in pending if name not in wanted))
-
-
-def _revision(
-    name: str, graph: Graph, project: ProjectSource, recording: Recording, seen: Seen
-) -> Revision:
-    node = graph.nodes.get(name)
-    step = next(
-        ((path, parents) for known, path, parents in recording.steps if known == name), None
-    )
-    path = node.path if node else Path(step[0] if step else name)
-    content = path.read_bytes() if path.is_file() else b""
-    text = content.decode("utf-8", errors="replace")
-    features = read_features(text, _STANDARD, seen.dialect)
-    ran = step is not None
-    events = recording.scripts.get((name, "upgrade"), [])
-    unread = bool(features.error) or any(event.get("kind") == "import" for event in events)
-    return Revision(
-        id=name,
-        parents=node.parents if node else (step[1] if step else ()),
-        path=_relative(path, project.directory),
-        message=docstring(text),
-        digest=hashlib.sha256(content).hexdigest(),
-        up=_script(name, "upgrade", features, recording, seen, ran=ran),
-        down=_script(name, "downgrade", features, recording, seen, ran=ran),
-        evidence=Evidence.SOURCE if unread else recording.evidence,
-        depends_on=node.depends_on if node else (),
-        labels=node.labels if node else (),
-    )
-
-
-def _script(
-    name: str, direction: str, features: Features, recording: Recording, seen: Seen, *, ran: bool
-) -> Script:
-    function = features.upgrade if direction == "upgrade" else features.downgrade
-    events = recording.scripts.get((name, direction))
-    if events is None and ran and direction == "upgrade" and not seen.missing:
-        events = [
-            {
-                "e": "fail",
-                "kind": "limit",
-                "line": 0,
-                "what": "the reading ended before it came to this one",
-            }
-        ]
-    return build_script(direction, features, function, events, seen)
-
-
-def _relative(path: Path, directory: Path) -> str:
-    try:
-        return path.absolute().relative_to(directory.absolute()).as_posix()
-    except ValueError:
-        return path.as_posix()
-
-
 def _notes(recording: Recording) -> list[str]:
     notes = list(recording.notes)
     if recording.evidence is Evidence.SOURCE:
@@ -326,15 +248,15 @@ def _notes(recording: Recording) -> list[str]:
     return notes
 
 
-def _lower() -> Lower:
-    from deployguard.sql import lower
+def _warm(dialect: str) -> threading.Thread:
+    """Load what makes statements of the recording while the child runs; that takes as long as a small reading."""
 
-    return lower
+    def load_parsers() -> None:
+        second = ("sql.postgres",) if dialect == "postgresql" else ()
+        for name in ("sql.glot", *second, "revisions.assembling", "rules"):
+            import_module(f"deployguard.{name}")
 
-
-def _warm() -> threading.Thread:
-    """Load the SQL parser while the child runs; it takes as long as a small reading."""
-    thread = threading.Thread(target=import_module, args=("deployguard.sql.glot",), daemon=True)
+    thread = threading.Thread(target=load_parsers, daemon=True)
     thread.start()
     return thread
 
