@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from deployguard.revisions.places import called
-
 _ENDS = ast.Return | ast.Raise | ast.Continue | ast.Break
 
 
@@ -73,29 +71,24 @@ def own_nodes(statement: ast.stmt) -> list[ast.AST]:
     return [node for head in heads for node in ast.walk(head)]
 
 
-def given(node: ast.AST, name: str) -> ast.expr | None:
-    """The expression that gives a name its value, in a statement or a comprehension."""
+def given(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
+    """The names that are given a value, in a statement or a comprehension, and that value."""
     targets: list[ast.expr] = []
     value: ast.expr | None = None
     match node:
         case ast.Assign():
             targets, value = node.targets, node.value
-        case ast.AnnAssign() | ast.AugAssign():
+        case ast.AnnAssign() | ast.AugAssign() | ast.NamedExpr():
             targets, value = [node.target], node.value
         case ast.For() | ast.AsyncFor() | ast.comprehension():
             targets, value = [node.target], node.iter
         case ast.withitem() if node.optional_vars is not None:
             targets, value = [node.optional_vars], node.context_expr
-        case ast.NamedExpr():
-            targets, value = [node.target], node.value
-    names = {part.id for one in targets for part in ast.walk(one) if isinstance(part, ast.Name)}
-    return value if name in names else None
-
-
-def is_batch(statement: ast.With) -> bool:
-    """Whether it is `with op.batch_alter_table(…)`."""
-    calls = [item.context_expr for item in statement.items]
-    return any(isinstance(one, ast.Call) and called(one) == "batch_alter_table" for one in calls)
+    if value is not None:
+        for target in targets:
+            for part in ast.walk(target):
+                if isinstance(part, ast.Name):
+                    yield part.id, value
 
 
 def autoloads(node: ast.Call) -> bool:

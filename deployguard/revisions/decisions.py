@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -11,7 +11,6 @@ from deployguard.revisions.blocks import (
     Conditions,
     autoloads,
     given,
-    is_batch,
     own_nodes,
     walk,
 )
@@ -29,6 +28,7 @@ _PURE = set(
     rowcount copy""".split()  # noqa: SIM905 - a list of words
 )
 _RUNS = {"execute", "scalar", "scalars", "exec_driver_sql"}
+_ASKS = re.compile(r"^_*(get|has|is|check)_(?!.*create)|(^|_)(exists?|present|missing)$")
 _SERVER = re.compile(r"\s*(show\s|select\s+(version|current_\w+)\b)", re.IGNORECASE)
 
 
@@ -63,34 +63,42 @@ class Decisions:
         self.functions = functions
         self.imported = imported
         self.start = start
-        self._busy: set[tuple[str, str]] = set()
+        # A level is the greatest of all that is reached, so within one question each name is followed once; the
+        # answer to the outermost is kept.
+        self._visited: set[tuple[str, str]] = set()
+        self._known: dict[tuple[str, str], Level] = {}
+        self._tests: dict[Condition, Level] = {}
         self._placed = {name: tuple(walk(node.body, (), name)) for name, node in functions.items()}
-        # What stands directly in a batch runs at the end of the batch.
-        self._carried = {
-            inner
-            for node in functions.values()
-            for batch in ast.walk(node)
-            if isinstance(batch, ast.With) and is_batch(batch)
-            for inner in batch.body
+        self._own = {
+            statement: own_nodes(statement)
+            for placed in self._placed.values()
+            for statement, _ in placed
         }
+        self._given: dict[tuple[str, str], list[tuple[ast.expr, Conditions]]] = {}
         self._calls: dict[str, list[tuple[ast.Call, str, Conditions]]] = {}
         for scope, placed in self._placed.items():
             for statement, conditions in placed:
-                for node in own_nodes(statement):
-                    if isinstance(node, ast.Call) and called(node) in functions:
-                        self._calls.setdefault(called(node), []).append((node, scope, conditions))
+                self._collect(statement, conditions, scope)
+
+    def _collect(self, statement: ast.stmt, conditions: Conditions, scope: str) -> None:
+        for node in (statement, *self._own[statement]):
+            if isinstance(node, ast.Call) and called(node) in self.functions:
+                self._calls.setdefault(called(node), []).append((node, scope, conditions))
+            for name, value in given(node):
+                self._given.setdefault((scope, name), []).append((value, conditions))
 
     def statements(self, names: list[str]) -> tuple[Guarded, ...]:
         """Every statement of these functions."""
         return tuple(
-            self._guarded(statement, self._above(name, conditions), name)
+            self._guarded(statement, (*conditions, *above), name)
             for name in names
+            for above in [self._above(name)]
             for statement, conditions in self._placed[name]
         )
 
     def _guarded(self, statement: ast.stmt, conditions: Conditions, scope: str) -> Guarded:
         levels = [self._of(condition) for condition in conditions]
-        nodes = own_nodes(statement)
+        nodes = self._own[statement]
         last = max((getattr(node, "end_lineno", 0) or 0 for node in nodes), default=0)
         return Guarded(
             statement.lineno,
@@ -104,24 +112,34 @@ class Decisions:
             over=self.level(statement.iter, scope)
             if isinstance(statement, ast.For | ast.AsyncFor)
             else None,
-            acts=statement not in self._carried
-            and any(isinstance(node, ast.Call) and self._acts(node, scope) for node in nodes),
+            acts=_is_bare_call(statement)
+            or any(isinstance(node, ast.Call) and self._acts(node, scope) for node in nodes),
             asks=any(isinstance(node, ast.Call) and self._looks(node, scope) for node in nodes),
         )
 
-    def _above(self, name: str, conditions: Conditions) -> Conditions:
-        """With those under which the function itself is called."""
-        if name == self.start or (name, "()") in self._busy:
-            return conditions
-        self._busy.add((name, "()"))
-        found = conditions
-        for _, scope, outer in self._calls.get(name, ()):
-            found += self._above(scope, outer)
-        self._busy.discard((name, "()"))
-        return found
+    def _above(self, name: str) -> Conditions:
+        """The conditions under which a function is called, and those under which its callers are."""
+        found: dict[Condition, None] = {}
+        seen, todo = {self.start}, [name]
+        while todo:
+            function = todo.pop()
+            if function in seen:
+                continue
+            seen.add(function)
+            for _, scope, conditions in self._calls.get(function, ()):
+                found.update(dict.fromkeys(conditions))
+                todo.append(scope)
+        return tuple(found)
 
     def _of(self, condition: Condition) -> Level:
-        return Level.OPEN if condition.test is None else self.level(condition.test, condition.scope)
+        if condition.test is None:
+            return Level.OPEN
+        if condition not in self._tests:
+            level = self.level(condition.test, condition.scope)
+            if self._visited:
+                return level  # a part of another question, and perhaps not all of the answer
+            self._tests[condition] = level
+        return self._tests[condition]
 
     def level(self, node: ast.AST, scope: str) -> Level:
         """Who decides the value of an expression in a function."""
@@ -140,24 +158,27 @@ class Decisions:
         return max(inner, default=Level.FIXED)
 
     def _name(self, name: str, scope: str) -> Level:
-        if (scope, name) in self._busy:
-            return Level.FIXED  # it has no part in itself
-        self._busy.add((scope, name))
-        levels = [
-            max([self.level(value, scope), *map(self._of, conditions)])
-            for value, conditions in self._values(name, scope)
-        ]
-        levels += self._passed(name, scope)
-        self._busy.discard((scope, name))
-        return max(levels, default=Level.FIXED)
+        return self._followed((scope, name), lambda: self._levels(name, scope))
 
-    def _values(self, name: str, scope: str) -> Iterator[tuple[ast.expr, Conditions]]:
-        """What a name is given inside its function."""
-        for statement, conditions in self._placed.get(scope, ()):
-            for node in (statement, *own_nodes(statement)):
-                value = given(node, name)
-                if value is not None:
-                    yield value, conditions
+    def _followed(self, key: tuple[str, str], levels: Callable[[], Iterator[Level]]) -> Level:
+        if key in self._known:
+            return self._known[key]
+        if key in self._visited:
+            return Level.FIXED  # its part of the answer is given elsewhere
+        outermost = not self._visited
+        self._visited.add(key)
+        found = max(levels(), default=Level.FIXED)
+        if outermost:
+            self._visited.clear()
+            self._known[key] = found
+        return found
+
+    def _levels(self, name: str, scope: str) -> Iterator[Level]:
+        """Of what a name is given inside its function, and of what callers give for it."""
+        for value, conditions in self._given.get((scope, name), ()):
+            yield self.level(value, scope)
+            yield from map(self._of, conditions)
+        yield from self._passed(name, scope)
 
     def _passed(self, name: str, scope: str) -> Iterator[Level]:
         """What callers give for a parameter."""
@@ -197,7 +218,7 @@ class Decisions:
                 if isinstance(part, ast.Name):
                     texts += [
                         text_of(inner)
-                        for value, _ in self._values(part.id, scope)
+                        for value, _ in self._given.get((scope, part.id), ())
                         for inner in ast.walk(value)
                     ]
         found = [text for text in texts if text]
@@ -211,16 +232,13 @@ class Decisions:
         return _inspects(name) or name in ("create", "create_all") or autoloads(node)
 
     def _returned(self, name: str) -> Level:
-        if (name, "return") in self._busy:
-            return Level.FIXED
-        self._busy.add((name, "return"))
-        levels = [
-            max([self.level(statement.value, name), *map(self._of, conditions)])
-            for statement, conditions in self._placed[name]
-            if isinstance(statement, ast.Return) and statement.value is not None
-        ]
-        self._busy.discard((name, "return"))
-        return max(levels, default=Level.FIXED)
+        return self._followed((name, "return"), lambda: self._returns(name))
+
+    def _returns(self, name: str) -> Iterator[Level]:
+        for statement, conditions in self._placed[name]:
+            if isinstance(statement, ast.Return) and statement.value is not None:
+                yield self.level(statement.value, name)
+                yield from map(self._of, conditions)
 
     def _acts(self, node: ast.Call, scope: str) -> bool:
         name = called(node)
@@ -237,4 +255,15 @@ class Decisions:
 
 
 def _inspects(name: str) -> bool:
-    return name in _INSPECTS or (name.startswith(("get_", "has_")) and name not in _KNOWN)
+    """By its name: an inspector's question, or a function of the application's that asks one."""
+    return name not in _KNOWN and (name in _INSPECTS or _ASKS.search(name) is not None)
+
+
+def _is_bare_call(statement: ast.stmt) -> bool:
+    """A function that is called for what it does, whatever its name says."""
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Call)
+        and isinstance(statement.value.func, ast.Name)
+        and _ASKS.search(called(statement.value)) is not None
+    )

@@ -9,21 +9,25 @@ from deployguard.revisions.features import FunctionFeatures
 
 
 def unseen(
-    function: FunctionFeatures, statements: Iterable[Statement], looks: Iterable[int]
+    function: FunctionFeatures,
+    statements: Iterable[Statement],
+    looks: Iterable[int],
+    asked: Iterable[int],
 ) -> int | None:
     """The line of the first statement that a look at the schema may have kept from running; None when all ran.
 
     Then the target runs what was recorded or less, whatever the look says there. `looks` are the lines in which
-    the revision was seen to look.
+    the revision was seen to look, `asked` those in which something was asked of a batch.
     """
     ran = tuple(statements)
+    lines = {*asked, *(one.line for one in ran)}
     places = function.statements
     for line in looks:
         if not any(place.asks and _covers(place, line) for place in places):
             return line  # a helper looks, and what it would do otherwise is not in this file
     guarded = [place for place in places if place.acts and (place.level or Level.FIXED)]
     for place in guarded:
-        if place.looped or not any(_covers(place, one.line) for one in ran):
+        if place.looped or not any(_covers(place, line) for line in lines):
             return place.line
     return _taken_for_new(guarded, ran)
 
@@ -59,6 +63,15 @@ def decided(function: FunctionFeatures, line: int, *, schema_known: bool) -> boo
     known = (Level.FIXED, Level.SCHEMA) if schema_known else (Level.FIXED,)
     found = [place for place in function.statements if place.line == line]
     return bool(found) and all(place.chosen and place.level in known for place in found)
+
+
+def idle(function: FunctionFeatures, *, schema_known: bool) -> bool:
+    """Whether nothing in the function does anything here, and nothing would on the target."""
+    return all(
+        decided(function, place.line, schema_known=schema_known)
+        for place in function.statements
+        if place.acts
+    )
 
 
 def goes_through_schema(function: FunctionFeatures, line: int) -> bool:

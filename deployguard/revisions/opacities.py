@@ -15,7 +15,7 @@ from deployguard.operations import (
     WriteRows,
 )
 from deployguard.revisions.features import FunctionFeatures
-from deployguard.revisions.guards import decided, goes_through_schema, unseen
+from deployguard.revisions.guards import decided, goes_through_schema, idle, unseen
 from deployguard.revisions.places import Site
 from deployguard.revisions.recording import Event
 
@@ -116,7 +116,8 @@ class Opacities:
     def _guarded(self, looks: list[tuple[int, str]]) -> None:
         if not looks:
             return
-        line = unseen(self.function, self.statements, [line for line, _ in looks])
+        did = [line_of(event) for event in self.events if event["e"] == "did"]
+        line = unseen(self.function, self.statements, [line for line, _ in looks], did)
         if line is None:
             return
         # One reason for all of them, where the looking begins.
@@ -193,6 +194,8 @@ class Opacities:
         function = self.function
         explained = (Opaque.FAILED, Opaque.APPLICATION_HELPER, Opaque.GUARDED)
         decided = self.seen.target_catalogue and any(event["e"] == "look" for event in self.events)
+        if idle(function, schema_known=self.seen.target_catalogue):
+            return
         if decided or any(self._has(code) for code in explained):
             return
         if function.helper:

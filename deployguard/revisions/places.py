@@ -26,6 +26,7 @@ _SESSION = {
     "bulk_insert_mappings",
     "bulk_update_mappings",
 }
+_ENDS = {"commit", "flush"}  # which write what was changed before, and nothing else
 _INSPECTOR = {
     "inspect",
     "has_table",
@@ -91,6 +92,9 @@ class Finder:
         self.found: dict[str, dict[tuple[int, str], Site]] = {}
         self.sessions: set[str] = {"session"}
         self.results: set[str] = set()
+        self.changes = (
+            False  # an attribute of something is set, which a session may write at its end
+        )
 
     def sites(self, kind: str) -> tuple[Site, ...]:
         """The places of one kind, in order."""
@@ -113,6 +117,15 @@ class Finder:
     def _names(self, function: ast.AST) -> None:
         """Which names are sessions, and which hold the result of a query."""
         for node in ast.walk(function):
+            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+                self.changes = True
+            if isinstance(node, ast.Call) and called(node) in (
+                "setattr",
+                "append",
+                "extend",
+                "remove",
+            ):
+                self.changes = True
             targets: list[ast.expr] = []
             value: ast.expr | None = None
             if isinstance(node, ast.Assign):
@@ -146,12 +159,18 @@ class Finder:
         origin = self.imported.get(owner, "").split(".")[0]
         if name in _CONSTRUCTS and self._builds_statement(node, name):
             yield "writes", _CONSTRUCTS[name]
-        elif name in _SESSION and isinstance(node.func, ast.Attribute) and owner in self.sessions:
+        elif self._is_session(node, name, owner):
             yield "writes", "session"
         if name in _INSPECTOR:
             yield "inspects", name
         if origin in _OUTSIDE_MODULES or name in _OUTSIDE_CALLS:
             yield "external", origin if origin in _OUTSIDE_MODULES else name
+
+    def _is_session(self, node: ast.Call, name: str, owner: str) -> bool:
+        """Whether an ORM session writes there, sooner or later."""
+        if name not in _SESSION or not isinstance(node.func, ast.Attribute):
+            return False
+        return owner in self.sessions and (name not in _ENDS or self.changes)
 
     def _builds_statement(self, node: ast.Call, name: str) -> bool:
         """`users.insert()`, `sa.update(users)`: not `items.insert(0, x)`, `values.update(…)` or `path.delete()`."""

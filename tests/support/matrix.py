@@ -11,6 +11,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 TABLE = ROOT / "tests" / "revisions" / "matrix.txt"
 OURS = "development"
+# The tests have a cache home of their own, which would be without these environments each time.
+_ENVIRONMENT = dict(os.environ)
 
 
 def names() -> tuple[str, ...]:
@@ -25,7 +27,7 @@ def python(name: str) -> str:
     if name == OURS:
         return sys.executable
     asked = [ROOT / "scripts" / "matrix", name]
-    environment = os.environ | {"PYTHON": sys.executable}
+    environment = _ENVIRONMENT | {"PYTHON": sys.executable}
     made = subprocess.run(asked, env=environment, capture_output=True, text=True, check=False)
     if made.returncode:
         raise RuntimeError(f"scripts/matrix {name}: {made.stderr.strip()}")

@@ -18,6 +18,15 @@ _DIRECTIVES = (
     "drop_index",
 )
 
+# What can be asked of a batch; it is done at its end, in the line of the `with`.
+_ASKED = (
+    *_DIRECTIVES,
+    "rename_table",
+    "create_index",
+    "create_table_comment",
+    "drop_table_comment",
+)
+
 
 def install(state: State) -> None:
     """Patch Alembic's batch implementation: its own look at the table is no guard, and what it does is explained.
@@ -54,6 +63,10 @@ def install(state: State) -> None:
         finally:
             state.channel.tell("batched")
 
+    for name in _ASKED:
+        noted = getattr(batch.BatchOperationsImpl, name, None)
+        if noted is not None:
+            setattr(batch.BatchOperationsImpl, name, _told(state, noted))
     for name in _DIRECTIVES:
         setattr(batch.ApplyBatchImpl, name, _noted(name, getattr(batch.ApplyBatchImpl, name)))
     batch.BatchOperationsImpl.flush = flushing  # type: ignore[method-assign]  # the one way in
@@ -93,6 +106,14 @@ def _first_as_text(item: tuple[Any, Any]) -> str:
 def _described(constraint: Any) -> tuple[str, list[str], str]:
     columns = [str(column.name) for column in getattr(constraint, "columns", ())]
     return type(constraint).__name__, columns, str(getattr(constraint, "sqltext", ""))
+
+
+def _told(state: State, original: Any) -> Any:
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        state.channel.tell("did")
+        return original(self, *args, **kwargs)
+
+    return call
 
 
 def _noted(name: str, original: Any) -> Any:
