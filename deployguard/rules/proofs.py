@@ -6,9 +6,13 @@ from collections.abc import Iterator
 from deployguard.operations import AddConstraint, AttachPartition
 from deployguard.rules.context import Context
 
-_CAST = r"(?:\s*::\s*[a-z_][\w ]*(?:\(\d+\))?)?"
+_TYPES = (
+    r"(?:date|timestamptz|timestamp(?: with(?:out)? time zone)?|time|uuid|integer|int|bigint|smallint|numeric"
+    r"|text|character varying|varchar)"
+)
+_CAST = rf"\s*::\s*{_TYPES}(?:\(\d+\))?"
 _NAME = r"\"?(?P<column>[a-z_]\w*)\"?"
-_TYPED = r"(?:\b(?:date|timestamp|timestamptz|time|interval|uuid|numeric)\s+(?='))"
+_TYPED = rf"\b{_TYPES}\s+(?=')"
 
 
 def never_null(operation: AddConstraint, context: Context) -> bool:
@@ -88,6 +92,6 @@ def _plain(text: str) -> str:
     """Lower case outside of quotes, without casts, with single blanks around comparisons."""
     pieces = re.split(r"('(?:[^']|'')*')", text)
     lowered = "".join(piece if piece.startswith("'") else piece.lower() for piece in pieces)
-    lowered = re.sub(rf"({_TYPED})|(?<=['\w\")]){_CAST}(?=\s|$|[),<>=])", lambda _: "", lowered)
+    lowered = re.sub(rf"{_TYPED}|{_CAST}", "", lowered)
     lowered = re.sub(r"\s*(>=|<=|<>|=|<|>)\s*", r" \1 ", lowered)
     return " ".join(lowered.split()).replace("( ", "(").replace(" )", ")")
