@@ -131,6 +131,7 @@ def _heavy(op: Operation, ctx: Context) -> str:
         ),
         "ALTER TABLE orders ADD COLUMN due date; CREATE TABLE t (a int); CREATE INDEX i ON t (a)",
     ),
+    only_time=True,
 )
 def long_work_under_a_lock(op: Operation, ctx: Context) -> Answer:
     if not ctx.postgresql or not ctx.in_transaction or not ctx.held:
