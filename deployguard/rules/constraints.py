@@ -253,7 +253,15 @@ def set_not_null(op: SetNotNull, ctx: Context) -> Answer:
     proven = (ctx.key(op.table), op.column) in ctx.proven
     if ctx.is_new(op.table) or (proven and not (ctx.postgresql and ctx.older_than(12))):
         return None
-    return f"Requires a value in {op.table}.{op.column}."
+    message = f"Requires a value in {op.table}.{op.column}."
+    if ctx.postgresql and (ctx.key(op.table), op.column) in ctx.fresh.filled:
+        return Found(
+            message,
+            why="Takes an ACCESS EXCLUSIVE lock and looks at every row: nobody reads or writes"
+            " meanwhile. This run has filled in what was missing, but the application that is still"
+            " running fails where it leaves the column out.",
+        )
+    return message
 
 
 RULES = (

@@ -102,6 +102,26 @@ def test_a_live_proof_of_not_null_spares_the_scan() -> None:
     assert codes(verdict("ALTER TABLE t ALTER b SET NOT NULL", facts=proven)) == ["DG208"]
 
 
+@pytest.mark.parametrize(
+    ("before", "filled"),
+    [
+        ("UPDATE t SET a = 1 WHERE a IS NULL", True),
+        ("UPDATE t SET a = 1", True),
+        ('UPDATE t SET "a" = 1 WHERE ("t"."a" IS NULL)', True),
+        ("UPDATE t SET a = 1 WHERE b IS NULL", False),
+        ("UPDATE t SET a = 1 WHERE a IS NULL AND b > 5", False),
+        ("UPDATE t SET a = NULL", False),
+        ("UPDATE u SET a = 1", False),
+        ("ALTER TABLE t ADD COLUMN a int DEFAULT 5", True),
+    ],
+)
+def test_nulls_that_the_run_has_filled_in_are_not_warned_of(before: str, filled: bool) -> None:
+    found = verdict(f"{before}; ALTER TABLE t ALTER a SET NOT NULL").findings
+    (required,) = [one for one in found if one.rule == "DG208"]
+    assert ("A NULL makes it fail" not in required.why) is filled
+    assert ("must find nothing" not in required.instead) is filled
+
+
 def test_a_check_proves_only_once_it_is_validated() -> None:
     sql = "ALTER TABLE t ADD CONSTRAINT c CHECK (a IS NOT NULL) NOT VALID; ALTER TABLE t ALTER a SET NOT NULL"
     assert codes(verdict(sql)) == ["DG208"]
