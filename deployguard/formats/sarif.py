@@ -33,7 +33,7 @@ def sarif(report: CheckReport, prefix: str = "") -> str:
                 "rules": [_rule(code, explain(code)) for code in codes],
             }
         },
-        "automationDetails": {"id": f"deployguard/{quote(plan.environment, safe='')}/"},
+        "automationDetails": {"id": f"deployguard/{quote(one_line(plan.environment), safe='')}/"},
         "columnKind": "unicodeCodePoints",
         "invocations": [
             {

@@ -189,6 +189,11 @@ def test_a_fingerprint_is_of_the_sql_unless_that_differs_each_time() -> None:
         up = replace(judged().revision.up, statements=(Statement(sql, 5, ()),), opacities=opacities)
         return fingerprint(replace(judged().revision, up=up), DROP)
 
+    elsewhere = replace(judged().revision.up, statements=(Statement("SELECT 1", 6, ()),))
+    nothing = replace(judged().revision.up, statements=())
+    assert fingerprint(replace(judged().revision, up=elsewhere), DROP) == fingerprint(
+        replace(judged().revision, up=nothing), DROP
+    )
     clock = Opacity(Opaque.EXTERNAL_INPUT, 5, "the clock")
     assert mark("UPDATE t SET a = 1") != mark("UPDATE t SET a = 2")
     assert mark("UPDATE t SET a = 1", clock) == mark("UPDATE t SET a = 2", clock)

@@ -135,3 +135,8 @@ def test_every_key_is_explained_on_the_schema_page() -> None:
     )
     for document in documents:
         assert keys(loaded(document)) <= explained, keys(loaded(document)) - explained
+
+
+def test_half_a_character_is_written_as_its_escape() -> None:
+    written = render({"message": "a\ud800b"})
+    assert json.loads(written.encode("utf-8")) == {"message": "a\ud800b"}
