@@ -190,3 +190,9 @@ def test_an_index_that_a_failed_build_left_is_known_by_the_live_database() -> No
     assert found(build.format("IF NOT EXISTS "), facts) == ["DG506"]
     assert found(build.format("IF NOT EXISTS "), replace(PG, tables=())) == []
     assert found(build.format(""), replace(PG, tables=())) == []
+
+
+def test_several_tables_count_only_where_statements_could_be_taken_apart() -> None:
+    detach = "ALTER TABLE p DETACH PARTITION c"
+    assert found(detach) == ["DG211"]
+    assert found(f"{detach}; ALTER TABLE users ADD COLUMN a int") == ["DG211", "DG215"]
