@@ -44,7 +44,9 @@ def enriched(facts: Facts, catalogue: Json) -> Facts:
 def _columns(value: dict[str, Json], key: str) -> tuple[str, ...]:
     """Names of columns; an expression in an index has none."""
     entries = value.get(key)
-    return tuple(str(entry) for entry in entries or () if entry) if isinstance(entries, list) else ()
+    return (
+        tuple(str(entry) for entry in entries or () if entry) if isinstance(entries, list) else ()
+    )
 
 
 def _proven(name: str, table: dict[str, Json]) -> Iterator[str]:
