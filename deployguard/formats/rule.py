@@ -3,7 +3,17 @@
 from collections.abc import Sequence
 
 from deployguard.formats import words
-from deployguard.formats.spans import BLANK, Line, Span, Style, ends, paragraph, risk_style, table
+from deployguard.formats.spans import (
+    BLANK,
+    Line,
+    Span,
+    Style,
+    advice,
+    ends,
+    paragraph,
+    risk_style,
+    table,
+)
 from deployguard.formats.text import WIDEST
 from deployguard.model import Lock
 from deployguard.rules.base import Rule
@@ -24,10 +34,10 @@ def rule_lines(rule: Rule, width: int = 80) -> list[Line]:
         if said:
             lines += [BLANK, *paragraph(_filled(said), width, label=name, hang=8)]
     lines += [BLANK, (Span("Instead", Style.TITLE), Span(" (for the first example)", Style.DIM))]
-    lines += paragraph(safe_form(rule), width, indent=2)
+    lines += advice(safe_form(rule), width, indent=2)
     for name, said in (("SQLite", rule.sqlite_instead), ("MySQL", mysql.instead)):
         if said:
-            lines += paragraph(_filled(said), width, indent=2, label=name, hang=8)
+            lines += advice(_filled(said), width, indent=2, label=name, hang=8)
     return [
         *lines,
         *_locks(rule, width),

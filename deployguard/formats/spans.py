@@ -1,5 +1,6 @@
 """Text with a meaning for each piece of it, so that one layout serves terminals, pipes and ASCII."""
 
+import re
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,9 @@ class Span:
 Line: TypeAlias = tuple[Span, ...]
 BLANK: Line = ()
 
+_PROSE = re.compile(
+    r"[A-Z][a-z]|[A-Z] "
+)  # code begins with a small letter, a sign, or a word of SQL
 _ASCII = str.maketrans(
     {
         "→": "->",
@@ -116,6 +120,18 @@ def paragraph(
     head = Span(" " * indent + label.ljust(hang), Style.DIM)
     rest = Span(" " * (indent + hang))
     return [(head if i == 0 else rest, Span(piece, style)) for i, piece in enumerate(pieces)]
+
+
+def advice(text: str, width: int, *, indent: int, label: str = "", hang: int = 0) -> list[Line]:
+    """Advice whose sentences are wrapped, and whose code is not: a line of it must be one when it is copied."""
+    lines: list[Line] = []
+    for number, part in enumerate(clean(text).splitlines()):
+        name = label if number == 0 else ""
+        if _PROSE.match(part):
+            lines += paragraph(part, width, indent=indent, label=name, hang=hang)
+        else:
+            lines.append((Span(" " * indent + name.ljust(hang), Style.DIM), Span(part)))
+    return lines
 
 
 def ends(left: Sequence[Span], right: Span, width: int) -> list[Line]:

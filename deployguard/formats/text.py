@@ -10,6 +10,7 @@ from deployguard.formats.spans import (
     Line,
     Span,
     Style,
+    advice,
     clean,
     cut,
     ends,
@@ -101,11 +102,15 @@ def _verdict(
         one_line(revision.message.partition("\n")[0]), width - len(name) - len(level.text) - 4
     )
     yield from ends([Span(f"{name}  ", Style.TITLE), Span(title, Style.TITLE)], level, width)
+    said: set[str] = set()  # within one revision nobody reads the same reason twice
     for finding in verdict.findings:
-        told = explained is not None and finding.rule in explained
-        yield from _finding(finding, width, told=told)
-        if explained is not None and not finding.accepted:
-            explained.add(finding.rule)
+        if explained is not None and finding.rule in explained:
+            said |= {finding.why, finding.instead}
+        yield from _finding(finding, width, said)
+        if not finding.accepted:
+            said |= {finding.why, finding.instead}
+            if explained is not None:
+                explained.add(finding.rule)
     if not verdict.findings and explained is None:
         yield from paragraph(revision.path, width, indent=2, label="file", hang=6, style=Style.DIM)
     for item in verdict.locks:
@@ -120,7 +125,8 @@ def _verdict(
             )
 
 
-def _finding(finding: Finding, width: int, *, told: bool) -> Iterator[Line]:
+def _finding(finding: Finding, width: int, said: set[str]) -> Iterator[Line]:
+    """One finding; what is in ``said`` is not said again."""
     place = f"{finding.path}:{finding.line}" if finding.line else finding.path
     head = f"{finding.rule} {finding.risk}{' accepted' if finding.accepted else ''}"
     style = Style.DIM if finding.accepted else risk_style(finding.risk)
@@ -131,10 +137,10 @@ def _finding(finding: Finding, width: int, *, told: bool) -> Iterator[Line]:
     if finding.accepted:
         yield from paragraph(words.accepted(finding), width, indent=4, label="ok", hang=6)
         return
-    if finding.why and not told:
+    if finding.why and finding.why not in said:
         yield from paragraph(finding.why, width, indent=4, label="why", hang=6)
-    if finding.instead and not told:
-        yield from paragraph(finding.instead, width, indent=4, label="safe", hang=6)
+    if finding.instead and finding.instead not in said:
+        yield from advice(finding.instead, width, indent=4, label="safe", hang=6)
 
 
 def _checklist(report: CheckReport, width: int) -> list[Line]:

@@ -127,6 +127,29 @@ def test_an_estimate_says_what_it_rests_on() -> None:
     assert expected in text(report(one), 110)
 
 
+def test_code_is_never_wrapped_so_that_it_can_be_copied() -> None:
+    code = (
+        'op.create_index("ix_'
+        + "a" * 30
+        + '", "guests", ["full_name"], postgresql_concurrently=True)'
+    )
+    note = "# " + "first deploy a release that no longer has it, " * 3
+    prose = "Give it a revision of its own, which waits for nobody and holds no lock for long."
+    one = finding(instead=f"{prose}\n{note.rstrip()}\n    {code}")
+    lines = [line.strip() for line in text(report(verdict(Risk.HIGH, one)), 80).splitlines()]
+    assert code in lines
+    assert note.rstrip() in lines
+    assert f"safe  {prose}" not in lines
+
+
+def test_the_same_reason_is_given_once_in_a_revision() -> None:
+    twice = verdict(Risk.CRITICAL, finding(), finding(line=20), finding(line=30, why="Another."))
+    shown = text(report(twice), 100)
+    assert (shown.count("why   "), shown.count("safe  ")) == (2, 1)
+    both = report(twice, replace(twice, revision=replace(twice.revision, id="b019")))
+    assert text(both, 100).count("safe  ") == 2
+
+
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
