@@ -102,6 +102,9 @@ class Database(Protocol):
     def catalogue(self) -> Json:
         """The schema, in the shape that ``catalogue.py`` documents. Raises Locked as well, when a table is locked."""
 
+    def schema_mark(self) -> str:
+        """A text that differs whenever what ``catalogue`` gives would; "" when nobody can tell."""
+
     def check(self, sql: str) -> tuple[bool, str]:
         """Run one verification statement read-only: true when its one row's first column is true or non-zero.
 

@@ -160,6 +160,16 @@ class PostgresDatabase:
         finally:
             session.close()
 
+    def schema_mark(self) -> str:
+        from deployguard.database.schema_mark import schema_mark
+
+        # Apart from others' questions: a transaction that it breaks ends here.
+        try:
+            with self.session.reading() as cursor:
+                return schema_mark(cursor)
+        except EnvironmentUnreachable:
+            return ""
+
     def check(self, sql: str) -> tuple[bool, str]:
         try:
             with (

@@ -60,7 +60,7 @@ def assess(
 
     url = resolve_url(environment, environ)
     facts = database.facts()
-    catalogue, notes = schema_of(database)
+    catalogue, notes = schema_of(database, store_of(config, environ, cached=cached))
     basis = Basis(
         dialect=url.dialect,
         url=url.dummy(),
@@ -246,7 +246,7 @@ def _read(
         version_table=config.project.version_table,
     )
     outer = {**config.alembic_environ(), **environ}
-    store = _store(config, environ, cached=basis.cached)
+    store = store_of(config, environ, cached=basis.cached)
     return read(project_source(config, environment), request, environ=outer, store=store)
 
 
@@ -255,11 +255,11 @@ def graph_of(config: Config, environ: Mapping[str, str], *, cached: bool) -> "Gr
     from deployguard.revisions.graph import load
 
     project = config.project
-    store = _store(config, environ, cached=cached)
+    store = store_of(config, environ, cached=cached)
     return load(config.directory, project.alembic_ini, project.section, store=store)
 
 
-def _store(config: Config, environ: Mapping[str, str], *, cached: bool) -> "Store | None":
+def store_of(config: Config, environ: Mapping[str, str], *, cached: bool) -> "Store | None":
     """Where readings are kept from one check to the next."""
     from deployguard.revisions.store import open_store
 

@@ -22,6 +22,7 @@ from deployguard.model import Facts, Json, Plan
 if TYPE_CHECKING:
     from deployguard.database import Database
     from deployguard.revisions.graph import Graph
+    from deployguard.revisions.store import Store
 
 _SKEW: Final = timedelta(minutes=5)  # between the clock of who took the facts and ours
 _NAMED: Final = 5
@@ -79,12 +80,30 @@ def assess_facts(
     return plan_for(config, environment, environ, basis)
 
 
-def schema_of(database: "Database") -> tuple[Json, tuple[str, ...]]:
-    """(the catalogue, notes); without it, which is never more lenient, where somebody has locked a table."""
+def schema_of(database: "Database", store: "Store | None" = None) -> tuple[Json, tuple[str, ...]]:
+    """(the catalogue, notes); without it, which is never more lenient, where somebody has locked a table.
+
+    With a ``store``, the one that was kept, when the database says that it has not changed since.
+    """
     try:
-        return database.catalogue(), ()
+        return _kept_schema(database, store) if store is not None else database.catalogue(), ()
     except Locked as error:
         return None, (f"{error.message} It was replayed from the history instead.",)
+
+
+def _kept_schema(database: "Database", store: "Store") -> Json:
+    from deployguard.revisions.kept import ours
+    from deployguard.revisions.store import digest
+
+    mark = database.schema_mark()
+    key = f"schema-{digest([ours(), database.identity(), mark])}"
+    found = store.get(key) if mark else None
+    if isinstance(found, dict):
+        return found
+    catalogue = database.catalogue()
+    if mark and database.schema_mark() == mark:
+        store.put(key, catalogue)
+    return catalogue
 
 
 def unmeasured(facts: Facts) -> tuple[str, ...]:

@@ -93,7 +93,7 @@ class Keeper:
         asked = [request.dialect, request.url, request.url_env or "", request.target]
         return digest(
             {
-                "ours": _ours(),
+                "ours": ours(),
                 "project": [
                     str(project.directory.absolute()),
                     project.alembic_ini,
@@ -256,14 +256,15 @@ def _strings(value: object) -> Iterator[str]:
 
 
 @cache
-def _ours() -> str:
+def ours() -> str:
     """What reads and lowers: this program, its parsers, and the interpreter that runs them."""
     package = Path(__file__).parent.parent
-    folders = (package / "revisions", package / "revisions" / "recorder", package / "sql", package)
+    rooms = ("revisions", "revisions/recorder", "sql", "database", "")
+    folders = [package / room for room in rooms]
     files: Iterable[str] = (
         entry.path for folder in folders for entry in os.scandir(folder) if entry.is_file()
     )
-    parsers = (find_spec(name) for name in ("sqlglot", "postgast"))
+    parsers = (find_spec(name) for name in ("sqlglot", "postgast", "sqlalchemy"))
     origins = [spec.origin for spec in parsers if spec and spec.origin]
     known = [[path, *(signature(path) or ())] for path in (*sorted(files), *origins)]
     return digest([sys.version, [list(map(str, one)) for one in known]])
