@@ -223,6 +223,8 @@ def _lost_back(
     upward: tuple[Operation, ...], downward: tuple[Operation, ...], made: Made, before: Context
 ) -> Iterator[str]:
     """What each step of the downgrade may lose besides what the upgrade made."""
+    # A serial column's sequence is named after its table, and goes with it.
+    counters = tuple(f"{table}_" for table in made.tables)
     for operation in downward:
         match operation:
             case DropTable(table) if not made.has_table(table, before):
@@ -232,7 +234,8 @@ def _lost_back(
             case Truncate(table) if not made.has_table(table, before):
                 yield f"empties {table}"
             case DropObject(kind, name) if kind in _HOLDS and before.key(name) not in made.objects:
-                yield f"drops the {kind} {name}"
+                if kind != "sequence" or not before.key(name).startswith(counters):
+                    yield f"drops the {kind} {name}"
             case WriteRows(table, verb) if verb != "insert" and not made.has_table(table, before):
                 if not _only_new_columns(operation, made, before):
                     yield f"changes rows of {table}"

@@ -236,6 +236,8 @@ CASES: tuple[tuple[str, str, str], ...] = (
     ("down-empty", "CREATE TABLE s (a int)\n-- downgrade: empty", ""),
     ("down-in-transaction", "ALTER TABLE books ADD n int\n-- down: DROP INDEX CONCURRENTLY ix", "DG604 medium"),
     ("down-is-up", "CREATE TABLE s (a int)\n-- down: CREATE TABLE s (a int)", "DG604 medium"),
+    ("down-own-counter", "CREATE TABLE s (id serial)\n-- down: DROP TABLE s; DROP SEQUENCE IF EXISTS s_id_seq", ""),
+    ("down-other-counter", "CREATE TABLE s (id serial)\n-- down: DROP TABLE s; DROP SEQUENCE book_numbers", "DG602 medium"),
     ("down-unseeds", "CREATE TABLE s (a int); INSERT INTO s VALUES (1)\n-- down: DELETE FROM s; DROP TABLE s", ""),
     # --- SQLite -------------------------------------------------------------------------------------
     ("sqlite-drop-table", "-- dialect: sqlite\nDROP TABLE loans", "DG101 critical"),
