@@ -3,6 +3,7 @@
 import os
 import re
 import secrets
+import shlex
 import shutil
 import socket
 import subprocess
@@ -10,9 +11,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
+from deployguard.cli.app import App
 from deployguard.cli.backup import COMMANDS as BACKUP_COMMANDS
+from deployguard.cli.check import command as check
 from deployguard.cli.group import COMMANDS
+from deployguard.formats import FORMS
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
@@ -117,3 +122,15 @@ def tidy(name: str, clone: Path, environ: dict[str, str]) -> None:
     )
     if images := listed.stdout.split():
         subprocess.run(["docker", "rmi", "-f", *images], capture_output=True, check=False)
+
+
+def test_the_ci_page_is_yaml_whose_commands_are_understood() -> None:
+    page = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert all(isinstance(yaml.safe_load(block), dict) for block in blocks)
+    commands = re.findall(r"deployguard check (--.*)$", page, re.MULTILINE)
+    assert len(commands) == 3
+    for command in commands:
+        check.make_context("check", shlex.split(command), obj=App())
+    listed = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
+    assert tuple(listed) == FORMS

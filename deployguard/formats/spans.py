@@ -2,6 +2,7 @@
 
 import re
 import textwrap
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -88,7 +89,22 @@ def one_line(text: str) -> str:
 
 def cut(text: str, room: int) -> str:
     """``text`` in at most ``room`` columns, with a sign where the rest is missing."""
-    return text if len(text) <= room else f"{text[: max(room - 1, 0)]}…"
+    if cells(text) <= room:
+        return text
+    kept = ""
+    for char in text:
+        if cells(kept + char) > room - 1:
+            break
+        kept += char
+    return f"{kept}…"
+
+
+def cells(text: str) -> int:
+    """How many columns of a terminal ``text`` takes: some scripts have wide characters, accents have none."""
+    if text.isascii():
+        return len(text)
+    wide = sum(unicodedata.east_asian_width(c) in {"W", "F"} for c in text)
+    return len(text) + wide - sum(bool(unicodedata.combining(c)) for c in text)
 
 
 def _written_out(char: str) -> str:
@@ -136,7 +152,7 @@ def advice(text: str, width: int, *, indent: int, label: str = "", hang: int = 0
 
 def ends(left: Sequence[Span], right: Span, width: int) -> list[Line]:
     """One line with ``right`` at its end; two lines when both do not fit."""
-    used = sum(len(span.text) for span in left)
+    used = sum(cells(span.text) for span in left)
     gap = width - used - len(right.text)
     if gap >= 2:
         return [(*left, Span(" " * gap), right)]

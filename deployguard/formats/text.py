@@ -11,6 +11,7 @@ from deployguard.formats.spans import (
     Span,
     Style,
     advice,
+    cells,
     clean,
     cut,
     ends,
@@ -99,7 +100,7 @@ def _verdict(
     level = Span(words.verdict_level(verdict), risk_style(verdict.open_risk))
     name = cut(one_line(revision.id), width // 2)
     title = cut(
-        one_line(revision.message.partition("\n")[0]), width - len(name) - len(level.text) - 4
+        one_line(revision.message.partition("\n")[0]), width - cells(name) - len(level.text) - 4
     )
     yield from ends([Span(f"{name}  ", Style.TITLE), Span(title, Style.TITLE)], level, width)
     said: set[str] = set()  # within one revision nobody reads the same reason twice

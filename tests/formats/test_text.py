@@ -14,7 +14,17 @@ from deployguard.formats.records import (
     history_lines,
     status_lines,
 )
-from deployguard.formats.spans import Span, Style, ascii_only, clean, ends, plain, table
+from deployguard.formats.spans import (
+    Span,
+    Style,
+    ascii_only,
+    cells,
+    clean,
+    cut,
+    ends,
+    plain,
+    table,
+)
 from deployguard.formats.words import seconds, sentence, size
 from deployguard.model import Lock, Risk, Undo, Way
 from tests.formats.reports import (
@@ -193,6 +203,13 @@ def test_ascii_output_has_only_ascii_in_it() -> None:
 def test_a_level_moves_to_its_own_line_when_the_title_is_long() -> None:
     assert len(ends([Span("x" * 75)], Span("critical"), 80)) == 2
     assert len(ends([Span("x" * 60)], Span("critical"), 80)) == 1
+
+
+def test_wide_characters_count_twice_and_accents_not() -> None:
+    assert [cells("abc"), cells("顧客"), cells("e\u0301")] == [3, 4, 1]
+    assert cut("顧客の列を消す", 7) == "顧客の…"
+    [line] = ends([Span("顧客の列を消す")], Span("low"), 80)
+    assert sum(cells(span.text) for span in line) == 80
 
 
 def test_columns_line_up_and_the_last_one_wraps() -> None:
