@@ -81,17 +81,17 @@ def weighed(entry: Rule, found: Found, operation: Operation, context: Context) -
         small = _tiny(taken, operation, context)
         if small is not None:
             return replace(found, risk=Risk.LOW, message=f"{found.message} {small}")
-    longest = max(
-        (one for one in taken if one.blocks in _BLOCKING), key=_seconds_of, default=taken[0]
-    )
+    longest = max(taken, key=_seconds_of)
+    # What does not block by itself may do so under a lock that the transaction holds already.
+    blocking = next((o for o in (*taken, *context.held.values()) if o.blocks in _BLOCKING), None)
     if (
         found.risk is Risk.MEDIUM
         and entry.code.startswith(_FAMILIES)
-        and longest.blocks in _BLOCKING
+        and blocking is not None
         and _seconds_of(longest) > LONG_SECONDS
     ):
         said = (
-            f"Blocks {longest.blocks} of {longest.relation} for longer than"
+            f"Blocks {blocking.blocks} of {blocking.relation} for longer than"
             f" {LONG_SECONDS:g} s: {longest.basis}."
         )
         return replace(found, risk=Risk.HIGH, message=f"{found.message} {said}")

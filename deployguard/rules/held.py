@@ -1,8 +1,11 @@
 """Locks together: what a transaction holds already, and which of a revision's locks matter."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from deployguard.model import Lock
+from deployguard.operations import Operation, Procedural, Unrecognised, WriteRows
+from deployguard.rules.estimates import about
 from deployguard.rules.locks import BUILD, MODES, REWRITE, SCAN
 from deployguard.rules.mysql_locks import MYSQL_MODES
 
@@ -14,19 +17,71 @@ def _strength(one: Lock) -> int:
     return _ORDER.index(one.mode) if one.mode in _ORDER else len(_ORDER)
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One operation: its locks, how long it works (None: nothing tells), and whether a transaction holds them on."""
+
+    locks: tuple[Lock, ...]
+    seconds: float | None
+    in_transaction: bool
+
+
 def held_with(one: Lock, held: Lock | None) -> Lock:
     """``one`` as it is felt in a transaction that holds ``held`` on the same relation already."""
     if held is None or _strength(held) <= _strength(one):
         return one
-    return Lock(one.relation, held.mode, held.blocks, one.work)
+    return replace(one, mode=held.mode, blocks=held.blocks)
+
+
+def works(operation: Operation, locks: Sequence[Lock]) -> float | None:
+    """Seconds that an operation takes; without a lock on what others use there is no estimate, but most are brief."""
+    if locks:
+        return None if any(one.seconds is None for one in locks) else locks[0].seconds
+    if isinstance(operation, WriteRows):
+        return 0.0 if operation.verb == "insert" and not operation.from_query else None
+    return None if isinstance(operation, Procedural | Unrecognised) else 0.0
+
+
+def to_the_end(steps: Sequence[Step]) -> tuple[Lock, ...]:
+    """The locks of a revision, each with the time until its transaction ends: a brief one may be held for long."""
+    found: list[Lock] = []
+    rest: float | None = 0.0  # of the transaction, after the step at hand
+    for step in reversed(steps):
+        if not step.in_transaction:
+            rest = 0.0
+        total = None if rest is None or step.seconds is None else rest + step.seconds
+        found[:0] = [_held_on(one, step, total) for one in step.locks]
+        rest = total if step.in_transaction else 0.0
+    return tuple(found)
+
+
+def _held_on(one: Lock, step: Step, total: float | None) -> Lock:
+    if total is None:
+        return replace(one, seconds=None, basis="")
+    if total <= (step.seconds or 0.0):
+        return one
+    said = f"with what follows in the transaction {about(total)} in all; an estimate"
+    return replace(
+        one, seconds=round(total, 3), basis=f"{one.basis}; {said}" if one.basis else said
+    )
 
 
 def strongest(taken: Iterable[Lock]) -> tuple[Lock, ...]:
     """The locks that matter: none that another one on the same relation exceeds in mode and in work."""
-    unique = tuple(dict.fromkeys(taken))
+    longest: dict[tuple[str, str, str], Lock] = {}
+    for one in taken:
+        key = (one.relation, one.mode, one.work)
+        longest[key] = _longer(longest.get(key, one), one)
+    unique = tuple(longest.values())
     return tuple(
         one for one in unique if not any(_exceeds(other, one) for other in unique if other != one)
     )
+
+
+def _longer(one: Lock, other: Lock) -> Lock:
+    if one.seconds is None or other.seconds is None:
+        return one if one.seconds is None else other
+    return other if other.seconds > one.seconds else one
 
 
 def _exceeds(other: Lock, one: Lock) -> bool:
@@ -34,4 +89,6 @@ def _exceeds(other: Lock, one: Lock) -> bool:
         other.relation == one.relation
         and _strength(other) >= _strength(one)
         and _WORK.index(other.work) >= _WORK.index(one.work)
+        # A brief lock that was taken early may be held for longer than the work that came late.
+        and (other.seconds is None or (one.seconds is not None and other.seconds >= one.seconds))
     )

@@ -10,7 +10,7 @@ from deployguard.rules.batch import collapse
 from deployguard.rules.context import Context
 from deployguard.rules.estimates import timed, weighed
 from deployguard.rules.expand import expand_only
-from deployguard.rules.held import held_with, strongest
+from deployguard.rules.held import Step, held_with, strongest, to_the_end, works
 from deployguard.rules.locks import locks
 from deployguard.rules.undo import judge_undo
 
@@ -34,7 +34,7 @@ def _judge_one(
     up, down = collapse(revision.up, before.dialect), collapse(revision.down, before.dialect)
     undo = judge_undo(revision, up, down, before)
     findings: list[Finding] = []
-    taken: list[Lock] = []
+    taken: list[Step] = []
     steps = tuple(one for statement in up.statements for one in statement.operations)
     context = replace(before, steps=steps, done=0)
     for statement in up.statements:
@@ -43,7 +43,7 @@ def _judge_one(
             context = replace(context, done=context.done + 1)
             findings += _on_operation(book, operation, context, revision, statement.line)
             new, context = _locks(operation, context)
-            taken += new
+            taken.append(Step(tuple(new), works(operation, new), context.in_transaction))
             context = context.after(operation)
     whole = Whole(revision, up, undo, down, before)
     findings += _findings(book, whole, context, revision, up.line)
@@ -53,7 +53,12 @@ def _judge_one(
     findings.sort(key=lambda finding: (-finding.risk, finding.line, finding.rule))
     risk = max((finding.risk for finding in findings), default=Risk.LOW)
     verdict = Verdict(
-        revision, risk, tuple(findings), strongest(taken), undo, expand_only(up, before)
+        revision,
+        risk,
+        tuple(findings),
+        strongest(to_the_end(taken)),
+        undo,
+        expand_only(up, before),
     )
     return verdict, replace(context, sql="", in_transaction=True, steps=(), done=0)
 
@@ -83,7 +88,9 @@ def _on_operation(
             isinstance(one, AddColumn) for one in operation.changes
         )
         if found or only_new:
-            return found
+            # That the table is copied is said by what differs; what the copy itself endangers is not.
+            about_it = _findings(book, operation, context, revision, line)
+            return found + [one for one in about_it if one.rule != "DG212"]
     return list(_findings(book, operation, context, revision, line))
 
 

@@ -231,3 +231,45 @@ def test_sizes_and_times_are_written_for_people() -> None:
         "less than a second", "about 1 s", "about 59 s", "about 1 min", "about 3 min 20 s",
         "about 1 h", "about 2 h 1 min",
     ]  # fmt: skip
+
+
+def test_a_brief_lock_is_held_as_long_as_what_follows_in_its_transaction() -> None:
+    users = TableFact("users", 1_000_000, 4 * GB)
+    sql = "ALTER TABLE orders ADD COLUMN b int; CREATE INDEX ix ON users (a)"
+    found = verdict(sql, HUGE, users)
+    assert lock_of(found).mode == "ACCESS EXCLUSIVE"
+    assert lock_of(found).seconds == lock_of(found, "users").seconds == pytest.approx(100)
+    assert "with what follows in the transaction about 1 min 40 s in all" in lock_of(found).basis
+    piled = next(one for one in found.findings if one.rule == "DG214")
+    assert piled.risk is Risk.HIGH
+    other_way = verdict(
+        "CREATE INDEX ix ON users (a); ALTER TABLE orders ADD COLUMN b int", HUGE, users
+    )
+    assert lock_of(other_way).seconds == 0.0, "it comes last"
+
+
+@pytest.mark.parametrize(
+    "later",
+    ["UPDATE users SET a = 1", "CREATE INDEX ix ON unknown (a)", "DO $$ BEGIN END $$"],
+)
+def test_a_lock_is_held_for_nobody_knows_how_long_before_such_a_statement(later: str) -> None:
+    found = verdict(f"ALTER TABLE orders ADD COLUMN b int; {later}", HUGE)
+    assert lock_of(found).seconds is None
+
+
+def test_the_longest_of_equal_locks_is_kept() -> None:
+    found = verdict(
+        "CREATE INDEX i ON orders (a); INSERT INTO orders SELECT * FROM x; CREATE INDEX j ON orders (b)",
+        HUGE,
+    )
+    assert [one.work for one in found.locks if one.mode == "SHARE"] == [BUILD]
+
+
+def test_validating_under_a_held_lock_is_high_on_a_huge_table() -> None:
+    sql = "ALTER TABLE orders ADD CONSTRAINT ck CHECK (a > 0) NOT VALID; ALTER TABLE orders VALIDATE CONSTRAINT ck"
+    found = verdict(sql, HUGE)
+    assert [(one.rule, one.risk) for one in found.findings if one.rule == "DG209"] == [
+        ("DG209", Risk.HIGH)
+    ]
+    tiny = verdict(sql, TINY)
+    assert [one.risk for one in tiny.findings if one.rule == "DG209"] == [Risk.LOW]
