@@ -132,6 +132,11 @@ def test_row_counts_are_named_where_the_database_told_them() -> None:
     assert "1,234,567" in verdict("DROP TABLE t", facts=facts).findings[0].message
 
 
+def test_what_cascade_takes_with_it_is_said() -> None:
+    assert "every column of it" in verdict("DROP TYPE m CASCADE").findings[0].message
+    assert "everything that depends" in verdict("DROP VIEW v CASCADE").findings[0].message
+
+
 # --- locks --------------------------------------------------------------------------------------
 
 
