@@ -192,7 +192,7 @@ class History:
             shutil.rmtree(self.kept, ignore_errors=True)
 
         def remember() -> None:
-            if not any(self.kept.glob("[!h]*.json")):
+            if not any(self.kept.glob("reading-*.json")):
                 time.sleep(2.1)  # what has only just changed is not kept
                 subprocess.run(argv, cwd=self.folder, env=self.env, check=True, capture_output=True)
 

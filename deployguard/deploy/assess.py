@@ -194,21 +194,21 @@ def plan_for(
     config: Config, environment: Environment, environ: Mapping[str, str], basis: Basis
 ) -> Plan:
     """Read what is pending, judge it, and say what the policy demands."""
-    from deployguard import rules
+    from deployguard.deploy import judged
     from deployguard.revisions.connects import elsewhere, sentence
 
+    store = store_of(config, environ, cached=basis.cached)
     graph = graph_of(config, environ, cached=basis.cached)
     reading = _read(config, environment, environ, basis)
     revisions = tuple(
         one for one in reading.revisions if basis.shown is None or one.id in basis.shown
     )
     at = basis.current if basis.at is None else basis.at
-    facts = rules.enriched(basis.facts, basis.catalogue)
     accepted = applied(
         config,
-        rules.judge(revisions, facts),
+        judged.judge(revisions, basis.facts, basis.catalogue, store),
         against=Against(basis.dialect, datetime.now(UTC).date(), live=basis.catalogue is not None),
-        bare=lambda: rules.judge(revisions, Facts(basis.dialect)),
+        bare=lambda: judged.judge(revisions, Facts(basis.dialect), None, store),
         known=None if graph.partial else graph.nodes,
     )
     verdicts = accepted.verdicts
@@ -223,7 +223,7 @@ def plan_for(
         current=at,
         heads=after(at, [one.id for one in revisions], graph),
         verdicts=verdicts,
-        answers=rules.answers(verdicts),
+        answers=judged.answers(verdicts, store),
         policy=environment.policy,
         notes=(*([other] if other else []), *basis.notes, *reading.notes, *accepted.notes),
         elsewhere=other,

@@ -12,7 +12,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -23,8 +23,8 @@ from deployguard.model import Evidence, Json, Opaque, Script
 from deployguard.revisions import codec
 from deployguard.revisions.graph import Graph
 from deployguard.revisions.headers import FRESH, signature
+from deployguard.revisions.heard import Recording
 from deployguard.revisions.launcher import Local
-from deployguard.revisions.recording import Recording
 from deployguard.revisions.store import Store, digest
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Keeper:
         """The name of everything that was asked for."""
         project, request = self.project, self.request
         asked = [request.dialect, request.url, request.url_env or "", request.target]
-        return digest(
+        return "reading-" + digest(
             {
                 "ours": ours(),
                 "project": [
@@ -257,13 +257,13 @@ def _strings(value: object) -> Iterator[str]:
 
 @cache
 def ours() -> str:
-    """What reads and lowers: this program, its parsers, and the interpreter that runs them."""
-    package = Path(__file__).parent.parent
-    rooms = ("revisions", "revisions/recorder", "sql", "database", "")
-    folders = [package / room for room in rooms]
-    files: Iterable[str] = (
-        entry.path for folder in folders for entry in os.scandir(folder) if entry.is_file()
-    )
+    """What reads, lowers and judges: this program, its parsers, and the interpreter that runs them."""
+    files = [
+        f"{folder}{os.sep}{name}"
+        for folder, _, names in os.walk(Path(__file__).parent.parent)
+        for name in names
+        if name.endswith(".py")
+    ]
     parsers = (find_spec(name) for name in ("sqlglot", "postgast", "sqlalchemy"))
     origins = [spec.origin for spec in parsers if spec and spec.origin]
     known = [[path, *(signature(path) or ())] for path in (*sorted(files), *origins)]

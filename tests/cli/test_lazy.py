@@ -1,8 +1,11 @@
 """Help costs nothing: no heavy library is imported by it, and every command can tell how it is used."""
 
 import json
+import os
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -20,21 +23,34 @@ HEAVY = (
     "sqlalchemy",
     "sqlglot",
 )
+ENV = """
+import os
+from alembic import context
+from sqlalchemy import create_engine
+with create_engine("postgresql://").connect() as connection:
+    context.configure(connection=connection)
+    with context.begin_transaction():
+        context.run_migrations()
+"""
 PROBE = """
 import json, sys
 from deployguard.cli.main import run
 code = run(json.loads(sys.argv[1]))
-print(json.dumps([code, sorted({name.partition('.')[0] for name in sys.modules})]), file=sys.stderr)
+names = {name.partition('.')[0] for name in sys.modules}
+rooms = {name for name in sys.modules if name.startswith('deployguard.')}
+print(json.dumps([code, sorted(names | rooms)]), file=sys.stderr)
 """
 
 
-def imported(*arguments: str) -> tuple[int, set[str], str]:
-    """Exit code, top-level modules and stdout of a command line in a fresh interpreter."""
+def imported(*arguments: str, folder: Path | None = None) -> tuple[int, set[str], str]:
+    """Exit code, modules (ours by full name) and stdout of a command line in a fresh interpreter."""
     done = subprocess.run(
         [sys.executable, "-c", PROBE, json.dumps(arguments)],
         capture_output=True,
         text=True,
         check=True,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
     )
     code, modules = json.loads(done.stderr.splitlines()[-1])
     return code, set(modules), done.stdout
@@ -45,7 +61,34 @@ def test_help_and_version_import_nothing_heavy(arguments: tuple[str, ...]) -> No
     code, modules, shown = imported(*arguments)
     assert code == 0
     assert shown
-    assert not modules & set(HEAVY)
+    assert not modules & {*HEAVY, "deployguard.model", "deployguard.formats"}
+
+
+def test_a_check_that_was_made_before_loads_no_parser_no_rule_and_no_alembic(
+    tmp_path: Path,
+) -> None:
+    versions = tmp_path / "migrations" / "versions"
+    versions.mkdir(parents=True)
+    (tmp_path / "alembic.ini").write_text("[alembic]\nscript_location = migrations\n")
+    (tmp_path / "deployguard.toml").write_text(
+        '[project]\nname = "app"\ndialect = "postgresql"\n'
+        '[environments.development]\ndatabase_url_env = "DATABASE_URL"\n'
+    )
+    (tmp_path / "migrations" / "env.py").write_text(ENV)
+    (versions / "a.py").write_text(
+        'from alembic import op\nrevision = "a"\ndown_revision = None\n\n'
+        'def upgrade():\n    op.execute("DROP TABLE people")\n\ndef downgrade():\n    pass\n'
+    )
+    time.sleep(2.5)  # what has only just been written is not kept
+    first = imported("check", "--from", "base", folder=tmp_path)
+    again = imported("check", "--from", "base", folder=tmp_path)
+    assert (again[0], again[2]) == (first[0], first[2])
+    assert "critical" in again[2]
+    assert {"sqlglot", "postgast", "deployguard.rules"} <= first[1]
+    assert not again[1] & {*HEAVY, "deployguard.rules", "deployguard.process"}
+    anew = imported("check", "--from", "base", "--no-cache", folder=tmp_path)
+    assert (anew[0], anew[2]) == (first[0], first[2])
+    assert "sqlglot" in anew[1]
 
 
 @pytest.mark.parametrize("name", list(COMMANDS))

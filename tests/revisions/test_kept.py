@@ -257,7 +257,7 @@ def test_what_is_new_elsewhere_in_the_project_is_no_change(kept: Kept) -> None:
 
 
 def test_a_poisoned_entry_is_not_believed(kept: Kept) -> None:
-    (path,) = [p for p in kept.store.folder.glob("*.json") if not p.name.startswith("headers")]
+    (path,) = kept.store.folder.glob("reading-*.json")
     seal, _, body = path.read_bytes().partition(b"\n")
     entry = json.loads(body)
     entry["reading"]["revisions"] = []
@@ -268,7 +268,7 @@ def test_a_poisoned_entry_is_not_believed(kept: Kept) -> None:
 
 @pytest.mark.parametrize("forget", ["files", "folders", "reading"])
 def test_an_entry_of_another_shape_is_not_used(kept: Kept, forget: str) -> None:
-    (path,) = [p for p in kept.store.folder.glob("*.json") if not p.name.startswith("headers")]
+    (path,) = kept.store.folder.glob("reading-*.json")
     entry = json.loads(path.read_bytes().partition(b"\n")[2])
     for odd in (None, [], {}, [["x"]], "x"):
         kept.store.put(
