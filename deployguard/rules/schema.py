@@ -220,7 +220,7 @@ class Schema:
             case CreateIndex(table, name, columns):
                 owner = self.key(table)
                 schema, _, _ = owner.rpartition(".")
-                place = self._find_index(f"{schema}.{name}" if schema else name, "")
+                place = ("index", "", self.key(f"{schema}.{name}" if schema else name))
                 if not name:
                     place = self._missing("index", owner)
                 text = " ".join(name or NAMELESS for name in columns or ("",))
@@ -236,13 +236,14 @@ class Schema:
                 self._move(self._find_index(name, ""), ("index", "", new))
 
     def _find_index(self, name: str, table: str) -> Place:
-        """The place of an index; its own name is enough where only one of the statements says the schema."""
+        """The place of an index; its own name is enough where the search path says the schema."""
         schema, _, _ = table.rpartition(".")
         place = ("index", "", self.key(f"{schema}.{name}" if schema and "." not in name else name))
         if place in self.things:
             return place
-        own = place[2].rpartition(".")[2]
-        alike = [p for p in self.things if p[0] == "index" and p[2].rpartition(".")[2] == own]
+        if "." in place[2]:
+            return place
+        alike = [p for p in self.things if p[0] == "index" and p[2].rpartition(".")[2] == place[2]]
         return alike[0] if len(alike) == 1 else place
 
     def _nameless(self, kind: str, table: str) -> Place:

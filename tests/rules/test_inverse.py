@@ -47,6 +47,14 @@ BACK = (
         "ALTER TABLE t DROP CONSTRAINT t_n_fkey; ALTER TABLE t DROP COLUMN n",
     ),
     ("CREATE INDEX j ON app.w (a)", "DROP INDEX app.j"),
+    (
+        "CREATE INDEX j ON app.w (a); CREATE INDEX j ON t (a)",
+        "DROP INDEX app.j; DROP INDEX j",
+    ),
+    (
+        "CREATE INDEX j ON t (a); CREATE INDEX j ON app.w (a)",
+        "DROP INDEX j; DROP INDEX app.j",
+    ),
     ("CREATE INDEX ON t (a)", "DROP INDEX t_a_idx"),
     ("ALTER TABLE t RENAME TO s", "ALTER TABLE s RENAME TO t"),
     (
