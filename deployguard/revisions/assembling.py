@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from deployguard.model import Evidence, Revision, Script
 from deployguard.revisions.features import Features, read_features
 from deployguard.revisions.graph import Graph
+from deployguard.revisions.heard import Recording
 from deployguard.revisions.opacities import Lower, Seen
 from deployguard.revisions.recorder.static import docstring
-from deployguard.revisions.recording import Recording
 from deployguard.revisions.script import build_script
 
 if TYPE_CHECKING:

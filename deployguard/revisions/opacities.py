@@ -16,8 +16,8 @@ from deployguard.operations import (
 )
 from deployguard.revisions.features import FunctionFeatures
 from deployguard.revisions.guards import decided, goes_through_schema, idle, unseen
+from deployguard.revisions.heard import Event
 from deployguard.revisions.places import Site
-from deployguard.revisions.recording import Event
 
 _SYSTEM = ("information_schema.", "pg_catalog.", "pg_", "sqlite_")
 _SESSION = "session"

@@ -14,19 +14,16 @@ from deployguard.model import Evidence, Json, Revision
 from deployguard.revisions import kept, process_run
 from deployguard.revisions.connects import Connects
 from deployguard.revisions.graph import Graph, Node, load
+from deployguard.revisions.heard import Recording
 from deployguard.revisions.launcher import Launcher, Local
-from deployguard.revisions.recording import (
-    Finished,
-    Order,
-    Recording,
-    asks,
-    record,
-    unreachable,
-)
+from deployguard.revisions.recording import Finished, Order, asks, record, unreachable
 from deployguard.revisions.store import Store
 
 if TYPE_CHECKING:
     from deployguard.revisions.opacities import Lower
+
+_MOST = 3  # statements of env.py's that a note names
+_SHOWN = 80  # letters of one
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +65,7 @@ class Reading:
     revisions: tuple[Revision, ...]
     heads: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    around: tuple[str, ...] = ()  # what env.py itself runs, outside of the revisions
     connects: tuple[Connects, ...] = ()  # where env.py's migrations would have gone
 
 
@@ -112,7 +110,11 @@ def read(
         followed = {parent for one in revisions for parent in one.parents}
         heads = tuple(sorted({one.id for one in revisions} - followed)) or request.current
     reading = Reading(
-        revisions, heads, (*graph.notes, *_notes(recording)), tuple(recording.connects)
+        revisions,
+        heads,
+        (*graph.notes, *_notes(recording)),
+        tuple(recording.around),
+        tuple(recording.connects),
     )
     if keeper is not None:
         keeper.keep(reading, recording)
@@ -243,6 +245,15 @@ def _notes(recording: Recording) -> list[str]:
         notes.append(
             f"Read through `alembic upgrade` instead of the project's command: {recording.unreached[0]}"
         )
+    if recording.runs > 1:
+        notes.append(
+            f"env.py runs the migrations {recording.runs} times, for several schemas or databases; what is the same"
+            " each time is told once."
+        )
+    if recording.around:
+        shown = "; ".join(text[:_SHOWN] for text in recording.around[:_MOST])
+        more = len(recording.around) - _MOST
+        notes.append(f"env.py itself runs: {shown}{f' and {more} more' if more > 0 else ''}.")
     if recording.replayed:
         notes.append("The schema was not taken from the database but replayed from the history.")
     return notes

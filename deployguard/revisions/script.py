@@ -10,6 +10,7 @@ from deployguard.operations import (
 )
 from deployguard.revisions.features import Features, FunctionFeatures
 from deployguard.revisions.opacities import Opacities, Seen, line_of
+from deployguard.revisions.heard import Event
 from deployguard.revisions.recording import Event
 
 

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 _LEADING = re.compile(r"^(?:\s+|--[^\n]*(?:\n|$)|/\*.*?\*/|\()+", re.DOTALL)
 _AGGREGATE = re.compile(
-    r"^(?:coalesce\s*\(\s*)?(count|sum|max|min|avg|every|bool_and|bool_or|array_agg|string_agg|jsonb?_agg|exists|not\s+exists)\s*\(",
+    r"\b(count|sum|max|min|avg|every|bool_and|bool_or|array_agg|string_agg|group_concat|jsonb?_agg|exists)\s*\(",
     re.IGNORECASE,
 )
+_WINDOW = re.compile(r"\bover\s*\(", re.IGNORECASE)
 _SYSTEM = re.compile(
     r"\b((?:from|join)\s+(?:information_schema\.|pg_catalog\.|pg_|sqlite_(?:schema|master))|to_reg\w+\s*\()",
     re.IGNORECASE,
@@ -127,6 +128,8 @@ class Answer:
             return False
         if lower.startswith(("count", "coalesce(count", "nextval", "coalesce(sum", "coalesce(max")):
             return 1 if lower.startswith("nextval") else 0
+        if re.match(r"(cast|case)\b.*\bcount\s*\(", lower, re.DOTALL):
+            return 0
         if re.fullmatch(r"-?\d+", text):
             return int(text)
         if re.fullmatch(r"'[^']*'", text):
@@ -224,7 +227,7 @@ def _one_row(items: list[str], text: str) -> bool:
         return False
     if not re.search(r"\bfrom\b", flat, re.IGNORECASE):
         return True
-    return all(_AGGREGATE.match(item.strip().lstrip("( ")) for item in items)
+    return all(_AGGREGATE.search(item) and not _WINDOW.search(item) for item in items)
 
 
 def _label(item: str) -> str:

@@ -112,6 +112,8 @@ class State:
         if self._sqlite is not None and asks_the_system(text):
             self.channel.tell("look", what="a query of the system catalogue")
         if self._sqlite is None:
+        if not self.channel.revision and self.tier != "bare":
+            self.channel.send("around", sql=text)
             self.catalogue.moving = True
             ddl.advance(self.catalogue, construct, text, dialect)
             self.catalogue.moving = False
