@@ -134,7 +134,8 @@ def _blocks(verdicts: Sequence[Verdict]) -> str:
         (verdict, one)
         for verdict in verdicts
         for one in verdict.locks
-        if one.work in _HEAVY and one.blocks in {"writes", "reads and writes"}
+        if one.blocks in {"writes", "reads and writes"}
+        and (one.work in _HEAVY or (one.seconds or 0.0) >= _MOMENT)
     ]
     seconds = [one.seconds for _, one in long if one.seconds is not None]
     short = len(seconds) == len(long) and max(seconds, default=0.0) < _MOMENT
@@ -165,9 +166,8 @@ def _blocks(verdicts: Sequence[Verdict]) -> str:
 def _blocked(long: list[tuple[Verdict, Lock]]) -> str:
     parts = []
     for verdict, one in long[:3]:
-        parts.append(
-            f"{one.blocks} of {one.relation} during its {one.work} ({verdict.revision.id})"
-        )
+        when = f"during its {one.work}" if one.work else "to the end of the transaction"
+        parts.append(f"{one.blocks} of {one.relation} {when} ({verdict.revision.id})")
     more = len(long) - len(parts)
     seconds = [one.seconds for _, one in long]
     known = [one for one in seconds if one is not None]

@@ -442,6 +442,8 @@ def test_how_long_it_blocks_is_said_where_it_is_estimated() -> None:
     assert "about 3 min 20 s at the longest, an estimate" in answers((slow,)).blocks.lower()
     assert answers((quick,)).blocks.startswith("no")
     assert "depends on the size" in answers((one,)).blocks
+    held = replace(one, locks=tuple(replace(lock, work="", seconds=30.0) for lock in one.locks))
+    assert answers((held,)).blocks.startswith("yes, writes of t to the end of the transaction")
 
 
 def test_nothing_pending_is_answered_too() -> None:
