@@ -60,12 +60,14 @@ class DropTable:
     table: str
     cascade: bool = False
     if_exists: bool = False
+    before: tuple[ColumnShape, ...] = ()  # SQLite: what it had, where that is known
 
 
 @dataclass(frozen=True, slots=True)
 class RenameTable:
     table: str
     to: str
+    before: tuple[ColumnShape, ...] = ()  # SQLite: what it has, where that is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +233,7 @@ class WriteRows:
     sources: tuple[
         str, ...
     ] = ()  # INSERT … SELECT (not PostgreSQL): the column behind each of `columns`, or ""
+    copies: str = ""  # SQLite's INSERT … SELECT: the one table whose every row is copied
 
 
 @dataclass(frozen=True, slots=True)

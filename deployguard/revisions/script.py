@@ -2,6 +2,7 @@
 
 from deployguard.model import Body, Opaque, Script, Statement
 from deployguard.operations import (
+    ColumnShape,
     CreateIndex,
     CreateTable,
     Maintain,
@@ -9,9 +10,8 @@ from deployguard.operations import (
     RebuildTable,
 )
 from deployguard.revisions.features import Features, FunctionFeatures
-from deployguard.revisions.opacities import Opacities, Seen, line_of
 from deployguard.revisions.heard import Event
-from deployguard.revisions.recording import Event
+from deployguard.revisions.opacities import Opacities, Seen, line_of
 
 
 def build_script(
@@ -73,11 +73,24 @@ def _lowered(
     old_types = {
         (str(table), str(column)): str(kind) for table, column, kind in _rows(event.get("old"))
     }
-    lowered = seen.lower(str(event["sql"]), seen.dialect, old_types=old_types)
+    lowered = seen.lower(
+        str(event["sql"]), seen.dialect, old_types=old_types, shapes=_shapes(event)
+    )
     # Elsewhere nobody keeps others from writing while the copy is made: it is what it looks like.
     if batch is None or seen.dialect != "sqlite":
         return lowered
     return tuple((text, _in_batch(operations, batch, seen)) for text, operations in lowered)
+
+
+def _shapes(event: Event) -> dict[str, tuple[ColumnShape, ...]]:
+    """All columns of the tables that the statement takes away, where the recorder could see them."""
+    found: dict[str, tuple[ColumnShape, ...]] = {}
+    rows = event.get("old")
+    for row in rows if isinstance(rows, list) else ():
+        if len(row) == 4:
+            table, name, kind, required = map(str, row)
+            found[table] = (*found.get(table, ()), ColumnShape(name, kind, not required))
+    return found
 
 
 def _in_batch(operations: tuple[Operation, ...], batch: Event, seen: Seen) -> tuple[Operation, ...]:

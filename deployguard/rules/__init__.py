@@ -21,6 +21,7 @@ from deployguard.rules import (
     reversibility,
     rewrites,
     settings,
+    sqlite,
     transactions,
     unreadable,
 )
@@ -47,7 +48,7 @@ __all__ = [
 ]
 
 FAMILIES: tuple[tuple[str, tuple[Rule, ...]], ...] = (
-    ("Data loss", data_loss.RULES + objects.RULES),
+    ("Data loss", data_loss.RULES + objects.RULES + sqlite.RULES),
     (
         "Locks, scans and index builds",
         blocking.RULES + constraints.RULES + holding.RULES + piling.RULES,

@@ -245,7 +245,7 @@ def _attach(op: AttachPartition, ctx: Context) -> Answer:
     RebuildTable,
     Risk.MEDIUM,
     effect="SQLite copies the whole table into a new one, and locks the database file while it"
-    " does.",
+    " does. Triggers, and indexes that are not made again, are gone with the old one.",
     instead="Nothing: SQLite has no other way. Keep the file backed up, and run it when little is"
     " going on.",
     bad=(

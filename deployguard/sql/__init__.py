@@ -8,7 +8,9 @@ from deployguard.operations import (
     ColumnShape,
     CreateTable,
     DropNotNull,
+    DropTable,
     Operation,
+    RenameTable,
     SetNotNull,
     Unrecognised,
 )
@@ -125,6 +127,8 @@ def _remember(
     old_types: Mapping[tuple[str, str], str],
     shapes: Mapping[str, tuple[ColumnShape, ...]],
 ) -> Operation:
+    if isinstance(operation, DropTable | RenameTable) and operation.table in shapes:
+        return replace(operation, before=shapes[operation.table])
     if isinstance(operation, AlterType) and operation.old_type is None:
         return replace(operation, old_type=old_types.get((operation.table, operation.column)))
     if isinstance(operation, CreateTable) and operation.table.rpartition(".")[2].startswith(_BATCH):

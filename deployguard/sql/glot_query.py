@@ -120,8 +120,30 @@ def _insert(node: exp.Insert, source: Source) -> WriteRows:
     sources: tuple[str, ...] = ()
     if from_query and source.dialect != "postgresql" and isinstance(values, exp.Select):
         sources = tuple(_plain_column(item, source) for item in values.expressions)
+    copies = ""
+    if source.dialect == "sqlite" and sources and not _adds_words(node):
+        copies = _copied_whole(values, source)
     verb = "merge" if _replaces_rows(node) else "insert"
-    return WriteRows(target, verb, from_query=from_query, columns=columns, sources=sources)
+    return WriteRows(
+        target, verb, from_query=from_query, columns=columns, sources=sources, copies=copies
+    )
+
+
+def _adds_words(node: exp.Insert) -> bool:
+    """OR IGNORE, ON CONFLICT, WITH: not every row arrives then."""
+    return any(node.args.get(key) for key in ("alternative", "ignore", "conflict", "with_"))
+
+
+def _copied_whole(query: object, source: Source) -> str:
+    """The table that ``SELECT columns FROM table`` takes every row from; "" for every other query."""
+    if not isinstance(query, exp.Select):
+        return ""
+    if any(value and key not in {"expressions", "from_"} for key, value in query.args.items()):
+        return ""
+    origin = query.args.get("from_")
+    if not isinstance(origin, exp.From) or not isinstance(origin.this, exp.Table):
+        return ""
+    return table(origin.this, source, "alias")
 
 
 def _target(node: exp.Expression, source: Source) -> tuple[str, tuple[str, ...]]:
@@ -143,6 +165,8 @@ def _replaces_rows(node: exp.Insert) -> bool:
 
 def _plain_column(node: exp.Expression, source: Source) -> str:
     """The column that a SELECT's item copies, also below CAST and AS; "" for anything else."""
+    if isinstance(node, exp.Star):
+        return "*"
     while isinstance(node, exp.Alias | exp.Cast):
         node = child(node, "this")
     if isinstance(node, exp.Column) and isinstance(node.this, exp.Identifier):

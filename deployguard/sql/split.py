@@ -51,7 +51,9 @@ def _by_tokens(text: str, tokens: tuple[Token, ...], dialect: str) -> Iterable[s
     statement: list[Token] = []
     open_blocks = 0
     for token in tokens:
-        if token.text == ";" and token.depth == 0 and open_blocks == 0:
+        # PostgreSQL alone has semicolons inside parentheses: CREATE RULE … DO (a; b).
+        inside = token.depth > 0 and dialect == "postgresql"
+        if token.text == ";" and not inside and open_blocks == 0:
             if statement:
                 yield text[statement[0].start : statement[-1].end]
             statement = []

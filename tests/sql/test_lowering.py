@@ -220,7 +220,7 @@ SQLITE: dict[str, tuple[Operation, ...]] = {
     "ALTER TABLE t RENAME a TO b": (RenameColumn("t", "a", "b"),),
     "ALTER TABLE _alembic_tmp_t RENAME TO t": (RenameTable("_alembic_tmp_t", "t"),),
     "INSERT INTO _alembic_tmp_t (id, b) SELECT t.id, CAST(t.a AS INTEGER) AS anon_1 FROM t": (
-        WriteRows("_alembic_tmp_t", "insert", from_query=True, columns=("id", "b"), sources=("id", "a")),
+        WriteRows("_alembic_tmp_t", "insert", from_query=True, columns=("id", "b"), sources=("id", "a"), copies="t"),
     ),
     "REPLACE INTO t VALUES (1)": (WriteRows("t", "merge"),),
     "INSERT OR IGNORE INTO t VALUES (1)": (WriteRows("t", "insert"),),

@@ -19,6 +19,32 @@ def sqlite_dbapi() -> ModuleType:
     return module
 
 
+_NAME = r'(?:"(?:[^"]|"")+"|`[^`]+`|\[[^\]]+\]|\w+)'
+_REPLACES = re.compile(
+    rf"\s*(?:DROP\s+TABLE\s+(?:IF\s+EXISTS\s+)?(?:main\s*\.\s*)?(?P<dropped>{_NAME})\s*;?\s*"
+    rf"|ALTER\s+TABLE\s+(?:main\s*\.\s*)?(?P<renamed>{_NAME})\s+RENAME\s+TO\s.*)",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def columns_before(connection: sqlite3.Connection, sql: str) -> list[list[str]]:
+    """[table, column, type, "not null" or ""] of a table that goes: it may have been copied into another one."""
+    match = _REPLACES.fullmatch(sql)
+    if match is None:
+        return []
+    name = match["dropped"] or match["renamed"]
+    quoted = name[0] in '"`['
+    table = name[1:-1] if quoted else name
+    asked = sqlite3.Cursor(connection).execute(
+        'SELECT name, type, "notnull" OR pk FROM pragma_table_info(?)', (table,)
+    )
+    own = table if quoted else table.lower()
+    return [
+        [own, str(column), str(kind), "not null" if required else ""]
+        for column, kind, required in asked
+    ]
+
+
 def memory_connection(state: State) -> sqlite3.Connection:
     """A real SQLite database in memory whose every statement is reported."""
 
@@ -37,13 +63,19 @@ def memory_connection(state: State) -> sqlite3.Connection:
 
         def _reported(self, sql: str, many: int, run: Any) -> RealCursor:
             done = False
+            replaced = columns_before(self.connection, sql)
             try:
                 run()
                 done = True
             finally:
                 in_transaction = self.connection.in_transaction
                 state.executing(
-                    sql, None, in_transaction=in_transaction, many=many, failed=not done
+                    sql,
+                    None,
+                    in_transaction=in_transaction,
+                    many=many,
+                    failed=not done,
+                    replaced=replaced,
                 )
                 state.control.executed(self.connection)
             return self

@@ -16,7 +16,7 @@ from .unasked import Unasked
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from .channel import Channel
 
@@ -100,20 +100,27 @@ class State:
             yield
 
     def executing(
-        self, text: str, context: Any, *, in_transaction: bool, many: int = 1, failed: bool = False
+        self,
+        text: str,
+        context: Any,
+        *,
+        in_transaction: bool,
+        many: int = 1,
+        failed: bool = False,
+        replaced: Sequence[list[str]] = (),
     ) -> None:
         """A statement reaches the driver: report it, and move the catalogue on."""
         if self.channel.looking:
             return
+        if not self.channel.revision and self.tier != "bare":
+            self.channel.send("around", sql=text)
         construct = getattr(getattr(context, "compiled", None), "statement", None)
         dialect = getattr(context, "dialect", None)
-        old = ddl.old_types(self.catalogue, construct, text, dialect)
+        old = [*ddl.old_types(self.catalogue, construct, text, dialect), *replaced]
         self.channel.tell("sql", sql=text, tx=in_transaction, many=many, old=old, failed=failed)
         if self._sqlite is not None and asks_the_system(text):
             self.channel.tell("look", what="a query of the system catalogue")
         if self._sqlite is None:
-        if not self.channel.revision and self.tier != "bare":
-            self.channel.send("around", sql=text)
             self.catalogue.moving = True
             ddl.advance(self.catalogue, construct, text, dialect)
             self.catalogue.moving = False
