@@ -48,7 +48,7 @@ class Known:
     dropped_indexes: frozenset[str] = frozenset()  # dropped, if they were there, and not made since
     conditions: Mapping[Pair, Condition] = field(default_factory=dict)  # (table, name) → CHECK
     points_at: Mapping[Pair, frozenset[str]] = field(default_factory=dict)  # (table, column) → …
-    domains: frozenset[str] = frozenset()  # made in this run
+    domains: frozenset[str] = frozenset()  # with a constraint, made in this run
     temporary: frozenset[str] = frozenset()  # tables that no other session sees
     settings: Mapping[str, tuple[str, bool]] = field(default_factory=dict)  # → (value, local?)
 
@@ -98,7 +98,7 @@ class Known:
                 return self._after_index(operation, key)
             case AddConstraint() | ValidateConstraint() | AddColumn():
                 return self._after_constraint(operation, key)
-            case CreateObject("domain", name):
+            case CreateObject("domain", name) if _CONSTRAINED.search(sql):
                 return replace(self, domains=self.domains | {key(name)})
             case SetSetting(name, value, local) if in_transaction or not local:
                 settings = {**self.settings, name.lower(): (value.strip().strip("'\""), local)}
@@ -165,6 +165,7 @@ def index_key(operation: CreateIndex, key: Key) -> str:
     return f"{schema}.{operation.name}" if schema else operation.name
 
 
+_CONSTRAINED = re.compile(r"\bcheck\b|\bnot\s+null\b", re.IGNORECASE)
 _PARTITIONED = re.compile(r"\)\s*partition\s+by\b", re.IGNORECASE)
 _TIME = re.compile(r"^(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>us|ms|s|min|h|d)?$")
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}

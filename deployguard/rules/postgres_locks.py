@@ -134,6 +134,7 @@ def _add_column(operation: AddColumn, context: Context) -> Iterable[Lock]:
         operation.default in {Volatility.VOLATILE, Volatility.UNKNOWN}
         or operation.generated in {"stored", "identity", "serial"}
         or (operation.default is not Volatility.NONE and context.older_than(11))
+        or context.key(operation.type) in context.known.domains  # its constraint is checked
     )
     kinds = set(operation.constraints)
     has_default = operation.default is not Volatility.NONE

@@ -93,6 +93,10 @@ def _rows_stay(op: AlterType, ctx: Context) -> bool | None:
         "ALTER TABLE orders ADD COLUMN number int DEFAULT my_function()",
         "-- server: 10.4\nALTER TABLE orders ADD COLUMN state text DEFAULT 'new'",
         (
+            "CREATE DOMAIN amount AS int CHECK (VALUE > 0)\n-- own transaction\n"
+            "ALTER TABLE orders ADD COLUMN paid amount"
+        ),
+        (
             "-- dialect: sqlite\nALTER TABLE orders ADD COLUMN made TIMESTAMP DEFAULT"
             " CURRENT_TIMESTAMP"
         ),
@@ -106,6 +110,8 @@ def _rows_stay(op: AlterType, ctx: Context) -> bool | None:
 def add_column_volatile_default(op: AddColumn, ctx: Context) -> Answer:
     if ctx.is_new(op.table) or ctx.rebuilding or op.generated:
         return None
+    if ctx.postgresql and ctx.key(op.type) in ctx.known.domains:
+        return f"Adds {op.table}.{op.column} of the domain {op.type}, whose constraint is checked for each row."
     if op.default is Volatility.NONE:
         return None
     # SQLite takes a literal only; even (1 + 1) is refused.

@@ -35,6 +35,9 @@ def _examples() -> tuple[str, ...]:
 EXAMPLES = _examples()
 
 
+LACKING = frozenset({"42P01", "42703", "42704", "42883", "3F000"})  # a relation, a column, …
+
+
 def measured_for(example: str, version: int) -> bool:
     """Whether the example is about a server that this one can stand for; one before 15 has none."""
     match = re.search(r"^-- server: (\d+)", example, re.MULTILINE)
