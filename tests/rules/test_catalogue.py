@@ -7,6 +7,7 @@ import psycopg
 from deployguard.config import parse_url
 from deployguard.database import connect
 from deployguard.model import Body, Evidence, Facts, Revision, Script, Statement, Verdict
+from deployguard.operations import Maintain
 from deployguard.rules import enriched, judge
 from deployguard.sql import lower
 
@@ -19,6 +20,9 @@ ALTER TABLE app.t ADD CONSTRAINT a_there CHECK (a IS NOT NULL);
 ALTER TABLE app.t ADD CONSTRAINT b_there CHECK (b IS NOT NULL) NOT VALID;
 """
 
+# A downgrade without a word: these tests are about the upgrade.
+DOWN = Script(Body.PRESENT, 1, (Statement("ANALYZE", 1, (Maintain("analyze"),)),))
+
 
 def verdict(sql: str, facts: Facts) -> Verdict:
     statements = tuple(
@@ -26,7 +30,7 @@ def verdict(sql: str, facts: Facts) -> Verdict:
         for number, (text, operations) in enumerate(lower(sql, "postgresql"), start=1)
     )
     up = Script(Body.PRESENT, 1, statements)
-    return judge((Revision("r", (), "r.py", "", "", up, up, Evidence.RECORDED),), facts)[0]
+    return judge((Revision("r", (), "r.py", "", "", up, DOWN, Evidence.RECORDED),), facts)[0]
 
 
 def test_a_snapshot_tells_indexes_foreign_keys_and_proofs(
