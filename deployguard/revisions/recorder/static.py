@@ -60,6 +60,8 @@ def _simple(value: str) -> object:
     match = _STRING.match(value)
     if match:
         return match.group(1) if match.group(1) is not None else match.group(2)
+    if value.rstrip() == "None":
+        return None
     try:
         return ast.literal_eval(value.strip())
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
