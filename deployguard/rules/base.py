@@ -109,6 +109,8 @@ def names(subject: Subject) -> dict[str, str]:
             found[entry.name] = ", ".join(value) or "…"
             quoted = ", ".join(f'"{item}"' for item in value)
             found[f"{entry.name}_list"] = f"[{quoted or '…'}]"
+    # MySQL names an index with its table: DropIndex("t.ix").
+    found["index_owner"], _, found["index"] = found.get("name", "").rpartition(".")
     schema, _, own = found.get("table", "").rpartition(".")
     found["own"] = own or "…"
     if found.get("name") == "" and own:

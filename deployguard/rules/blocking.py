@@ -72,7 +72,8 @@ def drop_index_not_concurrent(op: DropIndex, ctx: Context) -> Answer:
         return None
     # A unique one also keeps duplicates out, and ON CONFLICT needs it.
     plain = table is not None and ctx.key(op.name) not in ctx.facts.unique_indexes
-    said = f"Drops the index {op.name}{f' of {table}' if table else ''}."
+    name = op.name.rpartition(".")[2] if ctx.mysql else op.name
+    said = f"Drops the index {name}{f' of {table}' if table else ''}."
     return Found(said, only_time=plain and ctx.key(op.name) in ctx.facts.indexes)
 
 

@@ -12,7 +12,7 @@ from deployguard.operations import (
 )
 from deployguard.rules.base import Answer, Found, rule
 from deployguard.rules.context import Context
-from deployguard.sql.tokens import tokenize
+from deployguard.sql.tokens import Token, tokenize
 
 _ROWS = "Rows are gone for good: no downgrade brings them back, only a backup does."
 
@@ -102,9 +102,18 @@ def _only_adds(op: WriteRows, ctx: Context) -> bool:
     """An INSERT of rows that the statement itself names: VALUES, or SELECTs of constants, which give one row each."""
     if op.verb != "insert":
         return False
-    return not op.from_query or not any(
-        token.word == "from" and token.depth == 0 for token in tokenize(ctx.sql, ctx.dialect)
-    )
+    return not op.from_query or not _reads_rows(tokenize(ctx.sql, ctx.dialect))
+
+
+def _reads_rows(tokens: tuple[Token, ...]) -> bool:
+    """Whether the rows come from a table: a FROM inside of a condition or of one value brings none."""
+    outer = False
+    for token in tokens:
+        outer = outer or (token.depth == 0 and token.word == "select")
+        inside = token.depth > 0 and outer and tokens[0].word == "insert"
+        if token.word in {"from", "table"} and not inside:
+            return True
+    return False
 
 
 _VERBS = {"update": "Updates", "delete": "Deletes", "merge": "Writes over", "copy": "Loads"}

@@ -24,10 +24,6 @@ _GHOST = (
     "Use gh-ost or pt-online-schema-change for a table of some size; or add a new column, write both, fill it in"
     " batches, and switch over."
 )
-_ASK = (
-    "Demand that nobody is blocked; the server then refuses instead of copying:\n"
-    'op.execute("ALTER TABLE {table} …, ALGORITHM=INPLACE, LOCK=NONE")'
-)
 _GUARDED = 'op.execute("ALTER TABLE {table} %s, ALGORITHM=INPLACE, LOCK=NONE")'
 
 MYSQL: Mapping[str, Words] = {
@@ -52,7 +48,7 @@ MYSQL: Mapping[str, Words] = {
     "DG202": Words(
         f"Queries that used the index become slow at once. {_METADATA}",
         "Make it INVISIBLE first (IGNORED on MariaDB), look for slow queries, and drop it in a later release with\n"
-        'op.execute("ALTER TABLE … DROP INDEX …, ALGORITHM=INPLACE, LOCK=NONE")',
+        'op.execute("ALTER TABLE {index_owner} DROP INDEX {index}, ALGORITHM=INPLACE, LOCK=NONE")',
     ),
     "DG203": Words(
         f"A row that points nowhere makes it fail. {_COPY}",
@@ -76,13 +72,17 @@ MYSQL: Mapping[str, Words] = {
         "The table is written anew. A NULL makes it fail, or becomes 0 or '' where the server is not strict, and the"
         " application that is still running fails where it leaves the column out.",
         "Give the column a default, deploy, fill the old rows in batches; require it in a later release:\n"
-        + _GUARDED % "MODIFY …",
+        + _GUARDED % "MODIFY {column} … NOT NULL",
     ),
     "DG210": Words(
         "Others wait until the lock is given up: with SHARED or READ those who write, with EXCLUSIVE or WRITE all.",
         "Leave it out, or demand LOCK=NONE: the server then refuses what can't be done online.",
     ),
-    "DG211": Words(_METADATA, _ASK),
+    "DG211": Words(
+        _METADATA,
+        "Run it when nothing long is running, and let it give up instead of holding up others:\n"
+        'op.execute("SET SESSION lock_wait_timeout = 5")',
+    ),
     "DG301": Words(
         f"Values that do not fit are cut where the server is not strict. {_COPY} What MODIFY and CHANGE leave out"
         " (NOT NULL, the default, the comment) is lost.",

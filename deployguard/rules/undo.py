@@ -23,6 +23,7 @@ from deployguard.operations import (
 )
 from deployguard.rules.context import Context
 from deployguard.rules.made import Made
+from deployguard.rules.mysql_types import unchanged_rows
 from deployguard.rules.returning import LEAVES_NOTHING, compared, fails_back, operations
 from deployguard.rules.types import catalogue_only, keeps_values, plain_cast
 
@@ -207,13 +208,15 @@ def _loss(operation: Operation, ctx: Context) -> str:
             "merge",
         } and not ctx.is_made_here(table):
             return f"The upgrade changes rows of {table}"
-        case AlterType(table, column) if not ctx.is_made_here(table) and not _keeps(operation):
+        case AlterType(table, column) if not ctx.is_made_here(table) and not _keeps(operation, ctx):
             return f"The upgrade may lose values of {table}.{column}"
         case _:
             return ""
 
 
-def _keeps(operation: AlterType) -> bool:
+def _keeps(operation: AlterType, ctx: Context) -> bool:
+    if ctx.mysql and unchanged_rows(operation.old_type, operation.type, ctx.dialect):
+        return True
     if operation.using_sql and not plain_cast(operation.using_sql, operation.column):
         return False
     return keeps_values(operation.old_type, operation.type)

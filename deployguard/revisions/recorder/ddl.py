@@ -26,7 +26,10 @@ def advance(catalogue: Catalogue, construct: Any, text: str, dialect: Any) -> No
 
 
 def old_types(catalogue: Catalogue, construct: Any, text: str, dialect: Any) -> list[list[str]]:
-    """[table, column, type] of each column whose type the statement changes, as far as it is known."""
+    """[table, column, type] of each column whose type the statement changes, as far as it is known.
+
+    MySQL's MODIFY states the whole column: there a fourth item says whether it was "not null".
+    """
     columns: list[tuple[str | None, str, str, Any]]
     if type(construct).__name__ in _TYPE_CHANGES:
         columns = [
@@ -42,16 +45,14 @@ def old_types(catalogue: Catalogue, construct: Any, text: str, dialect: Any) -> 
     found = []
     for schema, table_name, column_name, existing in columns:
         table = catalogue.find(table_name, schema)
-        known = table.columns.get(column_name, {}).get("type") if table else None
+        column = table.columns.get(column_name, {}) if table else {}
+        known = column.get("type")
         name = type_text(known if known is not None else existing, dialect)
         if name:
-            found.append(
-                [
-                    f"{schema}.{table_name}" if schema else str(table_name),
-                    str(column_name),
-                    name,
-                ]
-            )
+            own = f"{schema}.{table_name}" if schema else str(table_name)
+            found.append([own, str(column_name), name])
+        if name and "nullable" in column and type(construct).__name__.startswith("MySQL"):
+            found[-1].append("" if column["nullable"] else "not null")
     return found
 
 
@@ -128,7 +129,14 @@ def _constraint(catalogue: Catalogue, table: Table, constraint: Any) -> None:
             }
         )
     elif kind == "CheckConstraint":
-        table.checks.append({"name": name, "sqltext": str(constraint.sqltext)})
+        later = bool(constraint.dialect_kwargs.get("postgresql_not_valid"))
+        table.checks.append(
+            {
+                "name": name,
+                "sqltext": str(constraint.sqltext),
+                "dialect_options": {"not_valid": True} if later else {},
+            }
+        )
 
 
 def _add_constraint(catalogue: Catalogue, construct: Any, _dialect: Any) -> None:
