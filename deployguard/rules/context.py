@@ -59,6 +59,7 @@ class Context:
     held: Mapping[str, Lock] = field(default_factory=dict)  # the strongest of each relation in it
     references: Mapping[tuple[str, str], str] = field(default_factory=dict)
     gone: frozenset[str] = frozenset()  # tables that this run dropped or gave another name
+    sizes: Mapping[str, TableFact] = field(default_factory=dict)  # what the live database says
     known: Known = field(default_factory=Known)
     fresh: Fresh = field(default_factory=Fresh)
     steps: tuple[Operation, ...] = ()  # all that the revision at hand does
@@ -76,8 +77,10 @@ class Context:
             indexes=dict(facts.indexes),
             proven=facts.not_null,
             references=dict(facts.references),
+            checks={place: (place[0], column) for place, column in facts.checks.items()},
         )
-        return replace(here, known=Known.start(facts, here.key))
+        sizes = {here.key(fact.table): fact for fact in facts.tables or ()}
+        return replace(here, known=Known.start(facts, here.key), sizes=sizes)
 
     @property
     def dialect(self) -> str:
@@ -133,10 +136,7 @@ class Context:
 
     def fact(self, table: str) -> TableFact | None:
         """What the live database says of a table; None when it was not asked or doesn't know it."""
-        for fact in self.facts.tables or ():
-            if self.key(fact.table) == self.key(table):
-                return fact
-        return None
+        return self.sizes.get(self.key(table))
 
     def ahead(self) -> tuple[Operation, ...]:
         """What the same revision does after the operation at hand."""
