@@ -108,6 +108,11 @@ ELSEWHERE = (
     ("CREATE TYPE y AS ENUM ('a'); CREATE TABLE n (a y)", "DROP TABLE n", "leaves the type y"),
     ("CREATE TABLE n (a int); CREATE TABLE n2 (a int)", "DROP TABLE n", "leaves the table n2"),
     (
+        "CREATE TABLE n (a int); CREATE INDEX j ON n (a)",
+        "COMMENT ON TABLE t IS 'x'",
+        "leaves the table n",
+    ),
+    (
         "ALTER TABLE t ADD COLUMN n int; ALTER TABLE t ADD COLUMN n2 int",
         "ALTER TABLE t DROP COLUMN n",
         "leaves the column t.n2",
@@ -149,6 +154,7 @@ UNTOLD = (
     ("CREATE TABLE IF NOT EXISTS n (a int)", "COMMENT ON TABLE t IS 'x'"),
     ("CREATE EXTENSION IF NOT EXISTS hstore", "COMMENT ON TABLE t IS 'x'"),
     ("DROP INDEX IF EXISTS j", "COMMENT ON TABLE t IS 'x'"),
+    ("ALTER TABLE t ALTER a TYPE int", "COMMENT ON TABLE t IS 'x'"),
     ("ALTER TYPE m ADD VALUE 'z'", "COMMENT ON TABLE t IS 'x'"),
     ("DROP TABLE t", "CREATE TABLE t (a int); CREATE INDEX i ON t (a)"),
     ("ALTER TABLE t DROP COLUMN b", "ALTER TABLE t ADD COLUMN b text; CREATE INDEX i ON t (b)"),
