@@ -152,11 +152,11 @@ def add_unique(op: AddConstraint | AddColumn, ctx: Context) -> Answer:
     good=(
         "CREATE TABLE orders (id int); ALTER TABLE orders ADD PRIMARY KEY (id)",
         (
-            "-- autocommit\nCREATE UNIQUE INDEX CONCURRENTLY uq ON users (id)\n-- own transaction\n"
-            "-- transaction\nALTER TABLE users ADD CONSTRAINT nn CHECK (id IS NOT NULL) NOT VALID\n"
-            "-- own transaction\nALTER TABLE users VALIDATE CONSTRAINT nn\n-- own transaction\n"
-            "ALTER TABLE users ALTER id SET NOT NULL\n-- own transaction\n"
-            "ALTER TABLE users ADD CONSTRAINT key PRIMARY KEY USING INDEX uq"
+            "-- autocommit\nCREATE UNIQUE INDEX CONCURRENTLY uq ON old_orders (id)\n-- own transaction\n"
+            "-- transaction\nALTER TABLE old_orders ADD CONSTRAINT nn CHECK (id IS NOT NULL) NOT VALID\n"
+            "-- own transaction\nALTER TABLE old_orders VALIDATE CONSTRAINT nn\n-- own transaction\n"
+            "ALTER TABLE old_orders ALTER id SET NOT NULL\n-- own transaction\n"
+            "ALTER TABLE old_orders ADD CONSTRAINT key PRIMARY KEY USING INDEX uq"
         ),
     ),
 )

@@ -21,6 +21,7 @@ from deployguard.model import Facts, Lock, Revision, TableFact
 from deployguard.operations import (
     AddColumn,
     AddConstraint,
+    ChangeTrigger,
     CreateIndex,
     CreateObject,
     CreateTable,
@@ -441,15 +442,16 @@ def needed(connection: Connection, example: str, revisions: tuple[Revision, ...]
             continue
         yield f"ALTER TABLE {table} ALTER COLUMN {column} DROP DEFAULT, ALTER COLUMN {column} DROP NOT NULL"
         yield f"ALTER TABLE {table} ALTER COLUMN {column} TYPE {type_text} USING NULL"
-    if example in GIVEN:
-        yield GIVEN[example]
+    yield from (given for statement, given in GIVEN.items() if statement in example)
     if "-- exists:" in example:
         return
     made: set[str] = set()
     dropped: set[str] = set()
     for revision in revisions:
         for operation in (one for text in revision.up.statements for one in text.operations):
-            if str(getattr(operation, "table", "")) not in made:
+            if str(getattr(operation, "table", "")) not in made or isinstance(
+                operation, CreateIndex
+            ):
                 wanted_gone = set(_without(connection, operation)) - dropped
                 dropped |= wanted_gone
                 yield from wanted_gone
@@ -465,6 +467,7 @@ COLUMN = """
 SELECT 1 FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attname = %s AND NOT attisdropped
 """
 CONSTRAINT = "SELECT 1 FROM pg_constraint WHERE conrelid = to_regclass(%s) AND conname = %s"
+TRIGGER = "SELECT 1 FROM pg_trigger WHERE tgrelid = to_regclass(%s) AND tgname = %s"
 CLASS, TYPE = "SELECT to_regclass(%s)::oid", "SELECT to_regtype(%s)::oid"
 
 
@@ -483,6 +486,8 @@ def _without(connection: Connection, operation: Operation) -> Iterator[str]:
             yield f"DROP {kind} {name} CASCADE"
         case CreateIndex(_, name, if_not_exists=False) if name and exists(CLASS, name):
             yield f"DROP INDEX IF EXISTS {name} CASCADE"
+        case ChangeTrigger(table, "create", name) if exists(TRIGGER, table, name):
+            yield f"DROP TRIGGER {name} ON {table}"
         case AddColumn(table, column, if_not_exists=False) if exists(COLUMN, table, column):
             yield f"ALTER TABLE {table} DROP COLUMN {column} CASCADE"
         case AddConstraint(table, name=name) if name and exists(CONSTRAINT, table, name):
