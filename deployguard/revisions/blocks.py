@@ -91,6 +91,24 @@ def given(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
                     yield part.id, value
 
 
+def inline(node: ast.AST, acting: list[ast.Call]) -> Iterator[tuple[ast.expr, bool]]:
+    """What decides, inside of an expression, whether one of the calls is made; True for what is gone through."""
+    parts: list[tuple[ast.expr, bool]] = []
+    match node:
+        case ast.ListComp() | ast.SetComp() | ast.GeneratorExp() | ast.DictComp():
+            parts = [(one.iter, True) for one in node.generators]
+            parts += [(test, False) for one in node.generators for test in one.ifs]
+        case ast.IfExp(test):
+            parts = [(test, False)]
+        case ast.BoolOp(_, values):
+            parts = [(value, False) for value in values[:-1]]
+    if parts:
+        deciding = {id(inner) for part, _ in parts for inner in ast.walk(part)}
+        inside = {id(inner) for inner in ast.walk(node)} - deciding
+        if any(id(call) in inside for call in acting):
+            yield from parts
+
+
 def autoloads(node: ast.Call) -> bool:
     """Whether a table is made from what the database has."""
     return any(keyword.arg in ("autoload_with", "autoload") for keyword in node.keywords)

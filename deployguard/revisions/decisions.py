@@ -11,6 +11,7 @@ from deployguard.revisions.blocks import (
     Conditions,
     autoloads,
     given,
+    inline,
     own_nodes,
     walk,
 )
@@ -25,10 +26,12 @@ _PURE = set(
     range next iter filter map min max sum abs reversed repr type lower upper strip startswith endswith
     split join format replace get items keys values union intersection difference index count issubset
     first scalar fetchone fetchall scalar_one scalar_one_or_none scalars all mappings one one_or_none
-    rowcount copy""".split()  # noqa: SIM905 - a list of words
+    rowcount copy update insert delete where values bindparams label in_ is_ isnot is_not asc desc""".split()  # noqa: SIM905 - a list of words
 )
+_BUILDS = {"update", "insert", "delete"}  # or do it, when an ORM's query is asked
 _RUNS = {"execute", "scalar", "scalars", "exec_driver_sql"}
 _ASKS = re.compile(r"^_*(get|has|is|check)_(?!.*create)|(^|_)(exists?|present|missing)$")
+_HELPS = re.compile(r"_*(create|add|drop|rename|alter|ensure|safe)_(?!all$)")
 _SERVER = re.compile(r"\s*(show\s|select\s+(version|current_\w+)\b)", re.IGNORECASE)
 
 
@@ -52,6 +55,8 @@ class Guarded:
     chosen: bool = False  # a condition decides it, not only a loop
     over: Level | None = None  # of a loop: who decides what it goes through
     asks: bool = False  # it looks at the schema, and that is all that its looking does
+    helps: bool = False  # a helper that says in its name what it does unless that is done
+    fed: bool = False  # what it does is made of something unknown
 
 
 class Decisions:
@@ -99,22 +104,29 @@ class Decisions:
     def _guarded(self, statement: ast.stmt, conditions: Conditions, scope: str) -> Guarded:
         levels = [self._of(condition) for condition in conditions]
         nodes = self._own[statement]
+        calls = [node for node in nodes if isinstance(node, ast.Call)]
+        loops = [one.loop for one in conditions]
+        stops = isinstance(statement, ast.Raise)
+        acting = [node for node in calls if not stops and self._acts(node, scope)]
+        within = [part for node in nodes for part in inline(node, acting)]
+        levels += [self.level(part, scope) for part, _ in within]
         last = max((getattr(node, "end_lineno", 0) or 0 for node in nodes), default=0)
         return Guarded(
             statement.lineno,
             max(last, statement.lineno),
             max(levels, default=None),
             looped=any(
-                one.loop and level is not Level.FIXED
-                for one, level in zip(conditions, levels, strict=True)
+                loop and level is not Level.FIXED
+                for loop, level in zip((*loops, *(loop for _, loop in within)), levels, strict=True)
             ),
-            chosen=any(not one.loop for one in conditions),
+            chosen=not all(loops) or not all(loop for _, loop in within),
             over=self.level(statement.iter, scope)
             if isinstance(statement, ast.For | ast.AsyncFor)
             else None,
-            acts=_is_bare_call(statement)
-            or any(isinstance(node, ast.Call) and self._acts(node, scope) for node in nodes),
-            asks=any(isinstance(node, ast.Call) and self._looks(node, scope) for node in nodes),
+            acts=_is_bare_call(statement) or _sets(statement) or bool(acting),
+            helps=any(_HELPS.match(called(node)) is not None for node in acting),
+            fed=any(self._fed(node, scope) for node in acting),
+            asks=any(self._looks(node, scope) for node in calls),
         )
 
     def _above(self, name: str) -> Conditions:
@@ -240,9 +252,13 @@ class Decisions:
                 yield self.level(statement.value, name)
                 yield from map(self._of, conditions)
 
+    def _fed(self, node: ast.Call, scope: str) -> bool:
+        arguments = [*node.args, *(keyword.value for keyword in node.keywords)]
+        return any(self.level(one, scope) is Level.OPEN for one in arguments)
+
     def _acts(self, node: ast.Call, scope: str) -> bool:
         name = called(node)
-        if name in _QUIET | _KNOWN:
+        if name in _QUIET | _KNOWN | (_PURE - _BUILDS):
             return False
         match node.func:
             case ast.Attribute(ast.Name(module)) if self.imported.get(module, "") == "alembic":
@@ -257,6 +273,12 @@ class Decisions:
 def _inspects(name: str) -> bool:
     """By its name: an inspector's question, or a function of the application's that asks one."""
     return name not in _KNOWN and (name in _INSPECTS or _ASKS.search(name) is not None)
+
+
+def _sets(statement: ast.stmt) -> bool:
+    """An attribute is given a value: a session may write that at its end."""
+    targets = statement.targets if isinstance(statement, ast.Assign) else ()
+    return any(isinstance(target, ast.Attribute) for target in targets)
 
 
 def _is_bare_call(statement: ast.stmt) -> bool:

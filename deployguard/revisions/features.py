@@ -55,7 +55,7 @@ def read_features(source: str, standard: frozenset[str], dialect: str = "") -> F
     `standard` are the names of modules that are no part of the application.
     """
     try:
-        tree = ast.parse(source)
+        tree = ast.parse(source.removeprefix("\ufeff"))
         tree = prune(tree, dialect) if dialect else tree
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return Features(

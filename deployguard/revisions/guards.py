@@ -23,7 +23,9 @@ def unseen(
     lines = {*asked, *(one.line for one in ran)}
     places = function.statements
     for line in looks:
-        if not any(place.asks and _covers(place, line) for place in places):
+        around = [place for place in places if _covers(place, line)]
+        told = any(place.asks or (place.helps and line in lines) for place in around)
+        if not told:
             return line  # a helper looks, and what it would do otherwise is not in this file
     guarded = [place for place in places if place.acts and (place.level or Level.FIXED)]
     for place in guarded:
@@ -72,6 +74,21 @@ def idle(function: FunctionFeatures, *, schema_known: bool) -> bool:
         for place in function.statements
         if place.acts
     )
+
+
+def steered(function: FunctionFeatures, statements: Iterable[Statement]) -> bool:
+    """Whether something that is not known here (rows, mostly) decides what is done.
+
+    A condition whose work was seen is no such thing (at most less is done), nor is a value that is only logged.
+    """
+    lines = {one.line for one in statements}
+    for place in function.statements:
+        if not place.acts:
+            continue
+        ran = any(_covers(place, line) for line in lines)
+        if place.fed or (place.level is Level.OPEN and (place.looped or not ran)):
+            return True
+    return False
 
 
 def goes_through_schema(function: FunctionFeatures, line: int) -> bool:

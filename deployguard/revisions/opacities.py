@@ -15,7 +15,7 @@ from deployguard.operations import (
     WriteRows,
 )
 from deployguard.revisions.features import FunctionFeatures
-from deployguard.revisions.guards import decided, goes_through_schema, idle, unseen
+from deployguard.revisions.guards import decided, goes_through_schema, idle, steered, unseen
 from deployguard.revisions.heard import Event
 from deployguard.revisions.places import Site
 
@@ -136,6 +136,8 @@ class Opacities:
             self.add(Opaque.FAILED, line, _FAILURES.get(kind, "{}").format(what))
 
     def _data_dependent(self) -> None:
+        if not steered(self.function, self.statements):
+            return
         for statement, operation in self.operations:
             tables = operation.tables if isinstance(operation, ReadRows) else ()
             users = [table for table in tables if not table.startswith(_SYSTEM)]

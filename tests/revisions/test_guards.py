@@ -120,3 +120,47 @@ def test_writes_that_did_not_run_are_unseen_unless_the_command_decided(
 ) -> None:
     up = named(reading(chain(tmp_path, TABLE, body), current=("r1",)), "r2").up
     assert (Opaque.UNSEEN_WRITES in opaque(up)) == bool(flagged), up.opacities
+
+
+COUNT = 'found = op.get_bind().execute(sa.text("SELECT id FROM t")).fetchall()\n'
+ADD = 'op.add_column("t", sa.Column("x", sa.Text))'
+
+
+@pytest.mark.parametrize(
+    ("body", "steered"),
+    [
+        (f'print("rows:", len(found))\n{ADD}', False),
+        (f"if found:\n    raise RuntimeError(found)\n{ADD}", False),
+        (f"assert not found\n{ADD}", False),
+        (f"if not found:\n    {ADD}", False),
+        (f"if found:\n    {ADD}", True),
+        (f"if found:\n    return\n{ADD}", False),
+        (f"if not found:\n    return\n{ADD}", True),
+        ('for row in found:\n    op.execute(f"SELECT {row}")', True),
+        ('[op.drop_table("t") for row in found]', True),
+        ('found and op.drop_table("t")', True),
+        ('op.bulk_insert(sa.table("t", sa.column("id")), [{"id": row.id} for row in found])', True),
+        ("op.execute(\"COMMENT ON TABLE t IS '%s'\" % found)", True),
+    ],
+)
+def test_rows_are_a_reason_to_doubt_where_they_decide_something(
+    tmp_path: Path, body: str, *, steered: bool
+) -> None:
+    up = named(reading(chain(tmp_path, TABLE, COUNT + body), current=("r1",)), "r2").up
+    assert (Opaque.DATA_DEPENDENT in opaque(up)) == steered, up.opacities
+
+
+def test_a_helper_that_says_what_it_makes_was_seen_to_make_it(tmp_path: Path) -> None:
+    helper = (
+        "import sqlalchemy as sa\nfrom alembic import op\n"
+        "def create_table(name):\n"
+        "    if not sa.inspect(op.get_bind()).has_table(name):\n"
+        '        op.create_table(name, sa.Column("id", sa.Integer))\n'
+    )
+    for name, doubted in (("u", False), ("t", True)):
+        (tmp_path / name).mkdir()
+        body = f'from shop import create_table\ncreate_table("{name}")'
+        folder = chain(tmp_path / name, TABLE, body)
+        (folder / "shop.py").write_text(helper)
+        up = named(reading(folder, current=("r1",)), "r2").up
+        assert (Opaque.GUARDED in opaque(up)) == doubted, up.opacities
