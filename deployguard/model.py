@@ -1,11 +1,12 @@
 """The nouns: what the rooms hand to each other, frozen and free of I/O."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import TypeAlias
 
+from deployguard.nouns import dataclass
 from deployguard.operations import Operation
 
 Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
@@ -139,6 +140,8 @@ class Facts:
     # (table, column of a foreign key) → the tables that it points at
     points_at: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
     unique_indexes: frozenset[str] = frozenset()  # those of `indexes` that keep duplicates out
+    # (table, CHECK, validated or not) → the column that it keeps from NULL
+    checks: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -204,9 +204,10 @@ def plan_for(
         one for one in reading.revisions if basis.shown is None or one.id in basis.shown
     )
     at = basis.current if basis.at is None else basis.at
+    catalogue = reading.made() if basis.catalogue is None else basis.catalogue
     accepted = applied(
         config,
-        judged.judge(revisions, basis.facts, basis.catalogue, store),
+        judged.judge(revisions, basis.facts, catalogue, store),
         against=Against(basis.dialect, datetime.now(UTC).date(), live=basis.catalogue is not None),
         bare=lambda: judged.judge(revisions, Facts(basis.dialect), None, store),
         known=None if graph.partial else graph.nodes,

@@ -39,6 +39,7 @@ class Recording:
         default_factory=list
     )  # statements of env.py's, outside of the revisions
     replayed: bool = False  # the history was run, to know the schema
+    schema: str = ""  # what the history made, as JSON; several runs that differ: nothing is known
     used: Event = field(default_factory=dict)  # files, folders and reasons: what it rests on
 
 
@@ -82,6 +83,11 @@ def _run(recording: Recording, event: Event) -> None:
     for name, path, parents in steps if isinstance(steps, list) else ():
         if name not in known:
             recording.steps.append((name, path, tuple(parents)))
+
+
+def _schema(recording: Recording, event: Event) -> None:
+    schema = json.dumps(event["schema"]) if event["schema"] else ""
+    recording.schema = schema if recording.runs < 2 or recording.schema == schema else ""
 
 
 def _connects(recording: Recording, event: Event) -> None:
@@ -142,6 +148,7 @@ def _missing(recording: Recording, event: Event) -> None:
 _HANDLERS: dict[str, Callable[[Recording, Event], None]] = {
     "start": _start,
     "run": _run,
+    "schema": _schema,
     "connects": _connects,
     "enter": _enter,
     "leave": _leave,

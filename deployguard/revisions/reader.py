@@ -1,5 +1,6 @@
 """Files and recording → what each pending revision does, up and down, and what of it could not be seen."""
 
+import json
 import os
 import sys
 import threading
@@ -67,6 +68,14 @@ class Reading:
     notes: tuple[str, ...] = ()
     around: tuple[str, ...] = ()  # what env.py itself runs, outside of the revisions
     connects: tuple[Connects, ...] = ()  # where env.py's migrations would have gone
+    schema: str = (
+        ""  # what the replayed history made, as JSON (see recorder/believed.py); "" is unknown
+    )
+
+    def made(self) -> Json:
+        """What the replayed history made, in the terms of a catalogue; None when that is unknown."""
+        found: Json = json.loads(self.schema) if self.schema else None
+        return found
 
 
 def read(
@@ -115,6 +124,7 @@ def read(
         (*graph.notes, *_notes(recording)),
         tuple(recording.around),
         tuple(recording.connects),
+        recording.schema,
     )
     if keeper is not None:
         keeper.keep(reading, recording)

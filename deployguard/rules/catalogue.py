@@ -15,7 +15,7 @@ def enriched(facts: Facts, catalogue: Json) -> Facts:
     default = catalogue.get("default_schema")
     indexes, references, not_null = dict(facts.indexes), dict(facts.references), set(facts.not_null)
     indexed, points_at = dict(facts.index_columns), dict(facts.points_at)
-    unique = set(facts.unique_indexes)
+    unique, checks = set(facts.unique_indexes), dict(facts.checks)
     for table in _entries(catalogue, "tables"):
         name = _name(table.get("schema"), table.get("name"), default)
         for index in _entries(table, "indexes"):
@@ -30,6 +30,7 @@ def enriched(facts: Facts, catalogue: Json) -> Facts:
             for column in _columns(key, "constrained_columns"):
                 points_at[name, column] = points_at.get((name, column), frozenset()) | {other}
         not_null |= {(name, column) for column in _proven(name, table)}
+        checks |= _checks(name, table)
     return replace(
         facts,
         indexes=indexes,
@@ -38,6 +39,7 @@ def enriched(facts: Facts, catalogue: Json) -> Facts:
         unique_indexes=frozenset(unique),
         index_columns=indexed,
         points_at=points_at,
+        checks=checks,
     )
 
 
@@ -58,10 +60,20 @@ def _proven(name: str, table: dict[str, Json]) -> Iterator[str]:
         options = check.get("dialect_options")
         if isinstance(options, dict) and options.get("not_valid"):
             continue
-        text = str(check.get("sqltext") or "")
-        column = not_null_column(AddConstraint(name, Constraint.CHECK, expression=text))
+        column = _kept(name, check)
         if column is not None:
             yield column
+
+
+def _checks(name: str, table: dict[str, Json]) -> dict[tuple[str, str], str]:
+    """Those that keep a column from NULL, by name; one that is not valid yet may be validated by this run."""
+    found = {str(check.get("name")): _kept(name, check) for check in _entries(table, "checks")}
+    return {(name, check): column for check, column in found.items() if column is not None}
+
+
+def _kept(name: str, check: dict[str, Json]) -> str | None:
+    text = str(check.get("sqltext") or "")
+    return not_null_column(AddConstraint(name, Constraint.CHECK, expression=text))
 
 
 def _entries(value: dict[str, Json], key: str) -> Iterator[dict[str, Json]]:

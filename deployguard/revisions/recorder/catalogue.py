@@ -51,6 +51,12 @@ class Table:
             if holder["name"] == old:
                 holder["name"] = new
 
+    def validate(self, name: str) -> None:
+        """A check that was NOT VALID holds for every row from now on."""
+        for check in self.checks:
+            if check.get("name") == name:
+                check["dialect_options"] = {}
+
     def drop_constraint(self, name: str) -> None:
         """Whatever kind it is."""
         if self.primary_key["name"] == name:

@@ -15,6 +15,7 @@ _CONSTRAINT = re.compile(
     r"(?:\(([^()]*)\))?(?:\s*references\s+" + NAME + r"\s*(?:\(([^()]*)\))?)?",
     re.IGNORECASE,
 )
+_NOT_VALID = re.compile(r"\bnot\s+valid\s*;?\s*$", re.IGNORECASE)
 _ON_COLUMN = re.compile(
     r"\b(primary\s+key|unique|references)\b(?:\s+" + NAME + r"\s*(?:\(([^()]*)\))?)?",
     re.IGNORECASE,
@@ -44,7 +45,14 @@ def _text_constraint(table: Table, match: re.Match[str]) -> None:
     named = unquoted(match.group(1)) if match.group(1) else ""
     if kind == "check":
         name = named or f"{table.name}_check"
-        table.checks.append({"name": name, "sqltext": match.group(3) or ""})
+        later = _NOT_VALID.search(match.string) is not None
+        table.checks.append(
+            {
+                "name": name,
+                "sqltext": match.group(3) or "",
+                "dialect_options": {"not_valid": True} if later else {},
+            }
+        )
     elif kind == "foreign":
         _key(table, "references", columns, named, (match.group(4), match.group(5)))
     else:

@@ -135,6 +135,10 @@ def _text_alter(catalogue: Catalogue, table: Table, part: str) -> None:
     drop = re.match(
         r"drop\s+(column\s+|constraint\s+)?(?:if\s+exists\s+)?" + IDENTIFIER, part, re.IGNORECASE
     )
+    proved = re.match(r"validate\s+constraint\s+" + IDENTIFIER, part, re.IGNORECASE)
+    if proved:
+        table.validate(unquoted(proved.group(1)))
+        return
     renamed = re.match(
         r"rename\s+constraint\s+" + IDENTIFIER + r"\s+to\s+" + IDENTIFIER, part, re.IGNORECASE
     )

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from . import address, batch
+from .believed import believed
 from .channel import Limit, describe, failure_line
 from .guard import bounded
 from .modules import Unimportable, load_lazily
@@ -75,8 +76,12 @@ def _run(state: State, context: Any, arguments: dict[str, Any]) -> None:
     if context.on_version_apply_callbacks:
         state.channel.note("env.py's on_version_apply callbacks were not run.")
     asked = {script.revision for script in pending}
+    replayed, told = len(history) > len(pending), False
     for script in history:
         silent = script.revision not in asked
+        if replayed and not silent and not told:
+            told = True
+            state.channel.send("schema", schema=believed(state.catalogue, context.dialect.name))
         _one(state, context, script, "upgrade", arguments, silent=silent)
     for script in reversed(pending):
         _one(state, context, script, "downgrade", arguments, silent=False)

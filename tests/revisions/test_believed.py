@@ -1,0 +1,74 @@
+"""Without a database, the schema that the replayed history made is known to the rules, as far as it is sure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from deployguard.model import Facts
+from deployguard.rules import enriched
+from tests.revisions.projects import chain, reading
+
+TABLE = 'op.create_table("pets", sa.Column("id", sa.Integer, primary_key=True), sa.Column("name", sa.Text))'
+TEXT = 'op.execute("CREATE TABLE pets (id int PRIMARY KEY, name text)")'
+LATER = 'op.create_check_constraint("named", "pets", "name IS NOT NULL", postgresql_not_valid=True)'
+LATER_TEXT = (
+    'op.execute("ALTER TABLE pets ADD CONSTRAINT named CHECK (name IS NOT NULL) NOT VALID")'
+)
+VALIDATE = 'op.execute("ALTER TABLE pets VALIDATE CONSTRAINT named")'
+REQUIRE = 'op.alter_column("pets", "name", nullable=False)'
+
+
+def known(folder: Path, *history: str, pending: str = REQUIRE) -> Facts:
+    """What the rules are told when everything but the last revision is in the database."""
+    found = reading(chain(folder, *history, pending), current=(f"r{len(history)}",))
+    return enriched(Facts("postgresql"), found.made())
+
+
+@pytest.mark.parametrize("table", [TABLE, TEXT])
+@pytest.mark.parametrize("check", [LATER, LATER_TEXT])
+def test_a_check_proves_nothing_before_it_is_validated(
+    tmp_path: Path, table: str, check: str
+) -> None:
+    facts = known(tmp_path, table, check)
+    assert ("pets", "name") not in facts.not_null
+    assert facts.checks == {("pets", "named"): "name"}
+
+
+@pytest.mark.parametrize("table", [TABLE, TEXT])
+@pytest.mark.parametrize("check", [LATER, LATER_TEXT])
+def test_a_validated_check_proves_that_nothing_is_null(
+    tmp_path: Path, table: str, check: str
+) -> None:
+    assert ("pets", "name") in known(tmp_path, table, check, VALIDATE).not_null
+
+
+def test_what_the_history_took_back_proves_nothing(tmp_path: Path) -> None:
+    dropped = 'op.drop_constraint("named", "pets", type_="check")'
+    assert ("pets", "name") not in known(tmp_path, TABLE, LATER, VALIDATE, dropped).not_null
+
+
+def test_a_key_is_required_and_its_other_table_is_known(tmp_path: Path) -> None:
+    toys = """
+        op.create_table(
+            "toys",
+            sa.Column("pet", sa.Integer, sa.ForeignKey("pets.id", name="fk_pet")),
+            sa.Column("size", sa.Integer),
+        )
+        op.create_index("ix_size", "toys", ["size"])
+    """
+    facts = known(tmp_path, TABLE, toys)
+    assert ("pets", "id") in facts.not_null
+    assert facts.references == {("toys", "fk_pet"): "pets"}
+    assert facts.indexes == {"ix_size": "toys"}
+
+
+def test_nothing_is_sure_after_a_block_that_nobody_reads(tmp_path: Path) -> None:
+    block = 'op.execute("DO $$ BEGIN ALTER TABLE pets ALTER COLUMN name DROP NOT NULL; END $$")'
+    required = REQUIRE
+    assert known(tmp_path, TABLE, required, block) == Facts("postgresql")
+
+
+def test_with_everything_pending_there_is_no_history(tmp_path: Path) -> None:
+    assert reading(chain(tmp_path, TABLE, REQUIRE)).made() is None
