@@ -5,14 +5,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from deployguard.model import Facts, Lock
+from deployguard.model import Facts, Lock, Risk
 from deployguard.rules.context import Context
 from deployguard.rules.locks import locks
 from deployguard.rules.mysql_locks import METADATA, REWRITE, SHARED, UPGRADABLE
 from deployguard.sql import lower
+from tests.rules.test_never_silent import level, mutated
+from tests.sql.test_mysql import EXACT, UNDERSTOOD
 from tests.support import mariadb
 
 NO_SERVER = "no MariaDB server"
+MUTANTS = 60
 SETUP = (
     "DROP DATABASE IF EXISTS d",
     "CREATE DATABASE d",
@@ -154,3 +157,60 @@ def test_a_column_without_a_default_is_filled_in_silence(server: mariadb.Server)
     check = "SELECT 1 DIV (SELECT count(*) FROM t WHERE c = 0) FROM DUAL"
     assert not server.run(*SETUP, rows, check)
     assert not server.run(*SETUP, rows, "ALTER TABLE t ADD CONSTRAINT zero CHECK (c = 0)")
+
+
+# --- what mutated statements really do ----------------------------------------------------------------
+
+RUN = [
+    one
+    for one in (*EXACT, *UNDERSTOOD)
+    if one.startswith(("ALTER TABLE t ", "UPDATE t", "DELETE", "INSERT I", "REPLACE", "DROP TABLE", "RENAME TABLE t", "TRUNCATE"))
+    and "SLEEP" not in one
+]  # fmt: skip
+LOOK = (
+    "SELECT table_name, column_name, column_type, is_nullable FROM information_schema.columns"
+    " WHERE table_schema = 'd' AND table_name IN ('t', 'u') ORDER BY 1, 2"
+)
+
+
+def look(server: mariadb.Server) -> tuple[dict[str, str], str]:
+    """Each column of t and u with its type, and all values of the columns that t had."""
+    lines = [line.split("\t") for line in server.ask("USE d", LOOK).splitlines()[1:]]
+    columns = {f"{line[0]}.{line[1]}": line[2] for line in lines}
+    names = [name for name in ("id", "a", "b", "k", "u", "e") if f"t.{name}" in columns]
+    rows = server.ask("USE d", f"SELECT {', '.join(names)} FROM t ORDER BY id") if names else ""
+    return columns, rows
+
+
+def done_by(server: mariadb.Server, text: str) -> Risk:
+    """The level that the text has earned by what it did to a database with rows."""
+    assert not server.run(*SETUP)
+    columns, rows = look(server)
+    server.run("USE d", text)  # an error ends it; what came before it counts
+    after, rows_after = look(server)
+    if not columns.keys() <= after.keys():
+        return Risk.HIGH
+    if any(after[name] != kind for name, kind in columns.items()):
+        return Risk.HIGH
+    kept = set(rows.splitlines()) <= set(rows_after.splitlines())
+    return Risk.LOW if kept else Risk.CRITICAL
+
+
+def test_the_mariadb_oracle_sees_what_is_done(server: mariadb.Server) -> None:
+    assert done_by(server, "DELETE FROM t WHERE id = 1") is Risk.CRITICAL
+    assert done_by(server, "UPDATE t SET b = 'z'") is Risk.CRITICAL
+    assert done_by(server, "DROP TABLE u") is Risk.HIGH
+    assert done_by(server, "ALTER TABLE t MODIFY a BIGINT") is Risk.HIGH
+    assert done_by(server, "ALTER TABLE t DROP a") is Risk.HIGH
+    assert done_by(server, "ALTER TABLE t ADD COLUMN c INT") is Risk.LOW
+
+
+def test_what_mutated_sql_does_to_a_real_mariadb_it_is_judged_by(server: mariadb.Server) -> None:
+    harmful = 0
+    for seed in range(MUTANTS):
+        text = mutated(RUN[seed % len(RUN)], seed)
+        earned = done_by(server, text)
+        if earned > Risk.LOW:
+            harmful += 1
+            assert level(text, "mariadb") >= earned, (seed, text)
+    assert harmful > MUTANTS / 20  # most mutants are no SQL at all

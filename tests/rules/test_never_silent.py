@@ -76,11 +76,19 @@ def least(statement: pb.Node) -> Risk:
             return Risk.LOW if harmless else Risk.MEDIUM
         case "copy_stmt":
             return Risk.CRITICAL if statement.copy_stmt.is_from else Risk.LOW
+        case "create_table_as_stmt" if writes(statement):
+            return Risk.CRITICAL
         case "alter_table_stmt" if statement.alter_table_stmt.objtype == pb.OBJECT_TABLE:
             return max(_action(node.alter_table_cmd) for node in statement.alter_table_stmt.cmds)
         case "rename_stmt":
             broken = {pb.OBJECT_TABLE, pb.OBJECT_COLUMN, pb.OBJECT_SCHEMA, pb.OBJECT_VIEW}
             return Risk.HIGH if statement.rename_stmt.rename_type in broken else Risk.LOW
+        case "select_stmt" | "explain_stmt" if writes(statement):
+            analysed = any(
+                one.def_elem.defname == "analyze" for one in statement.explain_stmt.options
+            )
+            runs = statement.WhichOneof("node") == "select_stmt" or analysed
+            return Risk.CRITICAL if runs else Risk.LOW
         case "index_stmt":
             return Risk.MEDIUM if statement.index_stmt.relation.inh else Risk.LOW
         case "do_stmt" | "call_stmt" | "execute_stmt" | "cluster_stmt" | "alter_system_stmt":
@@ -89,6 +97,12 @@ def least(statement: pb.Node) -> Risk:
             return Risk.MEDIUM
         case _:
             return Risk.LOW
+
+
+def writes(statement: pb.Node) -> bool:
+    """Whether an UPDATE, a DELETE or a MERGE is anywhere inside."""
+    kinds = (pb.UpdateStmt, pb.DeleteStmt, pb.MergeStmt)
+    return any(isinstance(message, kinds) for _, message in postgast.walk(statement))
 
 
 def _action(command: pb.AlterTableCmd) -> Risk:

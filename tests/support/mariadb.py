@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,13 +34,24 @@ class Server:
 
     def run(self, *statements: str) -> str:
         """Runs the statements, each in autocommit; what the server says against them, "" for nothing."""
-        done = subprocess.run(
+        done = self._client(statements)
+        return "" if done.returncode == 0 else done.stderr.strip()
+
+    def ask(self, *statements: str) -> str:
+        """What the statements return, as tab-separated lines; an error is one here."""
+        done = self._client(statements)
+        done.check_returncode()
+        return done.stdout
+
+    def _client(self, statements: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [
                 str(_program("mariadb")),
                 "--no-defaults",
                 f"--socket={self.socket}",
                 "--user=root",
                 "--batch",
+                "--binary-mode",  # no command of the client's own behind a backslash
             ],
             input=";\n".join(statements),
             capture_output=True,
@@ -48,7 +59,6 @@ class Server:
             timeout=60,
             check=False,
         )
-        return "" if done.returncode == 0 else done.stderr.strip()
 
 
 @contextlib.contextmanager
