@@ -140,6 +140,8 @@ class Facts:
     # (table, column of a foreign key) → the tables that it points at
     points_at: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
     unique_indexes: frozenset[str] = frozenset()  # those of `indexes` that keep duplicates out
+    # (table, CHECK, validated or not) → the column that it keeps from NULL
+    checks: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
