@@ -5,9 +5,11 @@ from dataclasses import dataclass, replace
 
 from deployguard.model import Lock, Risk, TableFact
 from deployguard.operations import (
+    AddColumn,
     AddConstraint,
     Constraint,
     Operation,
+    RefreshView,
     RewriteTable,
     ValidateConstraint,
     WriteRows,
@@ -50,6 +52,8 @@ _FAMILIES = ("DG2", "DG3")  # blocking and rewriting
 def timed(taken: Sequence[Lock], operation: Operation, context: Context) -> tuple[Lock, ...]:
     """The locks of one operation with ``seconds`` and ``basis``; each is held while all of its work is done."""
     work = [one for one in taken if one.work]
+    if isinstance(operation, RefreshView):
+        return tuple(taken)  # its query takes the time, and nothing tells how much
     if isinstance(operation, WriteRows):
         rows = operation.from_query or operation.verb != "insert"
         return tuple(taken) if rows else _brief(taken)
@@ -152,7 +156,7 @@ def _part(
 
 
 def _looks_up(operation: Operation) -> bool:
-    return isinstance(operation, ValidateConstraint) or (
+    return isinstance(operation, ValidateConstraint | AddColumn) or (
         isinstance(operation, AddConstraint) and operation.kind is Constraint.FOREIGN_KEY
     )
 

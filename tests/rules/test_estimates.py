@@ -1,6 +1,7 @@
 """What the size of a table says: how long a lock is held, and what that does to the level."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +19,7 @@ from deployguard.model import (
 )
 from deployguard.operations import Maintain
 from deployguard.rules import BOOK, judge
-from deployguard.rules.estimates import LONG_SECONDS, RATES, TINY_BYTES, about, size
+from deployguard.rules.estimates import LONG_SECONDS, RATES, TINY_BYTES, TINY_SECONDS, about, size
 from deployguard.rules.locks import BUILD, REWRITE, SCAN
 from deployguard.sql import lower
 
@@ -273,3 +274,21 @@ def test_validating_under_a_held_lock_is_high_on_a_huge_table() -> None:
     ]
     tiny = verdict(sql, TINY)
     assert [one.risk for one in tiny.findings if one.rule == "DG209"] == [Risk.LOW]
+
+
+def test_the_page_tells_the_rates_and_limits_that_are_used() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "live-facts.md").read_text()
+    for work, rate in RATES.items():
+        assert f"| {work} | {rate.megabytes} | {rate.rows:,} |" in page
+    limits = f"less than {TINY_BYTES // 10**6} MB", f"less than {TINY_SECONDS:g} s"
+    for limit in (*limits, f"longer than {LONG_SECONDS:g} s"):
+        assert limit in page
+    wide = replace(HUGE, rows=1_000_000)
+    one = lock_of(verdict("ALTER TABLE orders ALTER a TYPE text USING a::text", wide))
+    assert one.basis in page
+
+
+def test_the_query_of_a_refresh_takes_the_time_and_not_its_size() -> None:
+    found = verdict("REFRESH MATERIALIZED VIEW orders", TINY)
+    assert lock_of(found).seconds is None
+    assert found.risk > Risk.LOW
