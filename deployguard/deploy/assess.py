@@ -148,17 +148,19 @@ def history(
 def would_run(
     config: Config, environment: Environment, current: tuple[str, ...]
 ) -> dict[str, str] | None:
-    """Every revision that an upgrade from ``current`` would run, and env.py, with the file's digest.
+    """What an upgrade from ``current`` would run, with each file's digest: revisions, env.py, and what revisions import.
 
     None when the files alone do not tell, because env.py decides in which folders the revisions are.
     """
     from deployguard.revisions.graph import load
+    from deployguard.revisions.imports import helpers
 
     graph = load(config.directory, config.project.alembic_ini, config.project.section)
     if graph.partial:
         return None
     pending = graph.pending(current, upgrade_target(environment.migrate.command))
     files = {name: graph.nodes[name].path for name in pending}
+    files |= helpers(files.values(), config.directory, graph.locations.scripts)
     env = graph.locations.scripts / ENV
     if pending and env.is_file():
         files[ENV] = env

@@ -68,7 +68,7 @@ def differences(planned: Mapping[str, Json], now: Mapping[str, Json]) -> tuple[s
     """What differs between two answers of ``would_run``, as sentences; pure."""
     said = []
     for name in sorted({*planned, *now}):
-        what = _NAMES.get(name, f"revision {name}")
+        what = _NAMES.get(name, name if name.endswith(".py") else f"revision {name}")
         if name not in now:
             said.append(f"{what} is gone")
         elif name not in planned:

@@ -17,6 +17,7 @@ from deployguard.deploy.assess import (
     upgrade_target,
     would_run,
 )
+from deployguard.deploy.guard import differences
 from deployguard.errors import UsageError
 from deployguard.model import Plan, Risk
 from deployguard.revisions.graph import load as load_graph
@@ -155,6 +156,23 @@ def test_what_would_run_is_told_by_the_files_alone(project: Small) -> None:
     after_that = would_run(config, environment, ("r1",))
     assert after_that is not None
     assert all(before[name] != after_that[name] for name in before)
+
+
+def test_a_helper_of_the_project_is_a_part_of_what_would_run(project: Small) -> None:
+    project.revision("r2", *EXPAND)
+    file = project.folder / "migrations" / "versions" / "r2.py"
+    file.write_text("from shop.data import fill\n" + file.read_text())
+    helper = project.folder / "shop" / "data.py"
+    helper.parent.mkdir()
+    helper.write_text("def fill(): ...\n")
+    config, environment = loaded(project)
+    before = would_run(config, environment, ("r1",))
+    assert before is not None
+    assert sorted(before) == ["env.py", "r2", "shop/data.py"]
+    helper.write_text("def fill(): drop_everything()\n")
+    now = would_run(config, environment, ("r1",))
+    assert now is not None
+    assert differences({**before}, {**now}) == ("shop/data.py has changed",)
 
 
 def test_what_would_run_is_not_told_where_env_py_decides_about_the_folders(project: Small) -> None:
