@@ -51,8 +51,14 @@ class Out:
         self.lines(paragraph(text, min(self.width, 110)))
 
     def raw(self, text: str) -> None:
-        """Write a finished document as it is."""
-        self._echo(text.removesuffix("\n"))
+        """Write a finished document as it is: JSON and XML are UTF-8, whatever a pipe or a file is said to be."""
+        binary = getattr(self.stream, "buffer", None)
+        if self.utf8 or self.terminal or binary is None:
+            self._echo(text.removesuffix("\n"))
+            return
+        self.stream.flush()
+        binary.write((text.removesuffix("\n") + "\n").encode())
+        binary.flush()
 
     def problem(self, text: str) -> None:
         """Write an error's first sentence."""

@@ -1,6 +1,7 @@
 """What reaches a terminal or a pipe: colour, width and signs as the stream can bear them; questions only to people."""
 
 import io
+import json
 import os
 import pty
 import re
@@ -46,6 +47,15 @@ def test_a_stream_that_is_not_utf8_gets_ascii() -> None:
     poor.raw("é → ü")
     assert stream.getvalue().isascii()
     assert "b017 -> b018" in stream.getvalue()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-16"])
+def test_a_document_in_a_pipe_stays_what_it_is_whatever_the_locale(encoding: str) -> None:
+    pipe = io.BytesIO()
+    stream = io.TextIOWrapper(pipe, encoding=encoding)
+    poor = Out(stream, colour=False, utf8=False, width=80, terminal=False)
+    poor.raw('{"column": "größe → ü"}\n')
+    assert json.loads(pipe.getvalue().decode("utf-8")) == {"column": "größe → ü"}
 
 
 @pytest.mark.parametrize(
