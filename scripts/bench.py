@@ -31,15 +31,15 @@ NOWHERE = "postgresql+psycopg://nobody@127.0.0.1:1/bench"
 WHY = """\
 Where a target is missed, this is why:
 
-- A cold check does what `alembic heads` does, in a child process that no revision can take down with it, and then runs
-  `env.py` and the pending revisions on a recorder; beside it, the parent loads two SQL parsers and the rules. The two
-  overlap where two processors are free, but the parent must read its configuration and the files before it can start
-  the child. The first check of a project is slower than `alembic heads`, every other one is faster.
+- A cold check does what `alembic heads` does, in a child process that no revision can take down with it, and then
+  runs `env.py` and the pending revisions on a recorder; beside it, the parent loads two SQL parsers and the rules. The
+  two overlap where two processors are free, but the parent must read its configuration and the files before it can
+  start the child. That is the price of the first check of a project, and of one after a change.
 - A check of a live database loads psycopg and asks the server for its sizes and its schema each time.
-- Each statement is read by sqlglot and by PostgreSQL's own grammar, and the two must agree; safemigrate-lint reads it
-  with the latter alone, and squawk is a compiled program. sqlglot takes about two thirds of the reading. Compiled
-  (`pip install "sqlglot[c]"`) it parses in a third of the time but takes 50 ms longer to load, which pays from some 500
-  statements on; it has no wheels for musl, so it is no dependency of deployguard, which uses it where it is installed.
+- Each statement is read by sqlglot and by PostgreSQL's own grammar, and the two must agree; safemigrate-lint reads
+  it with the latter alone, and squawk is a compiled program. sqlglot takes about two thirds of the reading. Compiled
+  (`pip install "sqlglot[c]"`) it parses in a third of the time but takes 50 ms longer to load, which pays from some
+  500 statements on; it has no wheels for musl, so it is no dependency of deployguard.
 """
 
 ANALYSE = """
