@@ -32,7 +32,7 @@ WHY = """\
 Where a target is missed, this is why:
 
 - A cold check does what `alembic heads` does, in a child process that no revision can take down with it, and then
-  runs `env.py` and the pending revisions on a recorder; beside it, the parent loads two SQL parsers and the rules. The
+  runs `env.py` and the pending revisions on a recorder; beside it, the parent loads two parsers and the rules. The
   two overlap where two processors are free, but the parent must read its configuration and the files before it can
   start the child. That is the price of the first check of a project, and of one after a change.
 - A check of a live database loads psycopg and asks the server for its sizes and its schema each time.
