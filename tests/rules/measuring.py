@@ -27,6 +27,8 @@ from deployguard.operations import (
     CreateTable,
     CreateType,
     Operation,
+    RenameIndex,
+    RenameTable,
     Truncate,
     WriteRows,
 )
@@ -442,16 +444,16 @@ def needed(connection: Connection, example: str, revisions: tuple[Revision, ...]
             continue
         yield f"ALTER TABLE {table} ALTER COLUMN {column} DROP DEFAULT, ALTER COLUMN {column} DROP NOT NULL"
         yield f"ALTER TABLE {table} ALTER COLUMN {column} TYPE {type_text} USING NULL"
-    yield from (given for statement, given in GIVEN.items() if statement in example)
+    if example in GIVEN:
+        yield GIVEN[example]
     if "-- exists:" in example:
         return
     made: set[str] = set()
     dropped: set[str] = set()
     for revision in revisions:
         for operation in (one for text in revision.up.statements for one in text.operations):
-            if str(getattr(operation, "table", "")) not in made or isinstance(
-                operation, CreateIndex
-            ):
+            named = isinstance(operation, CreateIndex | RenameTable)
+            if str(getattr(operation, "table", "")) not in made or named:
                 wanted_gone = set(_without(connection, operation)) - dropped
                 dropped |= wanted_gone
                 yield from wanted_gone
@@ -485,6 +487,10 @@ def _without(connection: Connection, operation: Operation) -> Iterator[str]:
         case CreateObject("view" | "sequence" as kind, name, False) if exists(CLASS, name):
             yield f"DROP {kind} {name} CASCADE"
         case CreateIndex(_, name, if_not_exists=False) if name and exists(CLASS, name):
+            yield f"DROP INDEX IF EXISTS {name} CASCADE"
+        case RenameTable(_, name) if exists(CLASS, name):
+            yield f"DROP TABLE IF EXISTS {name} CASCADE"
+        case RenameIndex(_, name) if exists(CLASS, name):
             yield f"DROP INDEX IF EXISTS {name} CASCADE"
         case ChangeTrigger(table, "create", name) if exists(TRIGGER, table, name):
             yield f"DROP TRIGGER {name} ON {table}"

@@ -78,6 +78,8 @@ def check_modes(one: Measured, told: Claimed, untold: set[str]) -> None:
         # What only keeps other schema changes waiting (COMMENT, ANALYZE, CREATE STATISTICS) is not claimed.
         if mode in WEAK or name in claims or open_ended or told.context.is_made_here(name):
             continue
+        if one.kinds[name] == "S" and name not in one.sql:
+            continue  # a sequence goes with the column that owns it
         assert name in untold, (name, mode, dict(claims))
 
 
@@ -99,6 +101,8 @@ def check_work(one: Measured, told: Claimed, untold: set[str]) -> None:
     for name, lock in heaviest.items():
         if one.kinds.get(name, "i") not in "rmp" or f"{name}:work" in untold or name in parts:
             continue
+        if told.context.is_made_here(name) and name not in one.relations:
+            continue  # its own transaction made it, so nothing of it is looked at
         own = [part for part in (name, *one.below.get(name, ())) if f"{part}:work" not in untold]
         work = [one.relations[part] for part in own if part in one.relations]
         rewrite, scan = any(part.rewrite for part in work), any(part.scan for part in work)
