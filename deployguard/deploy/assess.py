@@ -148,7 +148,7 @@ def history(
 def would_run(
     config: Config, environment: Environment, current: tuple[str, ...]
 ) -> dict[str, str] | None:
-    """What an upgrade from ``current`` would run, with each file's digest: revisions, env.py, and what revisions import.
+    """What an upgrade from ``current`` would run, with each file's digest: revisions, what they import, and env.py.
 
     None when the files alone do not tell, because env.py decides in which folders the revisions are.
     """
