@@ -22,7 +22,7 @@ DIALECTS = ("sqlite", "postgresql")
 MODES = ("live", "replayed")
 DUMMY = {"sqlite": "sqlite:///nowhere.db", "postgresql": "postgresql://nobody@localhost/db"}
 DRIVERS = {"sqlite": "", "postgresql": "psycopg"}
-VARIANTS = frozenset(DIALECTS + MODES)
+VARIANTS = frozenset(DIALECTS + MODES) | {f"{d}-{m}" for d in DIALECTS for m in MODES}
 REVISION_KEYS = frozenset({"id", "level", "rules", "undo", "evidence"})
 
 
@@ -61,11 +61,11 @@ class Case:
     def expected(self, dialect: str, mode: str) -> dict[str, Any]:
         """The answers and revisions for one dialect and mode, with the overrides for them applied."""
         answers = dict(self.answers)
-        for variant in (dialect, mode):
+        for variant in (dialect, mode, f"{dialect}-{mode}"):
             answers |= self.variants.get(variant, {}).get("answers", {})
         return {
             "answers": answers,
-            "revisions": [_revision(one, (dialect, mode)) for one in self.revision],
+            "revisions": [_revision(one, (dialect, mode, f"{dialect}-{mode}")) for one in self.revision],
         }
 
 
