@@ -1,6 +1,5 @@
 """What is known when a statement is judged: a fold over everything that the pending run did before it."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -9,7 +8,6 @@ from deployguard.operations import (
     AddColumn,
     AddConstraint,
     AddEnumValue,
-    Constraint,
     CreateIndex,
     CreateObject,
     CreateTable,
@@ -29,15 +27,9 @@ from deployguard.operations import (
     ValidateConstraint,
     WriteRows,
 )
+from deployguard.rules.doubt import doubted, ended, moved, named, shadows
 from deployguard.rules.fresh import Fresh
-from deployguard.rules.known import Known
-
-_TEXT = re.compile(r"'(?:[^']|'')*'")
-_OR, _AND = re.compile(r"\bor\b", re.IGNORECASE), re.compile(r"\band\b", re.IGNORECASE)
-_NOT_NULL = re.compile(
-    r'^\(*\s*(?:"(?P<quoted>(?:[^"]|"")+)"|(?P<column>[\w$]+))\s+is\s+not\s+null\s*\)*$',
-    re.IGNORECASE,
-)
+from deployguard.rules.known import Known, not_null_column
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +100,10 @@ class Context:
 
     def key(self, name: str) -> str:
         """One spelling for a table: without the default schema, folded where the server folds."""
-        if self.postgresql:
-            return name.removeprefix("public.")
-        return name.removeprefix("main.").casefold()
+        folded = name if self.postgresql else name.casefold()
+        bare = folded.removeprefix("public." if self.postgresql else "main.")
+        # A temporary table hides the other one, which is then called by its schema.
+        return folded if bare in self.known.temporary else bare
 
     def is_new(self, table: str) -> bool:
         """Created in this run and still empty, or temporary: nobody uses it, so nothing can be blocked or lost."""
@@ -122,12 +115,21 @@ class Context:
         """Created in this run; it may hold rows by now, but only rows of this run."""
         return self.key(table) in self.new or table.startswith("pg_temp.")
 
-    def is_new_object(self, name: str) -> bool:
+    def is_new_object(self, name: str, kind: str = "") -> bool:
+        """Created in this run; with ``kind``, as one: a schema and a type may have one name."""
+        if kind:
+            return f"{kind} {self.key(name)}" in self.objects
         return self.key(name) in self.objects or self.key(name) in self.new
 
     def may_be_partitioned(self, table: str) -> bool:
         """False only where the live database knows the table, and no partition of it."""
         return self.key(table) in self.known.partitioned or self.fact(table) is None
+
+    def may_be_indexed(self, table: str, column: str) -> bool:
+        """False only where the live database knows the table, and no index on the column."""
+        own = {index for index, owner in self.indexes.items() if owner == self.key(table)}
+        named = any(column in self.known.indexed.get(index, (column,)) for index in own)
+        return named or self.fact(table) is None
 
     def table_of(self, index: str) -> str | None:
         """The table of an index; None when nothing tells."""
@@ -146,8 +148,7 @@ class Context:
         """The next revision; in a transaction of its own what came before is committed."""
         if not own_transaction:
             return self
-        known = self.known.committed()
-        return replace(self, unvalidated=frozenset(), enum_values=frozenset(), held={}, known=known)
+        return replace(ended(self), unvalidated=frozenset(), enum_values=frozenset(), held={})
 
     def at(self, sql: str, *, in_transaction: bool) -> "Context":
         """The statement that is judged next; outside a transaction everything before it is committed."""
@@ -156,12 +157,12 @@ class Context:
 
     def after(self, operation: Operation) -> "Context":
         """The context once ``operation`` has run."""
-        here = self._after(operation)
+        here = doubted(self, operation).changed(operation)
         known = here.known.after(operation, here.key, self.sql, in_transaction=here.in_transaction)
         fresh = here.fresh.after(operation, here.key, self.sql)
         return replace(here, known=known, fresh=fresh)
 
-    def _after(self, operation: Operation) -> "Context":
+    def changed(self, operation: Operation) -> "Context":
         match operation:
             case CreateTable():
                 return self._after_create_table(operation)
@@ -173,10 +174,12 @@ class Context:
                 return replace(self, filled=self.filled | grows)
             case CreateObject(_, _, replaces, exists) if replaces or exists:
                 return self  # it may have been there before
-            case CreateObject(_, name) | CreateType(name):
-                return replace(self, objects=self.objects | {self.key(name)})
-            case DropObject(_, name):
-                return replace(self, objects=self.objects - {self.key(name)})
+            case CreateObject(kind, name):
+                return replace(self, objects=self.objects | named(self.key(name), kind))
+            case CreateType(name):
+                return replace(self, objects=self.objects | named(self.key(name), "type"))
+            case DropObject(kind, name):
+                return replace(self, objects=self.objects - named(self.key(name), kind))
             case CreateIndex() | DropIndex() | RenameIndex():
                 return self._after_index(operation)
             case AddColumn(table, column) if not operation.if_not_exists:
@@ -209,7 +212,7 @@ class Context:
         table = self.key(operation.table)
         # IF NOT EXISTS may find the table there, with rows; only the live database can tell.
         unknown = operation.if_not_exists and self.facts.tables is None
-        if unknown or self.is_there(operation):
+        if unknown or self.is_there(operation) or shadows(self, operation):
             return self
         filled = self.filled | {table} if operation.from_query else self.filled - {table}
         return replace(self, new=self.new | {table}, filled=filled, gone=self.gone - {table})
@@ -231,7 +234,8 @@ class Context:
         if to and table in self.new:
             new |= {self.key(to)}
             filled |= {self.key(to)} if table in self.filled else set()
-        return replace(self, new=new, filled=filled, gone=(self.gone | {table}) - {self.key(to)})
+        here = moved(self, table, self.key(to)) if to else self
+        return replace(here, new=new, filled=filled, gone=(self.gone | {table}) - {self.key(to)})
 
     def _after_index(self, operation: CreateIndex | DropIndex | RenameIndex) -> "Context":
         indexes = dict(self.indexes)
@@ -280,18 +284,3 @@ class Context:
             checks={**here.checks, (table, name): (table, column)},
             proven=here.proven | {(table, column)},
         )
-
-
-def not_null_column(operation: AddConstraint) -> str | None:
-    """The column that ``CHECK (c IS NOT NULL)`` or ``NOT NULL c`` keeps from NULL; None for other constraints."""
-    if operation.kind is Constraint.NOT_NULL and operation.columns:
-        return operation.columns[0]
-    expression = _TEXT.sub("''", operation.expression)
-    if operation.kind is not Constraint.CHECK or _OR.search(expression):
-        return None
-    # One condition of several is enough: all of them must hold.
-    for part in _AND.split(expression):
-        if match := _NOT_NULL.match(part.strip()):
-            quoted = match["quoted"]
-            return quoted.replace('""', '"') if quoted else match["column"].lower()
-    return None

@@ -34,8 +34,8 @@ from deployguard.operations import (
     Volatility,
     WriteRows,
 )
-from deployguard.rules.context import Context, not_null_column
-from deployguard.rules.known import index_key
+from deployguard.rules.context import Context
+from deployguard.rules.known import index_key, not_null_column
 from deployguard.rules.modes import AX, BUILD, REWRITE, SCAN, SRX, SUX, S, dependents, lock
 from deployguard.rules.postgres_simple_locks import SIMPLE
 from deployguard.rules.proofs import never_null, proves
@@ -179,7 +179,7 @@ def _retyped(operation: AlterType, context: Context) -> str:
         operation.old_type, operation.type, operation.column, operation.using_sql, zone
     )
     if operation.collation and free is not False:
-        return BUILD
+        return BUILD if context.may_be_indexed(operation.table, operation.column) else ""
     return "" if free else REWRITE
 
 

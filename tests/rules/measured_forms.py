@@ -163,7 +163,7 @@ FORMS: tuple[str, ...] = (
         "ci cidr > inet", "i inet > cidr USING i::cidr", "vb varbit(4) > varbit(8)", "vb varbit(4) > varbit",
         "bt bit(4) > bit(8) USING bt::bit(8)", "tt time(3) > time(6)", "fl real > double precision",
         "j json > jsonb", "v varchar(20) > varchar(50) USING v::varchar(50)", 'tx text > text COLLATE "C"',
-        "tx text > mood USING NULL::mood", "arr varchar(5)[] > varchar(9)[]", "arr varchar(5)[] > text[]",
+        'vv varchar > varchar COLLATE "C"', "tx text > mood USING NULL::mood", "arr varchar(5)[] > varchar(9)[]", "arr varchar(5)[] > text[]",
         "ts timestamp > date", "v varchar(20) > text USING upper(v)",
     ),
     "-- was: t.ts timestamp\nSET LOCAL timezone = 'UTC'; ALTER TABLE t ALTER COLUMN ts TYPE timestamptz",
