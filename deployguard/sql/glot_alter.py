@@ -35,6 +35,7 @@ from deployguard.sql.glot_names import (
     table,
     token_at,
 )
+from deployguard.sql.passes import drops_first
 from deployguard.sql.source import Source, dotted
 
 
@@ -55,7 +56,7 @@ def alter(node: exp.Alter, source: Source) -> Operations:
         operation for action in actions for operation in _action(name, node, action, source)
     )
     need(found)
-    return found
+    return drops_first(found) if source.dialect == "postgresql" else found
 
 
 def _action(

@@ -24,6 +24,7 @@ from deployguard.operations import (
     Unrecognised,
     ValidateConstraint,
 )
+from deployguard.sql.passes import drops_first
 from deployguard.sql.pg_names import (
     Operations,
     cascades,
@@ -102,7 +103,7 @@ def alter_table(node: pb.Node, source: Source) -> Operations:
     name = relation(statement.relation)
     commands = tuple(command.alter_table_cmd for command in statement.cmds)
     if statement.objtype in _TABLES:
-        return tuple(_table_action(name, command, source) for command in commands)
+        return drops_first(tuple(_table_action(name, command, source) for command in commands))
     return tuple(_object_action(statement.objtype, name, command) for command in commands)
 
 

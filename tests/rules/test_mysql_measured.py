@@ -11,11 +11,10 @@ from deployguard.rules.locks import locks
 from deployguard.rules.mysql_locks import METADATA, REWRITE, SHARED, UPGRADABLE
 from deployguard.sql import lower
 from tests.rules.test_never_silent import level, mutated
-from tests.sql.test_mysql import EXACT, UNDERSTOOD
 from tests.support import mariadb
 
 NO_SERVER = "no MariaDB server"
-MUTANTS = 60
+MUTANTS = 23
 SETUP = (
     "DROP DATABASE IF EXISTS d",
     "CREATE DATABASE d",
@@ -161,12 +160,31 @@ def test_a_column_without_a_default_is_filled_in_silence(server: mariadb.Server)
 
 # --- what mutated statements really do ----------------------------------------------------------------
 
-RUN = [
-    one
-    for one in (*EXACT, *UNDERSTOOD)
-    if one.startswith(("ALTER TABLE t ", "UPDATE t", "DELETE", "INSERT I", "REPLACE", "DROP TABLE", "RENAME TABLE t", "TRUNCATE"))
-    and "SLEEP" not in one
-]  # fmt: skip
+RUN = """
+DELETE FROM t WHERE id = 1
+DELETE FROM t ORDER BY id LIMIT 1
+DELETE t FROM t JOIN u ON t.id = u.id
+DELETE QUICK FROM t
+UPDATE t JOIN u ON t.id = u.id SET t.a = 9
+UPDATE t, u AS x SET t.b = 'q' WHERE t.id = x.id
+UPDATE t SET a = 5--1
+REPLACE INTO t VALUES (1, 9, 'z', 1, 1, 'x')
+INSERT INTO t (id, a, k) VALUES (1, 2, 3) ON DUPLICATE KEY UPDATE a = 77
+INSERT INTO t (id, k) VALUES (7, 7)
+TRUNCATE TABLE t
+DROP TABLE IF EXISTS u, x
+RENAME TABLE u TO v
+ALTER TABLE t DROP COLUMN a, ADD COLUMN z INT
+ALTER TABLE t CHANGE b bb VARCHAR(30)
+ALTER TABLE t MODIFY a BIGINT NULL
+ALTER TABLE t RENAME COLUMN a TO y
+ALTER TABLE t ADD INDEX ix (a), DROP COLUMN e, ALGORITHM=COPY
+ALTER TABLE t ADD COLUMN c INT AFTER id
+ALTER TABLE t CONVERT TO CHARACTER SET latin1
+CREATE TABLE n SELECT * FROM t
+SELECT 1 /*!50000 + 1 */; /*!50000 DELETE FROM t */
+SELECT 1 /* DROP TABLE t */; SET @x = 'a;b'; DELETE FROM u
+""".strip().splitlines()
 LOOK = (
     "SELECT table_name, column_name, column_type, is_nullable FROM information_schema.columns"
     " WHERE table_schema = 'd' AND table_name IN ('t', 'u') ORDER BY 1, 2"
@@ -207,10 +225,10 @@ def test_the_mariadb_oracle_sees_what_is_done(server: mariadb.Server) -> None:
 
 def test_what_mutated_sql_does_to_a_real_mariadb_it_is_judged_by(server: mariadb.Server) -> None:
     harmful = 0
-    for seed in range(MUTANTS):
-        text = mutated(RUN[seed % len(RUN)], seed)
+    mutants = [mutated(RUN[seed % len(RUN)], seed) for seed in range(MUTANTS)]
+    for text in (*RUN, *mutants):
         earned = done_by(server, text)
         if earned > Risk.LOW:
             harmful += 1
-            assert level(text, "mariadb") >= earned, (seed, text)
-    assert harmful > MUTANTS / 20  # most mutants are no SQL at all
+            assert level(text, "mariadb") >= earned, text
+    assert harmful > 15  # most mutants are no SQL at all

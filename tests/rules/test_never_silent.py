@@ -83,12 +83,8 @@ def least(statement: pb.Node) -> Risk:
         case "rename_stmt":
             broken = {pb.OBJECT_TABLE, pb.OBJECT_COLUMN, pb.OBJECT_SCHEMA, pb.OBJECT_VIEW}
             return Risk.HIGH if statement.rename_stmt.rename_type in broken else Risk.LOW
-        case "select_stmt" | "explain_stmt" if writes(statement):
-            analysed = any(
-                one.def_elem.defname == "analyze" for one in statement.explain_stmt.options
-            )
-            runs = statement.WhichOneof("node") == "select_stmt" or analysed
-            return Risk.CRITICAL if runs else Risk.LOW
+        case "select_stmt" if writes(statement):
+            return Risk.CRITICAL
         case "index_stmt":
             return Risk.MEDIUM if statement.index_stmt.relation.inh else Risk.LOW
         case "do_stmt" | "call_stmt" | "execute_stmt" | "cluster_stmt" | "alter_system_stmt":
