@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from deployguard.model import Facts, Json
 from deployguard.operations import AddConstraint, Constraint
-from deployguard.rules.context import not_null_column
+from deployguard.rules.known import not_null_column
 
 
 def enriched(facts: Facts, catalogue: Json) -> Facts:

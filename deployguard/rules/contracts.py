@@ -4,16 +4,20 @@ import re
 
 from deployguard.model import Risk
 from deployguard.operations import (
+    AddColumn,
     AddConstraint,
     AlterObject,
     AlterTable,
     Constraint,
+    CreateIndex,
     CreateObject,
     DropNotNull,
     DropObject,
+    Volatility,
 )
 from deployguard.rules.base import Answer, Found, rule
-from deployguard.rules.context import Context, not_null_column
+from deployguard.rules.context import Context
+from deployguard.rules.known import not_null_column
 
 
 @rule(
@@ -78,7 +82,7 @@ def change_replication(
 @rule(
     "DG411",
     "required-before-the-code",
-    AddConstraint,
+    (AddConstraint, AddColumn, CreateIndex),
     Risk.HIGH,
     effect="The column is as new as the rule that it must have a value: the application that is"
     " still running does not know it, and each row that it inserts is refused. NOT VALID spares"
@@ -88,6 +92,11 @@ def change_replication(
         (
             "ALTER TABLE orders ADD COLUMN due date; ALTER TABLE orders ADD CONSTRAINT ck CHECK (due IS"
             " NOT NULL) NOT VALID"
+        ),
+        "ALTER TABLE orders ADD COLUMN code text NOT NULL DEFAULT '' UNIQUE",
+        (
+            "ALTER TABLE orders ADD COLUMN code text DEFAULT 'x'; CREATE UNIQUE INDEX ix ON orders"
+            " (code)"
         ),
     ),
     good=(
@@ -102,8 +111,40 @@ def change_replication(
         ),
     ),
 )
-def required_before_the_code(op: AddConstraint, ctx: Context) -> Answer:
-    if op.kind not in {Constraint.CHECK, Constraint.NOT_NULL} or ctx.is_made_here(op.table):
+def required_before_the_code(op: AddConstraint | AddColumn | CreateIndex, ctx: Context) -> Answer:
+    if ctx.is_made_here(op.table):
+        return None
+    alike = _unique_and_alike(op, ctx)
+    if alike:
+        return Found(
+            f"Makes {alike} of {op.table} unique, which this run gives one value for all rows.",
+            why="The second row that has the default breaks it: the migration fails where the table has"
+            " two rows, and the application that is still running from its second INSERT on.",
+            instead="Add the column without a default; fill it with values that differ, and make it"
+            " unique in the release after the one whose code writes it.",
+        )
+    return _required(op, ctx) if isinstance(op, AddConstraint) else None
+
+
+def _unique_and_alike(op: AddConstraint | AddColumn | CreateIndex, ctx: Context) -> str:
+    """The columns that are made unique although all of them have a default that is the same in each row."""
+    match op:
+        case AddColumn(column=column, constraints=constraints):
+            unique = {Constraint.UNIQUE, Constraint.PRIMARY_KEY} & set(constraints)
+            same = op.default in {Volatility.CONSTANT, Volatility.STABLE} and not op.generated
+            return column if unique and same else ""
+        case AddConstraint(kind=kind, columns=columns):
+            unique_kind = kind in {Constraint.UNIQUE, Constraint.PRIMARY_KEY}
+            columns = columns if unique_kind else ()
+        case CreateIndex(columns=columns, unique=unique_index):
+            columns = columns if unique_index else ()
+    table = ctx.key(op.table)
+    same_in_all = columns and all((table, name) in ctx.fresh.alike for name in columns)
+    return ", ".join(columns) if same_in_all else ""
+
+
+def _required(op: AddConstraint, ctx: Context) -> Answer:
+    if op.kind not in {Constraint.CHECK, Constraint.NOT_NULL}:
         return None
     column = not_null_column(op)
     if column is None or (ctx.key(op.table), column) not in ctx.fresh.bare:

@@ -72,7 +72,7 @@ def drop_column(op: DropColumn, ctx: Context) -> Answer:
     good=("CREATE TABLE scratch (id int); TRUNCATE scratch",),
 )
 def truncate(op: Truncate, ctx: Context) -> Answer:
-    if ctx.is_made_here(op.table):
+    if ctx.is_made_here(op.table) and not (op.cascade and _is_pointed_at(op.table, ctx)):
         return None
     also = ", and every table that points at it" if op.cascade else ""
     part = f"the partitions {', '.join(op.partitions)} of " if op.partitions else ""
@@ -91,11 +91,21 @@ def truncate(op: Truncate, ctx: Context) -> Answer:
     good=("CREATE SCHEMA scratch; DROP SCHEMA scratch",),
 )
 def drop_schema(op: DropObject, ctx: Context) -> Answer:
-    if op.kind not in {"schema", "database", "owned objects"} or ctx.is_new_object(op.name):
+    if op.kind not in {"schema", "database", "owned objects"}:
+        return None
+    if ctx.is_new_object(op.name, op.kind):
         return None
     if op.kind == "owned objects":
         return f"Drops everything that {op.name} owns."
     return f"Drops the {op.kind} {op.name} with everything in it."
+
+
+def _is_pointed_at(table: str, ctx: Context) -> bool:
+    """Whether a table that may hold rows of before this run has a foreign key to ``table``."""
+    name = ctx.key(table)
+    pointing = {other for (other, _), to in ctx.references.items() if to == name}
+    pointing |= {other for (other, _), to in ctx.known.points_at.items() if name in to}
+    return any(not ctx.is_made_here(other) for other in pointing)
 
 
 def _only_adds(op: WriteRows, ctx: Context) -> bool:

@@ -16,6 +16,7 @@ from deployguard.operations import (
     CreateTable,
     DetachPartition,
     DropIndex,
+    DropTable,
     Operation,
     SetSetting,
     ValidateConstraint,
@@ -50,6 +51,7 @@ class Known:
     points_at: Mapping[Pair, frozenset[str]] = field(default_factory=dict)  # (table, column) → …
     domains: frozenset[str] = frozenset()  # with a constraint, made in this run
     temporary: frozenset[str] = frozenset()  # tables that no other session sees
+    until_commit: frozenset[str] = frozenset()  # those of them that go with the transaction
     settings: Mapping[str, tuple[str, bool]] = field(default_factory=dict)  # → (value, local?)
 
     @classmethod
@@ -90,10 +92,12 @@ class Known:
     ) -> "Known":
         match operation:
             case CreateTable(table) if _PARTITIONED.search(sql):
-                made = self._after_table(operation, key)
+                made = self._after_table(operation, key, sql)
                 return replace(made, partitioned=made.partitioned | {key(table)})
             case CreateTable() | AttachPartition() | DetachPartition():
-                return self._after_table(operation, key)
+                return self._after_table(operation, key, sql)
+            case DropTable(table) if key(table) in self.temporary:
+                return replace(self, temporary=self.temporary - {key(table)})
             case CreateIndex() | DropIndex():
                 return self._after_index(operation, key)
             case AddConstraint() | ValidateConstraint() | AddColumn():
@@ -107,7 +111,7 @@ class Known:
                 return self
 
     def _after_table(
-        self, operation: CreateTable | AttachPartition | DetachPartition, key: Key
+        self, operation: CreateTable | AttachPartition | DetachPartition, key: Key, sql: str = ""
     ) -> "Known":
         parents = dict(self.parents)
         here = self
@@ -115,6 +119,8 @@ class Known:
             case CreateTable(table, partition_of=parent):
                 if operation.temporary:
                     here = replace(here, temporary=here.temporary | {key(table)})
+                    brief = {key(table)} if _UNTIL_COMMIT.search(sql) else set()
+                    here = replace(here, until_commit=here.until_commit | brief)
                 if operation.references:
                     others = frozenset(key(other) for other in operation.references)
                     here = replace(here, points_at={**here.points_at, (key(table), ""): others})
@@ -165,6 +171,7 @@ def index_key(operation: CreateIndex, key: Key) -> str:
     return f"{schema}.{operation.name}" if schema else operation.name
 
 
+_UNTIL_COMMIT = re.compile(r"\bon\s+commit\s+drop\b", re.IGNORECASE)
 _CONSTRAINED = re.compile(r"\bcheck\b|\bnot\s+null\b", re.IGNORECASE)
 _PARTITIONED = re.compile(r"\)\s*partition\s+by\b", re.IGNORECASE)
 _TIME = re.compile(r"^(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>us|ms|s|min|h|d)?$")
@@ -177,3 +184,26 @@ def seconds(value: str) -> float | None:
     if match is None:
         return None
     return float(match["number"]) * _SECONDS[match["unit"] or "ms"]
+
+
+_TEXT = re.compile(r"'(?:[^']|'')*'")
+_OR, _AND = re.compile(r"\bor\b", re.IGNORECASE), re.compile(r"\band\b", re.IGNORECASE)
+_NOT_NULL = re.compile(
+    r'^\(*\s*(?:"(?P<quoted>(?:[^"]|"")+)"|(?P<column>[\w$]+))\s+is\s+not\s+null\s*\)*$',
+    re.IGNORECASE,
+)
+
+
+def not_null_column(operation: AddConstraint) -> str | None:
+    """The column that ``CHECK (c IS NOT NULL)`` or ``NOT NULL c`` keeps from NULL; None for other constraints."""
+    if operation.kind is Constraint.NOT_NULL and operation.columns:
+        return operation.columns[0]
+    expression = _TEXT.sub("''", operation.expression)
+    if operation.kind is not Constraint.CHECK or _OR.search(expression):
+        return None
+    # One condition of several is enough: all of them must hold.
+    for part in _AND.split(expression):
+        if match := _NOT_NULL.match(part.strip()):
+            quoted = match["quoted"]
+            return quoted.replace('""', '"') if quoted else match["column"].lower()
+    return None

@@ -41,7 +41,7 @@ _ELSEWHERE = {
     ),
 )
 def drop_object(op: DropObject, ctx: Context) -> Answer:
-    if op.kind in _ELSEWHERE or ctx.is_new_object(op.name):
+    if op.kind in _ELSEWHERE or ctx.is_new_object(op.name, op.kind):
         return None
     if op.kind in _STATEFUL:
         also = " and everything that depends on it" if op.cascade else " and what it holds"
