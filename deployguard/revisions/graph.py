@@ -1,20 +1,18 @@
 """The revision graph read from the files: no Alembic, no import of the project, no broken revision in the way."""
 
-import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from deployguard.errors import UsageError
-from deployguard.revisions.headers import Signature, headers, signature
+from deployguard.revisions.headers import Signature, headers, revision_files, signature
 from deployguard.revisions.location import Locations, locate
 from deployguard.revisions.recorder.static import Header, read_header
 from deployguard.revisions.store import Store
 
 # Several rooms ask for the graph, one after the other: what it was read from last (files and their state), and it.
 _last: list[tuple[tuple[Locations, tuple[Path, ...], tuple[Signature | None, ...]], "Graph"]] = []
-_FILE = re.compile(r"(?!\.\#|__init__).*\.py$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +161,7 @@ def load(
 
     """
     locations = locate(directory, alembic_ini, section)
-    files = tuple(_files(locations))
+    files = tuple(revision_files(locations))
     state = tuple(map(signature, (*files, locations.scripts / "env.py")))
     if files and _last and _last[0][0] == (locations, files, state):
         return _last[0][1]
@@ -182,7 +180,8 @@ def _decided_elsewhere(graph: Graph) -> bool:
         return False
     deeper = replace(graph.locations, versions=(graph.locations.scripts,), recursive=True)
     return any(
-        read_header(path.read_text(encoding="utf-8", errors="replace")) for path in _files(deeper)
+        read_header(path.read_text(encoding="utf-8", errors="replace"))
+        for path in revision_files(deeper)
     )
 
 
@@ -253,26 +252,6 @@ def _refuse_cycles(above: Mapping[str, tuple[str, ...]]) -> None:
         raise UsageError(
             f"The revisions {', '.join(sorted(waiting))} follow each other in a circle."
         )
-
-
-def _files(locations: Locations) -> Iterator[Path]:
-    seen: set[str] = set()
-    for folder in locations.versions:
-        if not folder.is_dir():
-            continue
-        for root, folders, names in os.walk(folder):
-            folders[:] = (
-                sorted(name for name in folders if name != "__pycache__")
-                if locations.recursive
-                else []
-            )
-            here = os.path.realpath(root)
-            for name in filter(_FILE.match, sorted(names)):
-                path = Path(root, name)
-                real = os.path.realpath(path) if path.is_symlink() else f"{here}{os.sep}{name}"
-                if real not in seen:
-                    seen.add(real)
-                    yield path
 
 
 def _several(heads: tuple[str, ...]) -> UsageError:

@@ -1,14 +1,18 @@
 """The identifiers in every revision file; of a file that has not changed since the last time, without opening it."""
 
 import os
+import re
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from deployguard.model import Json
+from deployguard.revisions.location import Locations
 from deployguard.revisions.recorder.static import Header, read_header
 from deployguard.revisions.store import Store, digest
+
+_FILE = re.compile(r"(?!\.\#|__init__).*\.py$")
 
 Signature = tuple[int, int, int, int]
 
@@ -65,3 +69,24 @@ def _header(row: Json, found: Signature | None) -> tuple[Header | None] | None:
     revision, *rest = told
     names = [tuple(map(str, one)) for one in rest if isinstance(one, list)]
     return (Header(str(revision), *names),)
+
+
+def revision_files(locations: Locations) -> Iterator[Path]:
+    """Every file that Alembic would take for a revision, by name; one that is found twice only once."""
+    seen: set[str] = set()
+    for folder in locations.versions:
+        if not folder.is_dir():
+            continue
+        for root, folders, names in os.walk(folder):
+            folders[:] = (
+                sorted(name for name in folders if name != "__pycache__")
+                if locations.recursive
+                else []
+            )
+            here = os.path.realpath(root)
+            for name in filter(_FILE.match, sorted(names)):
+                path = Path(root, name)
+                real = os.path.realpath(path) if path.is_symlink() else f"{here}{os.sep}{name}"
+                if real not in seen:
+                    seen.add(real)
+                    yield path
