@@ -2,6 +2,7 @@
 
 import contextlib
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -252,18 +253,21 @@ class SqliteDatabase:
 def _tables(link: sqlite3.Connection, total: int) -> tuple[TableFact, ...]:
     """Rows and bytes of each table, as far as they can be counted with patience; the rest is unknown."""
     end = time.monotonic() + _PATIENCE
+    impatience = threading.Timer(_PATIENCE, link.interrupt)
+    impatience.daemon = True
     link.execute("BEGIN")
-    link.set_progress_handler(lambda: time.monotonic() > end, 10_000)
+    impatience.start()
     try:
         sizes = _sizes(link, total)
         facts = []
         for name in table_names(link):
-            rows = _within_patience(link, name)
+            rows = _within_patience(link, name) if time.monotonic() < end else _UNKNOWN
             own, indexes = sizes.get(name, (_UNKNOWN, _UNKNOWN))
             facts.append(TableFact(name, rows, own, exact=rows >= 0, index_bytes=indexes))
         return tuple(facts)
     finally:
-        link.set_progress_handler(None, 0)
+        impatience.cancel()
+        impatience.join()
         link.execute("ROLLBACK")
 
 

@@ -1,6 +1,7 @@
 """SQLite files: read completely, never created, never changed."""
 
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from deployguard.config import parse_url
 from deployguard.database import Database, connect
+from deployguard.database.sqlite import SqliteDatabase
 from deployguard.errors import EnvironmentUnreachable, UsageError
 
 
@@ -168,3 +170,55 @@ def test_a_locked_file_says_so(tmp_path: Path, app: Path, monkeypatch: pytest.Mo
 def test_other_dialects_are_refused() -> None:
     with pytest.raises(UsageError, match="not mysql"):
         connect(parse_url("mysql+pymysql://u:geheim@h/d", "x"), directory=Path())
+
+
+def test_what_takes_too_long_to_count_is_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.db"
+    link = sqlite3.connect(path)
+    link.executescript("CREATE TABLE t (a); INSERT INTO t VALUES (1); CREATE INDEX i ON t (a);")
+    link.close()
+    (fact,) = SqliteDatabase(path).facts().tables or ()
+    assert (fact.rows, fact.exact) == (1, True)
+    assert 0 < fact.index_bytes == fact.bytes
+    monkeypatch.setattr("deployguard.database.sqlite._PATIENCE", 0.0)
+    monkeypatch.setattr("deployguard.database.sqlite._SMALL", 0)
+    monkeypatch.setattr("deployguard.database.sqlite._PAGES", "SELECT * FROM no_dbstat")
+    (fact,) = SqliteDatabase(path).facts().tables or ()
+    assert (fact.rows, fact.exact, fact.bytes) == (-1, False, -1)
+    monkeypatch.setattr("deployguard.database.sqlite._SMALL", 8_000_000)
+    (fact,) = SqliteDatabase(path).facts().tables or ()
+    assert fact.bytes == path.stat().st_size, "no table is larger than its file"
+
+
+def test_counting_can_be_cut_off_in_the_middle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.db"
+    link = sqlite3.connect(path)
+    link.executescript(
+        "CREATE TABLE t (a); WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n"
+        " WHERE i < 300000) INSERT INTO t SELECT i FROM n; CREATE VIEW v AS SELECT 1;"
+    )
+    link.close()
+    slow = "SELECT 't', 0, count(*) FROM t a, t b"  # for ever, compared with our patience
+    monkeypatch.setattr("deployguard.database.sqlite._PAGES", slow)
+    monkeypatch.setattr("deployguard.database.sqlite._PATIENCE", 0.2)
+    monkeypatch.setattr("deployguard.database.sqlite._SMALL", 0)
+    began = time.monotonic()
+    (fact,) = SqliteDatabase(path).facts().tables or ()
+    assert time.monotonic() - began < 5
+    assert (fact.rows, fact.bytes) == (-1, -1)
+
+
+def test_indexes_and_their_uniqueness_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    link = sqlite3.connect(path)
+    link.executescript(
+        "CREATE TABLE T (a UNIQUE, b); CREATE INDEX Plain ON T (b); CREATE UNIQUE INDEX Only ON T (b)"
+    )
+    link.close()
+    facts = SqliteDatabase(path).facts()
+    assert {facts.indexes[name] for name in ("plain", "only")} == {"T"}
+    assert facts.unique_indexes == {"only", "sqlite_autoindex_t_1"}
