@@ -163,11 +163,12 @@ def load(
     locations = locate(directory, alembic_ini, section)
     files = tuple(revision_files(locations))
     state = tuple(map(signature, (*files, locations.scripts / "env.py")))
-    if files and _last and _last[0][0] == (locations, files, state):
+    if _last and _last[0][0] == (locations, files, state):
         return _last[0][1]
     graph = _built(locations, headers(files, store))
     graph = replace(graph, partial=True) if _decided_elsewhere(graph) else graph
-    _last[:] = [((locations, files, state), graph)]
+    if graph.nodes:  # else other folders have a say
+        _last[:] = [((locations, files, state), graph)]
     return graph
 
 
