@@ -28,6 +28,7 @@ class Fresh:
     renamed: frozenset[str] = frozenset()  # types, by the names that this run gave them
     bare: frozenset[Pair] = frozenset()  # columns of this run that have no default
     needed: frozenset[Pair] = frozenset()  # columns of this run that must have a value
+    alike: frozenset[Pair] = frozenset()  # columns of this run whose default is one value for all
     filled: frozenset[Pair] = frozenset()  # columns whose missing values this run filled in
 
     def after(self, operation: Operation, key: Key, sql: str) -> "Fresh":
@@ -57,7 +58,9 @@ class Fresh:
                 needed = self.needed if nullable else self.needed | {place}
                 if operation.default is Volatility.NONE and not operation.generated:
                     return replace(self, bare=self.bare | {place}, needed=needed)
-                return replace(self, filled=self.filled | {place}, needed=needed)
+                same = operation.default in {Volatility.CONSTANT, Volatility.STABLE}
+                alike = self.alike | {place} if same and not operation.generated else self.alike
+                return replace(self, filled=self.filled | {place}, needed=needed, alike=alike)
             case SetDefault():
                 return replace(self, bare=self.bare - {place})
             case DropColumn():
@@ -66,6 +69,7 @@ class Fresh:
                     self,
                     bare=self.bare - gone,
                     needed=self.needed - gone,
+                    alike=self.alike - gone,
                     filled=self.filled - gone,
                 )
             case RenameColumn(_, _, to):

@@ -173,6 +173,10 @@ CASES: tuple[tuple[str, str, str], ...] = (
     ("check-before-code-quoted", 'ALTER TABLE books ADD "N n" int; ALTER TABLE books ADD CONSTRAINT c CHECK ("N n" IS NOT NULL) NOT VALID', "DG411 high"),
     ("check-with-default", "ALTER TABLE books ADD n int; ALTER TABLE books ALTER n SET DEFAULT 1; ALTER TABLE books ADD CONSTRAINT c CHECK (n IS NOT NULL) NOT VALID", ""),
     ("check-on-old-column", "ALTER TABLE books ADD CONSTRAINT c CHECK (n IS NOT NULL) NOT VALID", ""),
+    ("unique-and-alike", "ALTER TABLE books ADD n int DEFAULT 0; ALTER TABLE books ADD CONSTRAINT u UNIQUE (n)", "DG205 medium, DG411 high"),
+    ("unique-and-alike-together", "ALTER TABLE books ADD n int DEFAULT 0\n-- own transaction\nCREATE UNIQUE INDEX u ON books (n, isbn)", "DG201 medium"),
+    ("unique-and-different", "ALTER TABLE books ADD n uuid DEFAULT gen_random_uuid()\n-- own transaction\nCREATE UNIQUE INDEX u ON books (n)", "DG201 medium, DG302 high"),
+    ("unique-and-empty", "ALTER TABLE books ADD n int UNIQUE", "DG205 medium"),
     ("check-of-range", "ALTER TABLE books ADD n int; ALTER TABLE books ADD CONSTRAINT c CHECK (n > 0) NOT VALID", ""),
     # --- rules that go ------------------------------------------------------------------------------
     ("drop-constraint", "ALTER TABLE loans DROP CONSTRAINT loans_book_fkey", "DG405 medium"),
