@@ -21,6 +21,7 @@ from deployguard.deploy.assess import upgrade_target
 from deployguard.model import Json
 from deployguard.revisions.launcher import Local
 from deployguard.revisions.reader import ProjectSource, Reading, ReadRequest, read
+from deployguard.revisions.recorder.names import top_level
 from deployguard.sql import split
 from tests.migrations_fixtures.scenarios import Case, Warm, cases, copy_project
 from tests.support import postgres
@@ -99,9 +100,37 @@ def once(statements: list[str]) -> list[str]:
     return [text for at, text in enumerate(statements) if not at or text != statements[at - 1]]
 
 
+def ordered(statements: list[str]) -> list[str]:
+    """Alembic takes a batch's constraints and indexes out of sets: their order is nobody's decision."""
+    found: list[str] = []
+    for text in map(_sorted_table, statements):
+        at = len(found)
+        while (
+            at
+            and text.startswith("CREATE INDEX")
+            and found[at - 1].startswith("CREATE INDEX")
+            and found[at - 1] > text
+        ):
+            at -= 1
+        found.insert(at, text)
+    return found
+
+
+def _sorted_table(text: str) -> str:
+    head, opened, rest = text.partition("(")
+    if not head.startswith("CREATE TABLE _alembic_tmp_"):
+        return text
+    return (
+        head
+        + opened
+        + ", ".join(sorted(part.strip() for part in top_level(rest.rstrip()[:-1])))
+        + ")"
+    )
+
+
 def same(true: list[str], said: list[str]) -> bool:
     """Whether they are the same statements: what is executed for many rows is recorded once."""
-    true, said, at = once(true), once(said), 0
+    true, said, at = ordered(once(true)), ordered(once(said)), 0
     for text in said:
         pattern = re.compile(re.escape(text).replace(r"\?", r".*?"), re.DOTALL)
         if at >= len(true) or not pattern.fullmatch(true[at]):
