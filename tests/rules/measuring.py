@@ -186,44 +186,46 @@ class Bench:
                     connection.execute(f"CREATE ROLE {role}".encode())
             connection.execute(SCHEMA.encode())
         self.copies: list[str] = []
+        self.main = psycopg.connect(server.url(), autocommit=True)
         self.shared = self.copy()
+        self.eye = psycopg.connect(self.shared, autocommit=True)
+        self.facts = facts_of(self.eye, server.version)
 
     def copy(self) -> str:
         name = next(self.names)
-        with psycopg.connect(self.server.url(), autocommit=True) as connection:
-            command = f"CREATE DATABASE {name} TEMPLATE {self.template} STRATEGY file_copy"
-            connection.execute(command.encode())
+        command = f"CREATE DATABASE {name} TEMPLATE {self.template} STRATEGY file_copy"
+        self.main.execute(command.encode())
         self.copies.append(name)
         return self.server.url(name)
 
     def drop(self, url: str) -> None:
         name = url.rpartition("/")[2]
         self.copies.remove(name)
-        with psycopg.connect(self.server.url(), autocommit=True) as connection:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+        self.main.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
     def close(self) -> None:
+        self.eye.close()
         for name in list(self.copies):
             self.drop(self.server.url(name))
+        self.main.close()
         self.server.drop_database(self.template)
 
     def measure(self, example: str) -> tuple[tuple[Measured, ...], Facts]:
         """Each statement of ``example`` up to the first that fails, and what a snapshot says before it."""
         revisions, _ = read(example)
         steps = tuple(_steps(revisions))
-        with psycopg.connect(self.shared) as connection:
-            given = tuple(needed(connection, example, revisions))
-        alone = not given and all(step.inside and not step.begins for step in steps)
-        url = self.shared if alone else self.copy()
+        given = tuple(needed(self.eye, example, revisions))
+        if not given and all(step.inside and not step.begins for step in steps):
+            return tuple(self._run(self.shared, steps, given)), self.facts
+        url = self.copy()
         try:
             with psycopg.connect(url, autocommit=True) as connection:
                 for sql in given:
                     connection.execute(sql.encode())
-                facts = facts_of(connection, self.server.version)
+                facts = facts_of(connection, self.server.version) if given else self.facts
             return tuple(self._run(url, steps, given)), facts
         finally:
-            if not alone:
-                self.drop(url)
+            self.drop(url)
 
     def _run(self, url: str, steps: tuple[Step, ...], given: tuple[str, ...]) -> Iterator[Measured]:
         done: list[Step] = []
