@@ -45,6 +45,7 @@ TINY_BYTES = (
 )  # a table and its indexes: below this and TINY_SECONDS nobody has to plan a window
 TINY_SECONDS = 0.2
 LONG_SECONDS = 30.0  # of blocked reads or writes: what is medium becomes high
+ESTIMATE = "; an estimate"  # how each basis ends: nobody shall take it for a promise
 _BLOCKING = ("reads and writes", "writes")
 _FAMILIES = ("DG2", "DG3")  # blocking and rewriting
 
@@ -67,7 +68,7 @@ def timed(taken: Sequence[Lock], operation: Operation, context: Context) -> tupl
     known = [part for part in parts if part is not None]
     seconds = round(sum(part[0] for part in known), 3)
     said = " and ".join(part[1] for part in known)
-    basis = f"{said}: {about(seconds)}; an estimate"
+    basis = f"{said}: {about(seconds)}{ESTIMATE}"
     return tuple(replace(one, seconds=seconds, basis=basis) for one in taken)
 
 
@@ -152,7 +153,8 @@ def _part(
     by_size, by_rows = amount / (rate.megabytes * MB), rows / rate.rows
     speed = f"{rate.megabytes} MB/s" if by_size >= by_rows else f"{rate.rows:,} rows/s"
     of = size(amount) if by_size >= by_rows else f"{rows:,} rows"
-    return max(by_size, by_rows), f"{one.work} of {of} at {speed}"
+    where = f" ({one.relation})" if len(work) > 1 else ""
+    return max(by_size, by_rows), f"{one.work} of {of}{where} at {speed}"
 
 
 def _looks_up(operation: Operation) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from deployguard.model import Lock
 from deployguard.operations import Operation, Procedural, Unrecognised, WriteRows
-from deployguard.rules.estimates import about
+from deployguard.rules.estimates import ESTIMATE, about
 from deployguard.rules.locks import BUILD, MODES, REWRITE, SCAN
 from deployguard.rules.mysql_locks import MYSQL_MODES
 
@@ -60,10 +60,9 @@ def _held_on(one: Lock, step: Step, total: float | None) -> Lock:
         return replace(one, seconds=None, basis="")
     if total <= (step.seconds or 0.0):
         return one
-    said = f"with what follows in the transaction {about(total)} in all; an estimate"
-    return replace(
-        one, seconds=round(total, 3), basis=f"{one.basis}; {said}" if one.basis else said
-    )
+    said = f"with what follows in the transaction {about(total)} in all{ESTIMATE}"
+    own = one.basis.removesuffix(ESTIMATE)
+    return replace(one, seconds=round(total, 3), basis=f"{own}; {said}" if own else said)
 
 
 def strongest(taken: Iterable[Lock]) -> tuple[Lock, ...]:
