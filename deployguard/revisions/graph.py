@@ -34,6 +34,7 @@ class Graph:
     locations: Locations
     notes: tuple[str, ...] = ()
     partial: bool = False  # env.py decides where the files are; there may be more than these
+    guessed: bool = False  # env.py could not be asked where they are
     _above: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     @property

@@ -5,7 +5,8 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from deployguard.errors import EnvironmentUnreachable, UsageError
 from deployguard.model import Evidence, Json, Revision
 from deployguard.revisions import kept, process_run
 from deployguard.revisions.connects import Connects
+from deployguard.revisions.elsewhere import relative, widened
 from deployguard.revisions.graph import Graph, Node, load
 from deployguard.revisions.heard import Recording
 from deployguard.revisions.launcher import Launcher, Local
@@ -108,8 +110,11 @@ def read(
     warming = _warm(request.dialect) if lower is None else None
     recording = _record(project, request, (graph, pending), run or process_run(), (outer, child))
     _agree(request, recording)
-    if graph.partial:
-        _found_by_env(graph, recording)
+    if graph.partial and recording.evidence is not Evidence.RECORDED:
+        graph, pending, heads = _guessed(graph, request, recording)
+        recording = _record(
+            project, request, (graph, pending), run or process_run(), (outer, child)
+        )
     if warming is not None:
         warming.join()
     from deployguard.revisions.assembling import assembled
@@ -126,7 +131,7 @@ def read(
         tuple(recording.connects),
         recording.schema,
     )
-    if keeper is not None:
+    if keeper is not None and not graph.guessed:
         keeper.keep(reading, recording)
     return reading
 
@@ -146,15 +151,23 @@ def _pending(graph: Graph, request: ReadRequest) -> tuple[tuple[str, ...], tuple
         raise
 
 
-def _found_by_env(graph: Graph, recording: Recording) -> None:
-    """Without env.py nobody knows all revisions: nothing pending would be a guess."""
-    if recording.evidence is not Evidence.RECORDED:
-        raise UsageError(
-            "env.py decides in which folders the revisions are, and it could not run here: "
-            f"{recording.unreached[0] if recording.unreached else 'no reason given'}. "
-            "Name the folders in version_locations of alembic.ini.",
-            next_commands=(f"grep -n version_locations {graph.locations.scripts / 'env.py'}",),
-        )
+def _guessed(
+    graph: Graph, request: ReadRequest, recording: Recording
+) -> tuple[Graph, tuple[str, ...], tuple[str, ...]]:
+    """All revisions that are there, when env.py cannot say which count. That nothing is pending is not guessed."""
+    wide = widened(graph, request.dialect)
+    with suppress(UsageError):
+        pending, heads = _pending(wide, request) if wide is not None else ((), ())
+        if wide is not None and pending:
+            folders = ", ".join(sorted({path.name for path in wide.locations.versions}))
+            note = f"env.py decides in which folders the revisions are; without it, all in {folders} were taken."
+            return replace(wide, notes=(*wide.notes, note)), pending, heads
+    raise UsageError(
+        "env.py decides in which folders the revisions are, and it could not run here: "
+        f"{recording.unreached[0] if recording.unreached else 'no reason given'}. "
+        "Name the folders in version_locations of alembic.ini.",
+        next_commands=(f"grep -n version_locations {graph.locations.scripts / 'env.py'}",),
+    )
 
 
 def _agree(request: ReadRequest, recording: Recording) -> None:
@@ -211,6 +224,7 @@ def _record(
         keep=project.pass_environment,
         timeout=project.timeout,
         known=_known(graph, pending) if isinstance(launcher, Local) else {},
+        locations=relative(graph, project.directory),
         asks=any(asks(graph.nodes[name].path.read_bytes()) for name in pending),
     )
     try:

@@ -62,6 +62,7 @@ class Order:
     timeout: float
     known: Mapping[str, Json] = field(default_factory=dict)
     asks: bool = True
+    locations: tuple[str, ...] = ()  # folders of revisions, where env.py cannot name them
 
 
 def record(
@@ -142,6 +143,7 @@ def request(order: Order, nonce: str, skip: Sequence[str], replay: str) -> bytes
             "pending": order.pending,
             "only": order.only,
             "partial": order.partial,
+            "locations": order.locations,
             "catalogue": order.catalogue,
             "keep": order.keep,
             "skip": list(skip),

@@ -228,6 +228,25 @@ def test_folders_that_only_env_py_knows_are_found_through_it(tmp_path: Path) -> 
     assert found.heads == ("r2",)
 
 
+def test_folders_are_guessed_by_dialect_when_env_py_cannot_run(tmp_path: Path) -> None:
+    files = {
+        "migrations/versions/postgresql/r1.py": revision("r1", None, CREATE),
+        "migrations/versions/postgresql/r2.py": revision("r2", "r1", 'op.drop_table("t")'),
+        "migrations/versions/sqlite/x1.py": revision("x1", None, CREATE),
+        "migrations/versions/sqlite/x2.py": revision("x2", "x1", "pass"),
+    }
+    env = "from shop.settings import folders\n" + ELSEWHERE
+    folder = project(tmp_path, files, env=env)
+    found = reading(folder, current=("r1",))
+    assert [one.id for one in found.revisions] == ["r2"]
+    assert sql(named(found, "r2").up) == ["DROP TABLE t"]
+    assert named(found, "r2").evidence is Evidence.RECORDED_WITHOUT_ENV
+    assert any("without it, all in postgresql were taken" in note for note in found.notes)
+    assert [one.id for one in reading(folder, "sqlite").revisions] == ["x1", "x2"]
+    with pytest.raises(UsageError, match=r"env\.py decides in which folders"):
+        reading(folder, current=("r2",))
+
+
 def test_without_env_py_nothing_pending_is_not_guessed(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"env\.py decides in which folders.*KeyError.*SIDE"):
         reading(elsewhere(tmp_path))

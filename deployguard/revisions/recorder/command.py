@@ -203,6 +203,8 @@ def _bare(state: State) -> None:
 
     config = _config(state)
     script = ScriptDirectory.from_config(config)
+    if state.request["locations"]:
+        script.version_locations = state.request["locations"]
     target = state.request["target"]
     state.forced = True
 
