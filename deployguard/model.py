@@ -142,6 +142,8 @@ class Facts:
     unique_indexes: frozenset[str] = frozenset()  # those of `indexes` that keep duplicates out
     # (table, CHECK, validated or not) → the column that it keeps from NULL
     checks: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    # (table, name) of every CHECK → its expression, and whether each row is known to comply
+    conditions: Mapping[tuple[str, str], tuple[str, bool]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ def enriched(facts: Facts, catalogue: Json) -> Facts:
     indexes, references, not_null = dict(facts.indexes), dict(facts.references), set(facts.not_null)
     indexed, points_at = dict(facts.index_columns), dict(facts.points_at)
     unique, checks = set(facts.unique_indexes), dict(facts.checks)
+    conditions = dict(facts.conditions)
     for table in _entries(catalogue, "tables"):
         name = _name(table.get("schema"), table.get("name"), default)
         for index in _entries(table, "indexes"):
@@ -31,6 +32,10 @@ def enriched(facts: Facts, catalogue: Json) -> Facts:
                 points_at[name, column] = points_at.get((name, column), frozenset()) | {other}
         not_null |= {(name, column) for column in _proven(name, table)}
         checks |= _checks(name, table)
+        conditions |= {
+            (name, str(check.get("name"))): (str(check.get("sqltext") or ""), _valid(check))
+            for check in _entries(table, "checks")
+        }
     return replace(
         facts,
         indexes=indexes,
@@ -40,6 +45,7 @@ def enriched(facts: Facts, catalogue: Json) -> Facts:
         index_columns=indexed,
         points_at=points_at,
         checks=checks,
+        conditions=conditions,
     )
 
 
@@ -57,12 +63,14 @@ def _proven(name: str, table: dict[str, Json]) -> Iterator[str]:
         if entry.get("nullable") is False and not entry.get("not_validated"):
             yield str(entry.get("name"))
     for check in _entries(table, "checks"):
-        options = check.get("dialect_options")
-        if isinstance(options, dict) and options.get("not_valid"):
-            continue
-        column = _kept(name, check)
+        column = _kept(name, check) if _valid(check) else None
         if column is not None:
             yield column
+
+
+def _valid(check: dict[str, Json]) -> bool:
+    options = check.get("dialect_options")
+    return not (isinstance(options, dict) and options.get("not_valid"))
 
 
 def _checks(name: str, table: dict[str, Json]) -> dict[tuple[str, str], str]:

@@ -67,6 +67,7 @@ class Known:
             parents,
             frozenset(parents.values()),
             dict(facts.index_columns),
+            conditions={place: Condition(*told) for place, told in facts.conditions.items()},
             points_at=dict(facts.points_at),
         )
 

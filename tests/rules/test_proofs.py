@@ -6,7 +6,7 @@ import pytest
 
 from deployguard.model import Facts, TableFact
 from deployguard.operations import AttachPartition
-from deployguard.rules import judge
+from deployguard.rules import enriched, judge
 from deployguard.rules.context import Context
 from deployguard.rules.examples import read
 from deployguard.rules.known import seconds
@@ -196,3 +196,18 @@ def test_several_tables_count_only_where_statements_could_be_taken_apart() -> No
     detach = "ALTER TABLE p DETACH PARTITION c"
     assert found(detach) == ["DG211"]
     assert found(f"{detach}; ALTER TABLE users ADD COLUMN a int") == ["DG211", "DG215"]
+
+
+def test_a_check_of_an_earlier_release_proves_the_bounds_too() -> None:
+    def facts(**options: bool) -> Facts:
+        text = "((d IS NOT NULL) AND (d >= 20) AND (d < 30))"
+        check = {"name": "k", "sqltext": text, "dialect_options": options}
+        table = {"schema": "public", "name": "c", "checks": [check]}
+        return enriched(
+            PG, {"dialect": "postgresql", "default_schema": "public", "tables": [table]}
+        )
+
+    assert found(RANGE, facts()) == []
+    assert found(RANGE, facts(not_valid=True)) == ["DG211"]
+    validated = f"ALTER TABLE c VALIDATE CONSTRAINT k\n-- own transaction\n{RANGE}"
+    assert found(validated, facts(not_valid=True)) == []
