@@ -7,12 +7,16 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from deployguard.database.facts_file import Snapshot
+from deployguard.database.facts_file import document as facts_document
+from deployguard.model import Facts, TableFact
 from tests.conftest import CopyBookings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -154,6 +158,21 @@ def test_fail_on_decides_and_a_lower_level_passes(runner: Runner, pull_request: 
     assert (result.code, result.outputs["level"]) == (0, "medium"), result.log
     stricter = runner.run(pull_request, since="main", fail_on="medium")
     assert stricter.code == 10
+
+
+def test_a_file_of_facts_stands_in_for_the_database(runner: Runner, pull_request: Path) -> None:
+    made = datetime.now(UTC)
+    facts = Facts("postgresql", (16, 4), (TableFact("jobs", 90_000_000, 20 * 10**9),))
+    snapshot = Snapshot(made, "production", "shop", "alembic_version", ("b014",), facts, None)
+    (pull_request / "facts.json").write_text(json.dumps(facts_document(snapshot)))
+    result = runner.run(
+        pull_request, since="main", facts="facts.json", requirements="requirements.txt"
+    )
+    assert result.code == 10, result.log
+    report = json.loads(Path(result.outputs["report"]).read_text())
+    assert report["database"] == "facts of production (shop)"
+    assert report["current"] == ["b014"]
+    assert any("facts.json" in note for note in report["notes"])
 
 
 def names(project: Path, first: str) -> list[str]:
