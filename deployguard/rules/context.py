@@ -1,6 +1,6 @@
 """What is known when a statement is judged: a fold over everything that the pending run did before it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from deployguard.model import Facts, Lock, TableFact
@@ -52,6 +52,7 @@ class Context:
     references: Mapping[tuple[str, str], str] = field(default_factory=dict)
     gone: frozenset[str] = frozenset()  # tables that this run dropped or gave another name
     sizes: Mapping[str, TableFact] = field(default_factory=dict)  # what the live database says
+    namesakes: Mapping[str, Sequence[TableFact]] = field(default_factory=dict)  # with a schema
     known: Known = field(default_factory=Known)
     fresh: Fresh = field(default_factory=Fresh)
     steps: tuple[Operation, ...] = ()  # all that the revision at hand does
@@ -72,7 +73,12 @@ class Context:
             checks={place: (place[0], column) for place, column in facts.checks.items()},
         )
         sizes = {here.key(fact.table): fact for fact in facts.tables or ()}
-        return replace(here, known=Known.start(facts, here.key), sizes=sizes)
+        others: dict[str, list[TableFact]] = {}
+        for name, fact in sizes.items():
+            schema, _, own = name.rpartition(".")
+            if schema:
+                others.setdefault(own, []).append(fact)
+        return replace(here, known=Known.start(facts, here.key), sizes=sizes, namesakes=others)
 
     @property
     def dialect(self) -> str:
@@ -139,6 +145,10 @@ class Context:
     def fact(self, table: str) -> TableFact | None:
         """What the live database says of a table; None when it was not asked or doesn't know it."""
         return self.sizes.get(self.key(table))
+
+    def twins(self, table: str) -> Sequence[TableFact]:
+        """Tables of the same name in other schemas: with tenants, the search path decides which one is meant."""
+        return () if "." in table else self.namesakes.get(self.key(table), ())
 
     def ahead(self) -> tuple[Operation, ...]:
         """What the same revision does after the operation at hand."""

@@ -173,7 +173,12 @@ def _size(relation: str, operation: Operation, context: Context) -> TableFact | 
     if key in context.gone | context.new | context.filled:
         return None
     fact = context.fact(relation)
-    return None if fact is None or fact.bytes < 0 or fact.index_bytes < 0 else fact
+    if fact is None:
+        return None
+    found = [fact, *context.twins(key)]
+    if any(one.bytes < 0 or one.index_bytes < 0 for one in found):
+        return None
+    return max(found, key=lambda one: one.bytes + one.index_bytes)
 
 
 def _whole(context: Context) -> TableFact | None:

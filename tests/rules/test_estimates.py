@@ -292,3 +292,14 @@ def test_the_query_of_a_refresh_takes_the_time_and_not_its_size() -> None:
     found = verdict("REFRESH MATERIALIZED VIEW orders", TINY)
     assert lock_of(found).seconds is None
     assert found.risk > Risk.LOW
+
+
+def test_a_name_that_several_schemas_have_is_as_large_as_the_largest() -> None:
+    sql = "CREATE INDEX ix ON orders (a)"
+    tenant = replace(HUGE, table="tenant_1.orders")
+    assert verdict(sql, EMPTY, tenant).risk is Risk.HIGH, "the search path may lead to the tenant"
+    assert verdict(sql, EMPTY, replace(UNKNOWN, table="tenant_1.orders")).risk is Risk.MEDIUM
+    assert verdict(sql, EMPTY, replace(TINY, table="tenant_1.orders")).risk is Risk.LOW
+    assert verdict("CREATE INDEX ix ON tenant_2.orders (a)", tenant).risk is Risk.MEDIUM
+    tiny = replace(TINY, table="tenant_2.orders")
+    assert verdict("CREATE INDEX ix ON tenant_2.orders (a)", tenant, tiny).risk is Risk.LOW
