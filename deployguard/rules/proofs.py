@@ -10,7 +10,9 @@ _TYPES = (
     r"(?:date|timestamptz|timestamp(?: with(?:out)? time zone)?|time|uuid|integer|int|bigint|smallint|numeric"
     r"|text|character varying|varchar)"
 )
-_CAST = rf"\s*::\s*{_TYPES}(?:\(\d+\))?"
+_CAST = rf"\s*::\s*{_TYPES}(?:\(\d+\))?(?:\[\])?"
+_ITEMS = r"array\[([^\]]*)\]"
+_ANY = re.compile(rf"= any (?:\({_ITEMS}\)|\(\({_ITEMS}\)\))")  # how the server spells IN
 _NAME = r"\"?(?P<column>[a-z_]\w*)\"?"
 _TYPED = rf"\b{_TYPES}\s+(?=')"
 
@@ -51,9 +53,27 @@ def proves(operation: AttachPartition, context: Context, *, null: bool = False) 
         filled = null or (
             f"{column} is not null" in said or (table, column) in context.proven | context.required
         )
-        if filled and {bound.replace("?", column) for bound in wanted} <= said:
+        if filled and all(_said(bound.replace("?", column), column, said) for bound in wanted):
             return True
     return False
+
+
+def _said(bound: str, column: str, said: set[str]) -> bool:
+    """Whether one of the conditions is the bound, or allows fewer values than a list of them does."""
+    if bound in said:
+        return True
+    allowed = _values(bound, column)
+    return any(values and values <= allowed for values in (_values(one, column) for one in said))
+
+
+def _values(condition: str, column: str) -> set[str]:
+    """Those that ``c IN (…)`` or ``c = …`` allows; none for other conditions."""
+    match = re.fullmatch(
+        rf"{re.escape(column)} (?:in \((?P<many>[^()]*)\)|= (?P<one>[^()]+))", condition
+    )
+    if match is None:
+        return set()
+    return {value.strip() for value in (match["many"] or match["one"]).split(",")}
 
 
 def _conjuncts(expression: str) -> Iterator[str]:
@@ -94,4 +114,5 @@ def _plain(text: str) -> str:
     lowered = "".join(piece if piece.startswith("'") else piece.lower() for piece in pieces)
     lowered = re.sub(rf"{_TYPED}|{_CAST}", "", lowered)
     lowered = re.sub(r"\s*(>=|<=|<>|=|<|>)\s*", r" \1 ", lowered)
-    return " ".join(lowered.split()).replace("( ", "(").replace(" )", ")")
+    spaced = " ".join(lowered.split()).replace("( ", "(").replace(" )", ")")
+    return _ANY.sub(lambda match: f"in ({match[1] or match[2]})", spaced)

@@ -64,6 +64,10 @@ KEYS = """
 SELECT k.conrelid, k.conname::text, k.confrelid, array_agg(a.attname::text) FROM pg_constraint k
 JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey) WHERE k.contype = 'f' GROUP BY 1, 2, 3
 """
+CHECKS = """
+SELECT conrelid, conname::text, pg_get_expr(conbin, conrelid), convalidated FROM pg_constraint
+WHERE contype = 'c' AND conrelid <> 0
+"""
 REQUIRED = "SELECT attrelid, attname::text FROM pg_attribute WHERE attnotnull AND attnum > 0"
 PARTITIONS = """
 SELECT i.inhrelid, i.inhparent FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE c.relispartition
@@ -538,6 +542,10 @@ def facts_of(connection: Connection, version: int) -> Facts:
             if isinstance(columns, list)
         },
         points_at=points_at,
+        conditions={
+            (name(table), str(key)): (str(text), bool(valid))
+            for table, key, text, valid in rows(CHECKS)
+        },
     )
 
 

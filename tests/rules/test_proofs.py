@@ -56,6 +56,11 @@ LIST = "ALTER TABLE p ATTACH PARTITION c FOR VALUES IN (1, 2)"
         ("d IS NOT NULL AND d >= '2030-01-01' AND d < '2030-02-02'", MONTH, False),
         ("d IS NOT NULL AND d IN (1, 2)", LIST, True),
         ("d IS NOT NULL AND d IN (1, 3)", LIST, False),
+        ("d IS NOT NULL AND d = 2", LIST, True),
+        ("d IS NOT NULL AND d = 3", LIST, False),
+        ("d IS NOT NULL AND d <> 2", LIST, False),
+        ("(d IS NOT NULL) AND (d = ANY (ARRAY[1, 2]))", LIST, True),
+        ("(d IS NOT NULL) AND (d = ANY (ARRAY[1, 2, 3]))", LIST, False),
     ],
 )
 def test_a_check_proves_the_bounds_only_when_it_says_them(
