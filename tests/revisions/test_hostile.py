@@ -64,6 +64,41 @@ def test_a_revision_that_never_stops_talking_is_stopped(
     assert len(named(found, "r2").up.statements) == 1
 
 
+@pytest.mark.parametrize("block", ["if True:", "with op.get_context().autocommit_block():"])
+def test_a_stop_in_the_middle_of_a_statement_costs_one_revision_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: str
+) -> None:
+    monkeypatch.setattr(recording, "STATEMENTS", 50)
+    endless = f'{block}\n    while True:\n        op.execute("SELECT 1")'
+    found = reading(chain(tmp_path, CREATE, endless, ADD, "op.drop_table('t1')"))
+    assert "more than 50 statements" in detail(named(found, "r2").up, Opaque.FAILED)
+    assert sql(named(found, "r3").up) == ["ALTER TABLE t1 ADD COLUMN note TEXT"]
+    assert sql(named(found, "r4").up) == ["DROP TABLE t1"]
+    assert opaque(named(found, "r4").up) == {}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO t2 SELECT id FROM t1 LIMIT 500 OFFSET :n",
+        "UPDATE t1 SET id = 1 WHERE id IN (SELECT id FROM t1 LIMIT 10 OFFSET :n)",
+        "DELETE FROM t1 WHERE id > :n",
+    ],
+)
+def test_a_loop_over_portions_ends(tmp_path: Path, statement: str) -> None:
+    body = f"""
+        n = 0
+        while True:
+            done = op.get_bind().execute(sa.text({statement!r}), {{"n": n}})
+            if done.rowcount <= 0:
+                break
+            n += 500
+    """
+    up = named(reading(chain(tmp_path, CREATE, body, ADD)), "r2").up
+    assert Opaque.FAILED not in opaque(up)
+    assert 1 <= len(up.statements) <= 1_000
+
+
 def test_a_failure_has_the_line_of_the_revision(tmp_path: Path) -> None:
     found = reading(chain(tmp_path, CREATE + '\nraise RuntimeError("no")'))
     assert opaque(named(found, "r1").up)[Opaque.FAILED] == 13

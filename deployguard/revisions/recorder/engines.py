@@ -38,8 +38,21 @@ def install(state: State) -> None:
     event.listen(
         Engine, "do_connect", lambda dialect, _record, _args, _kwargs: state.connect(dialect)
     )
+    _keep_connections()
     _patch_create_engine(state)
     checkfirst.install(state)
+
+
+def _keep_connections() -> None:
+    """A revision that is stopped in the middle of a statement must not cost the others their connection."""
+    from sqlalchemy.engine import Connection
+    from sqlalchemy.pool import Pool
+
+    def nothing(_self: Any, *_given: Any, **_named: Any) -> None:
+        return None
+
+    Connection.invalidate = nothing  # type: ignore[method-assign]  # there is no server that went away
+    Pool._invalidate = nothing  # type: ignore[assignment]  # the same
 
 
 def _patch_create_engine(state: State) -> None:
