@@ -51,7 +51,7 @@ def _keep_connections() -> None:
     def nothing(_self: Any, *_given: Any, **_named: Any) -> None:
         return None
 
-    Connection.invalidate = nothing  # type: ignore[method-assign]  # there is no server that went away
+    Connection.invalidate = nothing  # type: ignore[assignment]  # there is no server that went away
     Pool._invalidate = nothing  # type: ignore[assignment]  # the same
 
 
