@@ -74,6 +74,13 @@ def drop_index_not_concurrent(op: DropIndex, ctx: Context) -> Answer:
     plain = table is not None and ctx.key(op.name) not in ctx.facts.unique_indexes
     name = op.name.rpartition(".")[2] if ctx.mysql else op.name
     said = f"Drops the index {name}{f' of {table}' if table else ''}."
+    if op.cascade:
+        return Found(
+            said.removesuffix(".") + " and every foreign key that needs it.",
+            Risk.HIGH,
+            why="CASCADE drops the foreign keys of other tables that point here, without naming them.",
+            instead="Drop the foreign keys by their names first, each in sight, and then the index.",
+        )
     return Found(said, only_time=plain and ctx.key(op.name) in ctx.facts.indexes)
 
 

@@ -184,6 +184,8 @@ CASES: tuple[tuple[str, str, str], ...] = (
     ("drop-primary-key", "ALTER TABLE loans DROP CONSTRAINT loans_pkey", "DG405 high"),
     ("drop-primary-key-op", 'op.drop_constraint("pk_loans", "loans", type_="primary")', "DG405 high"),
     ("drop-constraint-cascade", "ALTER TABLE books DROP CONSTRAINT books_isbn_key CASCADE", "DG405 high"),
+    ("drop-index-cascade", "DROP INDEX ix_books CASCADE", "DG202 high"),
+    ("drop-index", "DROP INDEX ix_books", "DG202 medium"),
     ("drop-made-constraint", "ALTER TABLE books ADD CONSTRAINT c CHECK (n > 0) NOT VALID; ALTER TABLE books DROP CONSTRAINT c", ""),
     ("domain-constraint", "ALTER DOMAIN isbn DROP CONSTRAINT digits", "DG405 medium"),
     # --- code and replicas --------------------------------------------------------------------------
