@@ -216,3 +216,11 @@ def test_a_check_of_an_earlier_release_proves_the_bounds_too() -> None:
     assert found(RANGE, facts(not_valid=True)) == ["DG211"]
     validated = f"ALTER TABLE c VALIDATE CONSTRAINT k\n-- own transaction\n{RANGE}"
     assert found(validated, facts(not_valid=True)) == []
+
+
+def test_disabling_all_triggers_is_worse_than_those_of_users() -> None:
+    def level(which: str) -> str:
+        revisions, facts = read(f"ALTER TABLE orders DISABLE TRIGGER {which}")
+        return str(judge(revisions, facts)[0].risk)
+
+    assert [level("ALL"), level("USER"), level("tr")] == ["high", "medium", "medium"]
