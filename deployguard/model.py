@@ -115,7 +115,7 @@ class TableFact:
 
     table: str  # schema.name; the default schema is left out
     rows: int  # an estimate unless `exact`; -1: never analysed
-    bytes: int  # of the table alone, with what PostgreSQL keeps apart of it (TOAST); -1: it was locked
+    bytes: int  # of the table alone, with TOAST; -1: it was locked, or took too long
     exact: bool = False
     index_bytes: int = 0  # of all its indexes
     partition_of: str | None = None
@@ -140,6 +140,7 @@ class Facts:
     # (table, column of a foreign key) → the tables that it points at
     points_at: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
     unique_indexes: frozenset[str] = frozenset()  # those of `indexes` that keep duplicates out
+    default_schema: str = "public"  # PostgreSQL: which one names leave out; "" is none
     # (table, CHECK, validated or not) → the column that it keeps from NULL
     checks: Mapping[tuple[str, str], str] = field(default_factory=dict)
     # (table, name) of every CHECK → its expression, and whether each row is known to comply
@@ -190,7 +191,8 @@ class Undo:
 
     way: Way
     reason: str
-    left: tuple[str, ...] = ()  # what a lossless downgrade leaves different, as in "leaves the index ix"
+    # what a lossless downgrade leaves different, as in "leaves the index ix"
+    left: tuple[str, ...] = ()
     goes: tuple[str, ...] = ()  # tables and columns that go with it, and what was written since
 
 

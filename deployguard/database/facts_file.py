@@ -37,6 +37,7 @@ def document(snapshot: Snapshot) -> Json:
         "database": snapshot.database,
         "dialect": facts.dialect,
         "server_version": [*facts.server_version],
+        "default_schema": facts.default_schema,
         "version_table": snapshot.version_table,
         "current": [*snapshot.current],
         "tables": [_table(fact) for fact in facts.tables or ()],
@@ -158,6 +159,7 @@ def _snapshot(read: _Reader) -> Snapshot:
             indexes=read.mapping("indexes"),
             unique_indexes=frozenset(read.texts("unique_indexes")),
             invalid_indexes=frozenset(read.texts("invalid_indexes")),
+            default_schema=read.text("default_schema"),
         ),
         catalogue=catalogue,
     )

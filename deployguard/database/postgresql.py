@@ -90,7 +90,11 @@ class PostgresDatabase:
         with self.session.reading() as cursor:
             found = sizes.facts(cursor)
             invalid = frozenset(label(*row) for row in cursor.execute(_INVALID.encode()).fetchall())
-            return Facts("postgresql", version, found, invalid_indexes=invalid)
+            row = cursor.execute(b"SELECT current_schema()").fetchone()
+            default = str(row[0]) if row and row[0] else ""
+            return Facts(
+                "postgresql", version, found, invalid_indexes=invalid, default_schema=default
+            )
 
     def row_counts(self) -> dict[str, int]:
         with self.session.reading(timeout=0) as cursor:

@@ -6,7 +6,7 @@ import psycopg
 
 from deployguard.config import parse_url
 from deployguard.database import connect
-from deployguard.model import Body, Evidence, Facts, Revision, Script, Statement, Verdict
+from deployguard.model import Body, Evidence, Facts, Revision, Risk, Script, Statement, Verdict
 from deployguard.operations import Maintain
 from deployguard.rules import enriched, judge
 from deployguard.sql import lower
@@ -63,3 +63,29 @@ def test_any_other_snapshot_adds_nothing() -> None:
     assert enriched(facts, None) is facts
     odd = {"dialect": "postgresql", "tables": [3, {"name": "t", "indexes": "x", "checks": [None]}]}
     assert enriched(facts, odd).indexes == {}
+
+
+def test_a_default_schema_other_than_public_is_the_one_that_names_leave_out(
+    postgres_database: str, tmp_path: Path
+) -> None:
+    name = postgres_database.rsplit("/", 1)[1]
+    with psycopg.connect(postgres_database, autocommit=True) as connection:
+        connection.execute(
+            f'CREATE SCHEMA app; ALTER DATABASE "{name}" SET search_path = app;'
+            "CREATE TABLE app.t (a int); INSERT INTO app.t VALUES (1); CREATE TABLE public.u (a int)".encode()
+        )
+    with connect(parse_url(postgres_database, "a test"), directory=tmp_path) as database:
+        facts = enriched(database.facts(), database.catalogue())
+    assert facts.default_schema == "app"
+    levels = {
+        table: verdict(f"CREATE INDEX i ON {table} (a)", facts).risk
+        for table in ("t", "app.t", "public.u", "u", "public.t")
+    }
+    tiny, unknown = Risk.LOW, Risk.MEDIUM
+    assert levels == {
+        "t": tiny,
+        "app.t": tiny,
+        "public.u": tiny,
+        "u": unknown,
+        "public.t": unknown,
+    }
