@@ -14,6 +14,7 @@ from deployguard.operations import (
     SetNotNull,
     Unrecognised,
 )
+from deployguard.sql.bulk import shortened
 from deployguard.sql.source import Source
 from deployguard.sql.split import split
 
@@ -59,7 +60,7 @@ def _known(
 def _operations(statement: str, dialect: str) -> tuple[Operation, ...]:
     from deployguard.sql import glot
 
-    source = Source.of(statement, dialect)
+    source = shortened(Source.of(statement, dialect))
     if dialect in {"mysql", "mariadb"}:
         return _mysql(source)
     operations = glot.lower(source)

@@ -1,7 +1,7 @@
 """A small lexer: where words, quotes, comments and parentheses of one SQL text begin and end."""
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 # White space is ASCII's only: to the servers every other character may be a part of a name.
@@ -73,6 +73,7 @@ _DOLLAR = re.compile(r"\$(?:[^\W\d]\w*)?\$")
 _RUN = re.compile(r"/\*M?!\d*|\*/")
 
 
+@lru_cache(maxsize=2)  # a text of one statement is asked for twice, and it may be long
 def tokenize(text: str, dialect: str) -> tuple[Token, ...]:
     """Every token of ``text`` without white space and comments; never fails.
 

@@ -89,3 +89,11 @@ def test_what_postgresql_rejects_is_refused_even_where_sqlglot_reads_it() -> Non
     assert glot.lower(Source.of(text, "postgresql")) is not None
     ((_, operations),) = lower(text, "postgresql")
     assert isinstance(operations[0], Unrecognised)
+
+
+def test_where_the_two_readers_differ_the_statement_is_refused() -> None:
+    text = "CREATE TABLE t\u00a0(a int)"  # to PostgreSQL the space is a part of the name
+    source = Source.of(text, "postgresql")
+    assert glot.lower(source) not in (None, postgres.lower(source))
+    ((_, operations),) = lower(text, "postgresql")
+    assert isinstance(operations[0], Unrecognised)

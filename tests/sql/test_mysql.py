@@ -86,6 +86,10 @@ EXACT: dict[str, tuple[Operation, ...]] = {
         CreateIndex("t", "ix", ("a",)),
         LockTable("t", "exclusive"),
     ),
+    "ALTER TABLE t ADD INDEX ix (a), ALGORITHM=INPLACE, LOCK=SHARED": (
+        CreateIndex("t", "ix", ("a",)),
+        LockTable("t", "shared"),
+    ),
     "ALTER TABLE t ADD FULLTEXT ft (a), ALGORITHM=INPLACE": (
         CreateIndex("t", "ft", ("a",), kind="fulltext"),
     ),
@@ -207,6 +211,10 @@ EXACT: dict[str, tuple[Operation, ...]] = {
     "UPDATE t, app.u AS x SET x.a = t.a, t.b = 1": (
         WriteRows("app.u", "update", columns=("a",)),
         WriteRows("t", "update", columns=("b",)),
+    ),
+    "UPDATE t JOIN u ON t.id = u.id SET a = 1": (
+        WriteRows("t", "update", columns=("a",)),
+        WriteRows("u", "update", columns=("a",)),
     ),
     "DELETE a, b FROM t AS a JOIN u b ON a.id = b.id WHERE a.x = 1": (
         WriteRows("t", "delete", where=True),
@@ -365,6 +373,11 @@ def test_two_dashes_without_a_space_hide_nothing() -> None:
     assert len(split("SELECT 5--3; DROP TABLE t", "mysql")) == 2
     assert len(split("SELECT 5 -- 3; DROP TABLE t", "mysql")) == 1
     assert len(split("SELECT 5--3; DROP TABLE t", "sqlite")) == 1
+
+
+def test_a_parenthesis_hides_no_statement() -> None:
+    for dialect in ("mysql", "sqlite"):
+        assert len(split("SELECT (1; DELETE FROM t)", dialect)) == 2
 
 
 def test_a_stored_program_is_one_statement() -> None:

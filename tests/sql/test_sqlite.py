@@ -58,6 +58,7 @@ EXACT: dict[str, tuple[Operation, ...]] = {
     "UPDATE OR REPLACE t SET a = (SELECT 1 WHERE 1) WHERE b = 2": (
         WriteRows("t", "update", where=True),
     ),
+    "UPDATE OR REPLACE t SET a = (SELECT 1 WHERE 1)": (WriteRows("t", "update"),),
     "INSERT OR ABORT INTO t (a) VALUES (1)": (WriteRows("t", "insert"),),
     "INSERT OR FAIL INTO t SELECT load_extension('x')": (
         WriteRows("t", "insert", from_query=True),
