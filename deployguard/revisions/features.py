@@ -4,9 +4,11 @@ import ast
 from dataclasses import dataclass, field
 
 from deployguard.model import Body
+from deployguard.revisions.blocks import given
 from deployguard.revisions.clocks import steering
 from deployguard.revisions.decisions import Decisions, Guarded
 from deployguard.revisions.dialects import prune
+from deployguard.revisions.hints import Hint, hints
 from deployguard.revisions.places import Finder, Site, called, root
 
 _QUIET = {"print", "info", "debug", "warning", "warn", "log"}
@@ -18,7 +20,7 @@ class FunctionFeatures:
 
     `writes` are places that change rows (`what` is the verb; "session" where an ORM session decides it later).
     `helper` names the one function that the body only calls, when it is not defined in the file. `statements` are
-    all of them, with what decides whether they run.
+    all of them, with what decides whether they run; `hints` are what the source says that it does.
     """
 
     body: Body = Body.MISSING
@@ -30,6 +32,7 @@ class FunctionFeatures:
     helper: str = ""
     helper_line: int = 0
     statements: tuple[Guarded, ...] = ()
+    hints: tuple[Hint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ class Features:
 class _Module:
     functions: dict[str, ast.FunctionDef | ast.AsyncFunctionDef] = field(default_factory=dict)
     imported: dict[str, str] = field(default_factory=dict)  # local name → module
+    constants: dict[str, ast.expr] = field(default_factory=dict)
 
 
 def read_features(source: str, standard: frozenset[str], dialect: str = "") -> Features:
@@ -87,6 +91,8 @@ def _module(tree: ast.Module) -> _Module:
     for statement in tree.body:
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
             module.functions[statement.name] = statement
+        for name, value in given(statement):
+            module.constants[name] = value
     return module
 
 
@@ -117,6 +123,7 @@ def _function(module: _Module, name: str, application: set[str]) -> FunctionFeat
         helper=helper,
         helper_line=helper_line,
         statements=decisions.statements([one.name for one in reached]),
+        hints=hints(reached, module.constants),
     )
 
 

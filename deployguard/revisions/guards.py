@@ -6,6 +6,7 @@ from deployguard.model import Statement
 from deployguard.operations import CreateTable, Operation
 from deployguard.revisions.decisions import Guarded, Level
 from deployguard.revisions.features import FunctionFeatures
+from deployguard.revisions.hints import unmet
 
 
 def unseen(
@@ -31,7 +32,18 @@ def unseen(
     for place in guarded:
         if place.looped or not any(_covers(place, line) for line in lines):
             return place.line
-    return _taken_for_new(guarded, ran)
+    other_half = _unmet(function, ran, asked)
+    return _taken_for_new(guarded, ran) if other_half is None else other_half
+
+
+def _unmet(
+    function: FunctionFeatures, ran: Iterable[Statement], asked: Iterable[int] = ()
+) -> int | None:
+    """The line of something that is in the source and was not seen: the other half of a line that ran, perhaps."""
+    for hint in unmet(function.hints, ran, frozenset(asked)):
+        if not decided(function, hint.line, schema_known=False):
+            return hint.line
+    return None
 
 
 def _taken_for_new(guarded: list[Guarded], ran: tuple[Statement, ...]) -> int | None:
@@ -81,14 +93,16 @@ def steered(function: FunctionFeatures, statements: Iterable[Statement]) -> bool
 
     A condition whose work was seen is no such thing (at most less is done), nor is a value that is only logged.
     """
-    lines = {one.line for one in statements}
+    seen = tuple(statements)
+    open_ones = False
     for place in function.statements:
         if not place.acts:
             continue
-        ran = any(_covers(place, line) for line in lines)
+        ran = any(_covers(place, one.line) for one in seen)
         if place.fed or (place.level is Level.OPEN and (place.looped or not ran)):
             return True
-    return False
+        open_ones |= place.level is Level.OPEN
+    return open_ones and _unmet(function, seen) is not None
 
 
 def goes_through_schema(function: FunctionFeatures, line: int) -> bool:

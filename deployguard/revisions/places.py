@@ -106,7 +106,7 @@ class Finder:
         documentation = {
             id(node.value) for node in ast.walk(function) if isinstance(node, ast.Expr)
         }
-        for statement, end, nodes in _statements(function.body):
+        for statement, end, nodes in with_heads(function.body):
             runs = any(isinstance(node, ast.Call) and called(node) in _RUNS for node in nodes)
             for node in nodes:
                 if id(node) not in documentation or not isinstance(node, ast.Constant):
@@ -190,7 +190,7 @@ class Finder:
         return bool(calls & (_RESULTS | {"execute", "query"}) or names & self.results)
 
 
-def _statements(body: list[ast.stmt]) -> Iterator[tuple[ast.stmt, int, list[ast.AST]]]:
+def with_heads(body: list[ast.stmt]) -> Iterator[tuple[ast.stmt, int, list[ast.AST]]]:
     """Every statement with its last line and its own nodes; of a compound one, only its head."""
     for statement in body:
         heads: list[ast.AST] = []
@@ -206,9 +206,9 @@ def _statements(body: list[ast.stmt]) -> Iterator[tuple[ast.stmt, int, list[ast.
         last = max((getattr(node, "end_lineno", 0) or 0 for node in nodes), default=0)
         yield statement, max(last, statement.lineno), nodes
         if not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            yield from _statements(inner)
+            yield from with_heads(inner)
         else:
-            yield from _statements(statement.body)
+            yield from with_heads(statement.body)
 
 
 def text_of(node: ast.AST) -> str:
