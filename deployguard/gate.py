@@ -19,13 +19,12 @@ from deployguard.model import (
     Decision,
     Denied,
     Json,
-    Opaque,
     Plan,
     Script,
     Verdict,
 )
 
-DIGEST_FORMAT = 2  # a part of every digest: a change of what is covered voids old approvals
+DIGEST_FORMAT = 3  # a part of every digest: a change of what is covered voids old approvals
 SHORTEST_DIGEST = (
     12  # hexadecimal digits; it is compared with one plan, so it only has to be hard to mistype
 )
@@ -207,11 +206,10 @@ def _covered(verdict: Verdict) -> Json:
 def _script(script: Script) -> Json:
     # A revision that reads the clock, the environment or random numbers writes other SQL each time it is read;
     # its file's digest stands for it, or no approval could ever match.
-    external = any(opacity.code is Opaque.EXTERNAL_INPUT for opacity in script.opacities)
     return {
         "body": str(script.body),
         "opaque": jsonable(sorted(f"{o.code}:{o.line}" for o in script.opacities)),
-        "sql": [] if external else list(_sql(script)),
+        "sql": [] if script.unsteady else list(_sql(script)),
     }
 
 

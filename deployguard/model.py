@@ -80,6 +80,13 @@ class Opacity:
     writes: bool = False  # the source writes data, so the floor is higher
 
 
+# How the reader tells that a file was read.
+_FROM_FILES = (
+    "it reaches for the file ",
+    *(f"it depends on {call}" for call in ("open", "read_text", "read_bytes", "read_csv")),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Script:
     """One direction of a revision: what it was seen to do, and what could not be seen."""
@@ -91,6 +98,17 @@ class Script:
     own_transaction: bool = (
         False  # it begins a transaction: what earlier revisions did is committed
     )
+
+    @property
+    def unsteady(self) -> bool:
+        """Whether its SQL may be another one at each reading: by the clock, chance, the environment.
+
+        A file that it reads does not change by itself, so the SQL that comes of it counts.
+        """
+        return any(
+            one.code is Opaque.EXTERNAL_INPUT and not one.detail.startswith(_FROM_FILES)
+            for one in self.opacities
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,6 +164,15 @@ def test_sql_that_differs_on_every_reading_does_not_void_an_approval() -> None:
     assert plan(verdict(file="edited", opacities=clock)).digest != first.digest
 
 
+def test_sql_that_comes_of_a_file_is_what_was_approved() -> None:
+    read = (
+        Opacity(Opaque.EXTERNAL_INPUT, 12, "it reaches for the file rows.sql"),
+        Opacity(Opaque.EXTERNAL_INPUT, 12, "it depends on read_text"),
+    )
+    first = plan(verdict(sql="DELETE FROM t WHERE a", opacities=read))
+    assert plan(verdict(sql="DELETE FROM t WHERE b", opacities=read)).digest != first.digest
+
+
 def test_the_order_in_which_alembic_walks_through_its_sets_does_not_void_an_approval() -> None:
     def batch(*texts: str) -> str:
         up = Script(Body.PRESENT, 10, tuple(Statement(text, 11, ()) for text in texts))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from deployguard.errors import UsageError
-from deployguard.model import Finding, Json, Opaque, Revision, Verdict
+from deployguard.model import Finding, Json, Revision, Verdict
 
 SCHEMA = "deployguard.baseline/1"
 REASON = "baseline"
@@ -59,11 +59,10 @@ def entries(verdicts: Sequence[Verdict]) -> dict[str, Entry]:
 def fingerprint(revision: Revision, finding: Finding) -> str:
     """Which statement a finding is about: a hash of the SQL that its line ran.
 
-    Lines of one statement are sorted, since Alembic's batch mode walks through sets. What a revision reads from
-    outside changes its SQL each time; its file's sha256, which is compared first, stands for that.
+    Lines of one statement are sorted, since Alembic's batch mode walks through sets. Where the
+    SQL is another one each time (the clock, chance), the file's sha256, which is compared first, stands for it.
     """
-    external = any(one.code is Opaque.EXTERNAL_INPUT for one in revision.up.opacities)
-    texts = () if external else revision.up.statements
+    texts = () if revision.up.unsteady else revision.up.statements
     said = sorted(
         "\n".join(sorted(line.strip(" \t,") for line in statement.sql.splitlines()))
         for statement in texts

@@ -121,11 +121,13 @@ def _names(message: str, words: frozenset[str]) -> bool:
 
 def _meant(entry: AcceptConfig, verdict: Verdict) -> Callable[[Finding], bool]:
     wanted = " ".join(entry.statement.split())
-    lines = {
-        statement.line
-        for statement in verdict.revision.up.statements
-        if wanted in " ".join(statement.sql.split())
-    }
+    texts: dict[int, list[str]] = {}
+    for statement in verdict.revision.up.statements:
+        texts.setdefault(statement.line, []).append(" ".join(statement.sql.split()))
+    # A line that runs other statements too (a loop) says of no finding which of them it is about: the entry then
+    # has to name the line.
+    found = all if entry.line == 0 else any
+    lines = {line for line, said in texts.items() if found(wanted in one for one in said)}
 
     def covers(finding: Finding) -> bool:
         on_line = entry.line in (0, finding.line)

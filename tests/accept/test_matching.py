@@ -175,6 +175,22 @@ def test_the_baseline_accepts_what_was_there() -> None:
     assert reasons(accepted(baseline=known, dialect="sqlite")) == ["", ""]
 
 
+def test_one_statement_of_a_loop_is_not_accepted_for_the_others() -> None:
+    made = judged()
+    both = tuple(
+        Statement(f"ALTER TABLE guests DROP COLUMN {name}", 5, ()) for name in ("fax", "mail")
+    )
+    loop = replace(
+        made, revision=replace(made.revision, up=replace(made.revision.up, statements=both))
+    )
+    fax, all_of_it = replace(ENTRY, statement="COLUMN fax"), replace(ENTRY, statement="DROP COLUMN")
+
+    assert reasons(accepted(b"", fax, of=loop)) == ["", ""]
+    assert accepted(b"", fax, of=loop).problems
+    assert reasons(accepted(b"", replace(fax, line=5), of=loop)) == ["nobody has a fax", ""]
+    assert reasons(accepted(b"", all_of_it, of=loop)) == ["nobody has a fax", ""]
+
+
 def test_a_changed_file_is_open_again() -> None:
     assert reasons(accepted(baseline=recorded(judged()), of=judged(digest="cd" * 32))) == ["", ""]
 
@@ -195,6 +211,10 @@ def test_a_fingerprint_is_of_the_sql_unless_that_differs_each_time() -> None:
         replace(judged().revision, up=nothing), DROP
     )
     clock = Opacity(Opaque.EXTERNAL_INPUT, 5, "the clock")
+    file = Opacity(Opaque.EXTERNAL_INPUT, 5, "it reaches for the file rows.sql")
+    opened = Opacity(Opaque.EXTERNAL_INPUT, 5, "it depends on open")
+    assert mark("UPDATE t SET a = 1", file, opened) != mark("UPDATE t SET a = 2", file, opened)
+    assert mark("UPDATE t SET a = 1", file, clock) == mark("UPDATE t SET a = 2", file, clock)
     assert mark("UPDATE t SET a = 1") != mark("UPDATE t SET a = 2")
     assert mark("UPDATE t SET a = 1", clock) == mark("UPDATE t SET a = 2", clock)
     assert mark("CREATE TABLE t (\n a,\n b\n)") == mark("CREATE TABLE t (\n b,\n a\n)")
