@@ -115,7 +115,9 @@ class AlterType:
     using_sql: str = ""
     collation: bool = False  # the statement names a collation
     old_type: str | None = None  # from the directive or the catalogue; None is unknown
-    online: bool = False  # MySQL: the statement demands that no row is touched (ALGORITHM=INSTANT …)
+    online: bool = (
+        False  # MySQL: the statement demands that no row is touched (ALGORITHM=INSTANT …)
+    )
 
 
 @dataclass(frozen=True, slots=True)
