@@ -55,7 +55,7 @@ _APART = (
             "ALTER TABLE logs ADD CONSTRAINT c UNIQUE USING INDEX logs_a"
         ),
         (
-            "-- server: 17.2\nCREATE TABLE logs_1 PARTITION OF logs FOR VALUES IN (1)\n"
+            "-- server: 15.4\nCREATE TABLE logs_1 PARTITION OF logs FOR VALUES IN (1)\n"
             "-- own transaction\n"
             "ALTER TABLE logs ADD CONSTRAINT c FOREIGN KEY (a) REFERENCES users (id) NOT VALID"
         ),
