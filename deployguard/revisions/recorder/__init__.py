@@ -11,6 +11,9 @@ SQLAlchemy and Alembic. So: the standard library only at import time, and nothin
     engines     makes every engine of the process use the recorder (dialects, drivers)
     reflection  answers the inspector from the catalogue
     catalogue   the schema as the recorder believes it, moved on by what is recorded (ddl)
+    system      queries of information_schema and pg_catalog, answered from the catalogue (parts: as rows)
+    memory      SQLite in memory, where the statements really run
+    control     Alembic's transaction, and what a revision does to it by way of the driver
     answers     rows for SELECT and RETURNING that have no database behind them
     batch       SQLite's copy-and-move: what the directives inside it ask for
     channel     the events, one JSON line each, on a descriptor that no print statement reaches
