@@ -65,7 +65,9 @@ class Case:
             answers |= self.variants.get(variant, {}).get("answers", {})
         return {
             "answers": answers,
-            "revisions": [_revision(one, (dialect, mode, f"{dialect}-{mode}")) for one in self.revision],
+            "revisions": [
+                _revision(one, (dialect, mode, f"{dialect}-{mode}")) for one in self.revision
+            ],
         }
 
 
