@@ -246,7 +246,7 @@ def history(length: int, rounds: int, peers: dict[str, str], serve: "Server | No
 
 def against_squawk(here: History, cold: Command, rounds: int, squawk: str) -> Row:
     """What people do without deployguard: render the SQL, and lint it."""
-    what = here.folder.name.replace("-", " of ")
+    what = f"history of {int(here.folder.name.partition('-')[2]):,}"
     if squawk.startswith("!"):
         return Row(what, cold.name, "squawk", Time(0, 0), None, None, None, squawk[1:])
     render = [tool("alembic"), "upgrade", f"{here.start}:head", "--sql"]
