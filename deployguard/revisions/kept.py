@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final
 
 from deployguard.model import Evidence, Json, Opaque, Script
 from deployguard.revisions import codec
+from deployguard.revisions.chance import chancy, imported, words
 from deployguard.revisions.graph import Graph
 from deployguard.revisions.headers import FRESH, signature
 from deployguard.revisions.heard import Recording
@@ -32,13 +33,6 @@ if TYPE_CHECKING:
 
 _PASSING: Final = (".pyc", "-journal", "-wal", "-shm")  # files that come and go and are no input
 _UNSURE: Final = frozenset((Opaque.FAILED, Opaque.EXTERNAL_INPUT, Opaque.APPLICATION_HELPER))
-_CHANCE: Final = frozenset(
-    (
-        *("now", "utcnow", "today", "time", "time_ns", "monotonic", "uuid1", "uuid4", "random"),
-        *("randint", "choice", "shuffle", "sample", "urandom", "token_hex", "token_bytes"),
-        *("token_urlsafe", "getpid", "gethostname", "getlogin"),
-    )
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +57,7 @@ class Keeper:
 
     def keep(self, reading: "Reading", recording: Recording) -> None:
         """Keep a reading that was just made, if it would be the same the next time."""
-        if not _sure(reading, recording) or self._by_chance():
+        if not _sure(reading, recording) or self._by_chance(recording):
             return
         files = {path: signature(path) for path in self._files(recording)}
         folders = {path: _names(path) for path in _strings(recording.used.get("folders"))}
@@ -72,7 +66,8 @@ class Keeper:
         before = int((self.started - FRESH) * 1e9)
         if any(found and max(found[1:3]) >= before for found in files.values()):
             return
-        used = _strings(recording.used.get("files"))
+        missed = set(_strings(recording.used.get("missed")))
+        used = (one for one in _strings(recording.used.get("files")) if one not in missed)
         gone = {str(Path(path).parent) for path in used if not files.get(path, (0,))}
         if any(_unsettled(folder, before, gone) for folder in folders):
             return
@@ -129,9 +124,17 @@ class Keeper:
             found |= {program, str(here.parent.parent / "pyvenv.cfg"), str(here.resolve())}
         return found
 
-    def _by_chance(self) -> bool:
+    def _by_chance(self, recording: Recording) -> bool:
         texts = [self.graph.nodes[name].path for name in self.pending]
-        return any(_chancy(path) for path in (*texts, self.graph.locations.scripts / "env.py"))
+        texts.append(self.graph.locations.scripts / "env.py")
+        inside = f"{self.project.directory.absolute()}{os.sep}"
+        used = (Path(path) for path in _strings(recording.used.get("files")))
+        # What the application's own modules do when they are imported counts, and all of what a revision imports.
+        modules = [one for one in used if str(one).startswith(inside) and one.suffix == ".py"]
+        wanted = imported(texts)
+        return any(chancy(path) for path in texts) or any(
+            chancy(path, only_import=not wanted.intersection(words(path))) for path in modules
+        )
 
 
 def keeper(
@@ -168,22 +171,6 @@ def _sure(reading: "Reading", recording: Recording) -> bool:
         and all(revision.evidence is Evidence.RECORDED for revision in reading.revisions)
         and not any(one.code in _UNSURE for script in scripts for one in script.opacities)
     )
-
-
-def _chancy(path: Path) -> bool:
-    """Whether a file asks the clock or chance itself; the database's own now() is another matter."""
-    import ast  # only where a reading is kept
-
-    try:
-        tree = ast.parse(path.read_bytes())
-    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
-        return True
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            words = ast.unparse(node.func).split(".")
-            if words[-1] in _CHANCE and "func" not in words[:-1]:
-                return True
-    return False
 
 
 def _unchanged(entry: Mapping[str, Json]) -> bool:

@@ -42,7 +42,7 @@ try:
     options.update(json.loads(extra.read_text()))
 except FileNotFoundError:
     pass
-if os.environ.get("FLAVOUR") == "each":
+if os.environ.get("FLAVOUR") == "each" or (here / "each").exists():
     options["transaction_per_migration"] = True
 with create_engine(os.environ["DATABASE_URL"]).connect() as connection:
     context.configure(connection=connection, **options)
@@ -100,6 +100,8 @@ def make(folder: Path, pending: str, *, env: str = ENV) -> Kept:
             "r1": revision("r1", None, 'op.create_table("people", sa.Column("id", sa.Integer))'),
             "r2": revision("r2", "r1", pending, 'op.drop_column("people", "name")'),
             "app/tables.py": "PEOPLE = 'people'\n",
+            "app/ticking.py": "import time\nNOW = time.time()\n",
+            "app/later.py": "import uuid\ndef name():\n    return uuid.uuid4().hex\n",
             "migrations/options.json": "{}",
             "docs/page.md": "words",
         },
@@ -208,6 +210,7 @@ def _path(kept: Kept) -> None:
         pytest.param(_append("app/tables.py"), id="a module that was imported"),
         pytest.param(_append("migrations/options.json"), id="a file that env.py read"),
         pytest.param(_write("migrations/extra.json"), id="a file that env.py looked for in vain"),
+        pytest.param(_write("migrations/each"), id="a file that env.py only looks for"),
         pytest.param(_write("app/sqlalchemy.py"), id="a module that would take another's place"),
         pytest.param(_write(".env", ""), id="settings that were not there"),
         pytest.param(_append("alembic.ini"), id="alembic.ini"),
@@ -288,11 +291,13 @@ PLAIN_ENV = ENV.replace("import tables\n", "")
         ("op.execute(open('/etc/hostname').read() and 'SELECT 1')", PLAIN_ENV),
         ("import application\napplication.upgrade(op)", PLAIN_ENV),
         ("import datetime\nop.execute(f\"UPDATE t SET a = '{datetime.datetime.now()}'\")", PLAIN_ENV),
+        ("import ticking\nop.execute(f'DROP TABLE t{ticking.NOW}')", PLAIN_ENV),
+        ("import later\nop.execute(f'DROP TABLE {later.name()}')", PLAIN_ENV),
         ("op.execute('SELECT 1')", "import subprocess\nsubprocess.run(['true'])\n" + PLAIN_ENV),
         ("op.execute('SELECT 1')", "import time\ntime.time()\n" + PLAIN_ENV),
         ("op.execute('SELECT 1')", "raise RuntimeError('no settings here')\n"),
     ],
-    ids=["failed", "file", "helper", "clock", "program", "clock in env.py", "env.py fails"],
+    ids=["failed", "file", "helper", "clock", "clock of a module", "chance in a function", "program", "clock in env.py", "env.py fails"],
 )  # fmt: skip
 def test_what_may_be_otherwise_the_next_time_is_not_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pending: str, env: str

@@ -11,6 +11,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .channel import Channel
 
 _LISTED = frozenset(("os.listdir", "os.scandir", "glob.glob", "glob.glob/2"))
@@ -24,6 +26,7 @@ class Used:
 
     def __init__(self) -> None:
         self.files: set[str] = set()
+        self.missed: set[str] = set()  # those of them that were looked for and not there
         self.folders: set[str] = set()
         self.reasons: set[str] = set()
 
@@ -56,6 +59,7 @@ class Used:
             "used",
             files=sorted(path for path in files if not path.startswith(_PASSING)),
             folders=sorted(path for path in folders if not path.startswith(_PASSING)),
+            missed=sorted(self.missed),
             reasons=reasons,
         )
 
@@ -71,4 +75,31 @@ def listen() -> Used:
     """Begin to listen, for good: an audit hook cannot be removed."""
     used = Used()
     sys.addaudithook(used)
+    for name in ("stat", "lstat", "access"):
+        setattr(os, name, _noticed(getattr(os, name), used))
     return used
+
+
+def _noticed(original: Callable[..., Any], used: Used) -> Callable[..., Any]:
+    """The same, remembering what was asked for: whether a file is there may decide, and no audit event tells.
+
+    Not folders that are there: they change whenever something in them does, and their names are told by others.
+    """
+    is_folder, exists = os.path.isdir, os.path.lexists
+    busy = False
+
+    def asked(path: Any, *args: Any, **options: Any) -> Any:
+        nonlocal busy
+        if not busy and isinstance(path, (str, bytes, os.PathLike)):
+            busy = True
+            try:
+                name = os.path.abspath(os.fsdecode(path))
+                if not is_folder(name):
+                    used.files.add(name)
+                    if not exists(name):
+                        used.missed.add(name)
+            finally:
+                busy = False
+        return original(path, *args, **options)
+
+    return asked
