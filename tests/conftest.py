@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadFileScheduling
 
 from tests.support import docker, postgres
 
@@ -35,6 +36,29 @@ def _own_cache_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache-home")))
         yield
+
+
+# --- how files are spread over processes ---------------------------------------------------------
+
+# A file runs in one process, since what its tests share is dear; these would keep one busy for too long.
+SPLIT = {
+    "test_locks_measured.py": re.compile(r"\[\d+-"),
+    "test_truth.py": re.compile(r"::test_[a-z]+"),
+}
+
+
+class ByFile(LoadFileScheduling):
+    """Like ``--dist loadfile``, with the longest files in parts."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        split = SPLIT.get(Path(file).name)
+        part = split.search(nodeid) if split else None
+        return f"{file}{part[0]}" if part else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:
+    return ByFile(config, log)
 
 
 # --- Docker tests run where an engine answers, and say loudly when they don't --------------------
