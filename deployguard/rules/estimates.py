@@ -170,7 +170,7 @@ def _size(relation: str, operation: Operation, context: Context) -> TableFact | 
         if isinstance(operation, RewriteTable) and relation == "*":
             return _whole(context)
     key = context.key(relation)
-    if key in context.gone | context.new | context.filled:
+    if {key, *context.known.around(key)} & (context.gone | context.new | context.filled):
         return None
     fact = context.fact(relation)
     if fact is None:

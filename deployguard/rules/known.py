@@ -73,8 +73,25 @@ class Known:
 
     def below(self, table: str) -> tuple[str, ...]:
         """Every known partition of ``table`` at any depth, in order of name."""
-        direct = sorted(child for child, parent in self.parents.items() if parent == table)
-        return tuple(name for child in direct for name in (child, *self.below(child)))
+        found: list[str] = []
+        todo = [table]
+        while todo:
+            above = todo.pop()
+            direct = sorted(child for child, parent in self.parents.items() if parent == above)
+            # SQL that no server takes may go round in circles.
+            new = [child for child in direct if child not in {table, *found}]
+            found += new
+            todo += new
+        return tuple(sorted(found))
+
+    def around(self, table: str) -> tuple[str, ...]:
+        """What ``table`` shares its rows with: the tables that it is a part of, and its own partitions."""
+        above: list[str] = []
+        parent = self.parents.get(table)
+        while parent is not None and parent not in above:
+            above.append(parent)
+            parent = self.parents.get(parent)
+        return (*above, *self.below(table))
 
     def setting(self, name: str) -> str | None:
         """The value that this run gave a setting; None where it gave none."""

@@ -97,3 +97,28 @@ def test_a_temporary_table_that_hides_a_known_one_is_not_taken_for_new() -> None
     assert ("DG101", Risk.CRITICAL) in found(
         "CREATE TEMP TABLE loans (a int); DROP TABLE loans", facts
     )
+
+
+def test_what_is_written_to_a_partition_is_not_forgotten_for_the_whole() -> None:
+    tables = tuple(
+        TableFact(name, 10, 8192, exact=True, partition_of=of, partitions=parts)
+        for name, of, parts in (("loans", None, ("loans_1",)), ("loans_1", "loans", ()))
+    )
+    facts = Facts("postgresql", (16,), tables)
+    fill = "INSERT INTO {} SELECT * FROM generate_series(1, 100000000)"
+
+    assert ("DG201", Risk.LOW) in found("CREATE INDEX i ON loans_1 (a)", facts)
+    for filled, built in (("loans_1", "loans"), ("loans", "loans_1")):
+        text = f"{fill.format(filled)}; CREATE INDEX i ON {built} (a)"
+        assert ("DG201", Risk.LOW) not in found(text, facts)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ALTER TABLE a ATTACH PARTITION b DEFAULT; ALTER TABLE b ATTACH PARTITION a DEFAULT; CREATE INDEX i ON a (x)",
+        "ALTER TABLE a ATTACH PARTITION a DEFAULT; CREATE INDEX i ON a (x)",
+    ],
+)
+def test_partitions_that_go_round_in_circles_are_judged(text: str) -> None:
+    assert "DG201" in {rule for rule, _ in found(text)}
