@@ -1,12 +1,11 @@
 """The nouns: what the rooms hand to each other, frozen and free of I/O."""
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import TypeAlias
 
-from deployguard.nouns import dataclass
 from deployguard.operations import Operation
 
 Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"

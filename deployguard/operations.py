@@ -5,10 +5,9 @@ unquoted identifiers are lower case, quotes are removed. SQL fragments (types, d
 original text, never re-emitted from a tree.
 """
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
-
-from deployguard.nouns import dataclass
 
 
 class Volatility(StrEnum):

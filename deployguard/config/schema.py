@@ -1,14 +1,13 @@
 """The shape of deployguard.toml: one frozen dataclass a table, defaults included."""
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from deployguard.errors import UsageError
 from deployguard.model import ApprovalMode, BackupMode, Requirement, Risk
-from deployguard.nouns import dataclass
 
 Argv: TypeAlias = tuple[str, ...]
 Where: TypeAlias = Literal["auto", "local", "compose"]

@@ -56,6 +56,7 @@ class Rule:
     instead: str
     bad: tuple[str, ...]
     good: tuple[str, ...]
+    types: tuple[type[Subject], ...]
     check: Callable[[Subject, Context], Answer]
     sqlite_effect: str = ""
     sqlite_instead: str = ""
@@ -148,13 +149,16 @@ def rule(
     """Make a :class:`Rule` of a function that answers for one subject of ``types``, which its annotation repeats."""
 
     def decorate(function: Callable[[S, Context], Answer], /) -> Rule:
+        kinds = types if isinstance(types, tuple) else (types,)
+
         def check(subject: Subject, context: Context) -> Answer:
-            if not isinstance(subject, types):
+            if not isinstance(subject, kinds):
                 return None
             return function(cast("S", subject), context)
 
         return Rule(
-            code, name, risk, effect, instead, bad, good, check, sqlite_effect, sqlite_instead, only_time
+            code, name, risk, effect, instead, bad, good, kinds, check,
+            sqlite_effect, sqlite_instead, only_time,
         )  # fmt: skip
 
     return decorate

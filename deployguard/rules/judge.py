@@ -1,7 +1,9 @@
 """Every rule over every statement of the pending run, in order: revisions in, verdicts out."""
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 from deployguard.model import Facts, Finding, Lock, Opacity, Opaque, Revision, Risk, Script, Verdict
 from deployguard.operations import AddColumn, Operation, RebuildTable
@@ -14,23 +16,27 @@ from deployguard.rules.held import Step, held_with, strongest, to_the_end, works
 from deployguard.rules.locks import locks
 from deployguard.rules.undo import judge_undo
 
+_ByKind: TypeAlias = Mapping[type[Subject], Sequence[Rule]]  # the rules that look at a subject
+
 
 def judge_run(
     book: Sequence[Rule], revisions: Sequence[Revision], facts: Facts
 ) -> tuple[Verdict, ...]:
     """One verdict a revision. What an earlier one made is known to the later ones."""
+    by_kind: dict[type[Subject], list[Rule]] = defaultdict(list)
+    for entry in book:
+        for kind in entry.types:
+            by_kind[kind].append(entry)
     context = Context.start(facts)
     verdicts: list[Verdict] = []
     for revision in revisions:
         context = context.begin(own_transaction=revision.up.own_transaction)
-        verdict, context = _judge_one(book, revision, context)
+        verdict, context = _judge_one(by_kind, revision, context)
         verdicts.append(verdict)
     return tuple(verdicts)
 
 
-def _judge_one(
-    book: Sequence[Rule], revision: Revision, before: Context
-) -> tuple[Verdict, Context]:
+def _judge_one(book: _ByKind, revision: Revision, before: Context) -> tuple[Verdict, Context]:
     up, down = collapse(revision.up, before.dialect), collapse(revision.down, before.dialect)
     undo = judge_undo(revision, up, down, before)
     findings: list[Finding] = []
@@ -75,7 +81,7 @@ def _locks(operation: Operation, context: Context) -> tuple[list[Lock], Context]
 
 
 def _on_operation(
-    book: Sequence[Rule], operation: Operation, context: Context, revision: Revision, line: int
+    book: _ByKind, operation: Operation, context: Context, revision: Revision, line: int
 ) -> list[Finding]:
     """The findings on one operation; a rebuilt table is judged by what differs, and by itself where nothing does."""
     if isinstance(operation, RebuildTable) and operation.changes is not None:
@@ -95,7 +101,7 @@ def _on_operation(
 
 
 def _on_opacities(
-    book: Sequence[Rule],
+    book: _ByKind,
     up: Script,
     context: Context,
     revision: Revision,
@@ -113,9 +119,9 @@ def _on_opacities(
 
 
 def _findings(
-    book: Sequence[Rule], subject: Subject, context: Context, revision: Revision, line: int
+    book: _ByKind, subject: Subject, context: Context, revision: Revision, line: int
 ) -> Iterator[Finding]:
-    for entry in book:
+    for entry in book.get(type(subject), ()):
         found = entry.found(subject, context)
         if found is not None and not isinstance(subject, Whole | Opacity):
             found = weighed(entry, found, subject, context)
