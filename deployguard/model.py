@@ -79,9 +79,10 @@ class Opacity:
     writes: bool = False  # the source writes data, so the floor is higher
 
 
-# How the reader tells that a file was read.
+# How the reader tells that a file was read, or that something was left out.
 _FROM_FILES = (
     "it reaches for the file ",
+    "it is not known what decides",
     *(f"it depends on {call}" for call in ("open", "read_text", "read_bytes", "read_csv")),
 )
 

@@ -43,6 +43,15 @@ class Level(IntEnum):
     OPEN = 2
 
 
+# What a recording has in the place of the target's own; its version is known with its schema.
+_BY_TARGET = {
+    "environ": Level.OPEN,
+    "url": Level.OPEN,
+    "server_version_info": Level.SCHEMA,
+    "default_schema_name": Level.SCHEMA,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Guarded:
     """A statement that does something, and under which conditions. `level` None: under none."""
@@ -161,7 +170,7 @@ class Decisions:
             case ast.Name(name):
                 return self._name(name, scope)
             case ast.Attribute(value, attribute):
-                return Level.OPEN if attribute == "environ" else self.level(value, scope)
+                return max(_BY_TARGET.get(attribute, Level.FIXED), self.level(value, scope))
             case ast.Call():
                 return self._call(node, scope)
             case ast.Lambda() | ast.Await() | ast.Yield() | ast.NamedExpr():

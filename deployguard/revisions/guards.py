@@ -105,6 +105,24 @@ def steered(function: FunctionFeatures, statements: Iterable[Statement]) -> bool
     return open_ones and _unmet(function, seen) is not None
 
 
+def untold(
+    function: FunctionFeatures,
+    statements: Iterable[Statement],
+    asked: Iterable[int],
+    *,
+    schema_known: bool,
+) -> int | None:
+    """The line of something that was not seen, and that the target may run: nobody here knows what decides it."""
+    for hint in unmet(function.hints, statements, frozenset(asked)):
+        for place in function.statements:
+            unknown = place.level is Level.OPEN or (
+                place.level is Level.SCHEMA and not schema_known
+            )
+            if unknown and _covers(place, hint.line):
+                return hint.line
+    return None
+
+
 def goes_through_schema(function: FunctionFeatures, line: int) -> bool:
     """Whether the loop that begins there is over what the schema has, not over rows."""
     return any(place.line == line and place.over is Level.SCHEMA for place in function.statements)

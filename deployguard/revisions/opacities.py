@@ -15,7 +15,7 @@ from deployguard.operations import (
     WriteRows,
 )
 from deployguard.revisions.features import FunctionFeatures
-from deployguard.revisions.guards import decided, goes_through_schema, idle, steered, unseen
+from deployguard.revisions.guards import decided, goes_through_schema, idle, steered, unseen, untold
 from deployguard.revisions.heard import Event
 from deployguard.revisions.places import Site
 
@@ -88,6 +88,7 @@ class Opacities:
         self._non_atomic()
         for site in self.function.external:
             self.add(Opaque.EXTERNAL_INPUT, site.line, f"it depends on {site.what}")
+        self._untold()
         self._nothing()
 
     def _has(self, code: Opaque) -> bool:
@@ -189,6 +190,17 @@ class Opacities:
             self.add(
                 Opaque.NON_ATOMIC, outside[0].line, "part of it runs outside of the transaction"
             )
+
+    def _untold(self) -> None:
+        """What no other reason stands for already: a condition on the server's name, a file, the machine."""
+        if any(map(self._has, (Opaque.GUARDED, Opaque.DATA_DEPENDENT, Opaque.EXTERNAL_INPUT))):
+            return
+        did = [line_of(event) for event in self.events if event["e"] == "did"]
+        known = self.seen.target_catalogue
+        line = untold(self.function, self.statements, did, schema_known=known)
+        if line is not None:
+            why = "it is not known what decides whether this runs, which was not seen to"
+            self.add(Opaque.EXTERNAL_INPUT, line, why)
 
     def _nothing(self) -> None:
         if self.function.body is not Body.PRESENT or self.statements:

@@ -164,3 +164,10 @@ def test_a_helper_that_says_what_it_makes_was_seen_to_make_it(tmp_path: Path) ->
         (folder / "shop.py").write_text(helper)
         up = named(reading(folder, current=("r1",)), "r2").up
         assert (Opaque.GUARDED in opaque(up)) == doubted, up.opacities
+
+
+def test_a_branch_for_another_database_is_no_silence(tmp_path: Path) -> None:
+    asks = 'if op.get_bind().engine.url.database == "live":\n    op.drop_table("t")'
+    tells = "op.add_column('t', sa.Column('x', sa.Text))"
+    found = reading(chain(tmp_path / "p", TABLE, f"{tells}\n{asks}"), current=("r1",))
+    assert set(opaque(named(found, "r2").up)) == {Opaque.EXTERNAL_INPUT}

@@ -8,7 +8,7 @@ import pytest
 
 from deployguard.model import Statement
 from deployguard.revisions.features import FunctionFeatures, read_features
-from deployguard.revisions.guards import steered, unseen
+from deployguard.revisions.guards import steered, unseen, untold
 
 LOOK = "inspector = sa.inspect(op.get_bind())"
 STANDARD = frozenset(("sqlalchemy", "alembic"))
@@ -83,3 +83,30 @@ def test_rows_may_decide_on_the_other_half_of_a_line_that_ran() -> None:
 
     assert steered(beside, ran("6 ANALYZE t"))
     assert not steered(whole, ran("7 DROP TABLE t"))
+
+
+@pytest.mark.parametrize(
+    ("condition", "known"),
+    [
+        ('op.get_bind().engine.url.database == "live"', True),
+        ('socket.gethostname() == "live"', True),
+        ('pathlib.Path("live").exists()', True),
+        ("op.get_bind().dialect.server_version_info < (14,)", False),
+        ('op.get_bind().scalar(sa.text("SELECT current_user")) == "live"', False),
+    ],
+)
+def test_what_the_target_may_do_otherwise_is_told(condition: str, *, known: bool) -> None:
+    left_out = features(f'if {condition}:\n    op.drop_table("u")')
+
+    assert untold(left_out, (), [], schema_known=False) == 6
+    # The version and the schema are the target's own where it was asked; its name is never known here.
+    assert (untold(left_out, (), [], schema_known=True) == 6) is known
+    assert untold(left_out, ran("6 DROP TABLE u"), [], schema_known=False) is None
+
+
+@pytest.mark.parametrize(
+    "condition", ["False", 'context.get_x_argument(as_dictionary=True).get("x")']
+)
+def test_what_the_command_decides_is_decided_as_it_will_be(condition: str) -> None:
+    left_out = features(f'if {condition}:\n    op.drop_table("u")')
+    assert untold(left_out, (), [], schema_known=False) is None
