@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deployguard.errors import DeployguardError
+from deployguard.errors import DeployguardError, UsageError
 
 if TYPE_CHECKING:
     from deployguard.config import Config, DatabaseUrl, Environment
@@ -33,6 +33,21 @@ class App:
 
             self._config = load(self.config_path, Path.cwd())
         return self._config
+
+    def assume(self) -> bool:
+        """Where no deployguard.toml is found, go by what `init` would write; whether that was needed."""
+        from deployguard.config import find
+
+        if self.config_path is not None or self._config is not None:
+            return False
+        try:
+            find(Path.cwd().resolve())
+        except UsageError:
+            from deployguard.config.assumed import assumed
+
+            self._config = assumed(Path.cwd().resolve())
+            return True
+        return False
 
     def environment(self, name: str | None) -> "Environment":
         """The named or the default environment. Raises UsageError."""

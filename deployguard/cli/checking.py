@@ -17,6 +17,10 @@ from deployguard.formats.github import complaints, outputs, summary
 from deployguard.formats.words import next_commands
 from deployguard.model import Plan, Risk
 
+_ASSUMED = (
+    "There is no deployguard.toml: the project was taken for what its files show; `deployguard init` writes that down."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -44,6 +48,10 @@ def answer(context: click.Context, asked: Request) -> int:
         raise click.UsageError(
             "--dialect goes with --from, --since or --facts; else the database says."
         )
+    notes: tuple[str, ...] = ()
+    if offline and app.assume():
+        asked = replace(asked, cached=False)  # nothing is written to a project that did not ask for it
+        notes = (_ASSUMED,)
     environment = app.environment(asked.env)
     try:
         plan = _offline(app, asked) if offline else _online(context, asked)
@@ -52,7 +60,7 @@ def answer(context: click.Context, asked: Request) -> int:
             _annotate(error, prefix(app.config().directory, os.environ))
         raise
     report = CheckReport(
-        plan,
+        replace(plan, notes=(*notes, *plan.notes)),
         fail_on=Risk[asked.fail_on.upper()] if asked.fail_on else environment.policy.fail_on,
         next_commands=next_commands(plan, live=not offline),
         show_sql=app.verbose > 0,

@@ -19,6 +19,7 @@ COMPOSE_NAMES = (
     "docker-compose.yml",
     "docker-compose.yaml",
 )
+_SHOWN = 5  # of several files that could be meant
 _SKIPPED = frozenset({"node_modules", "site-packages", "venv", "env", "build", "dist"})
 _VARIABLE = re.compile(
     r"\b([A-Z][A-Z0-9_]*(?:DATABASE|DB|POSTGRES|SQL)[A-Z0-9_]*_(?:URL|URI|DSN))\b"
@@ -185,9 +186,10 @@ def _alembic_ini(directory: Path) -> Path:
     if len(below) == 1:
         return below[0]
     if below:
-        names = ", ".join(path.relative_to(directory).as_posix() for path in below)
+        names = ", ".join(path.relative_to(directory).as_posix() for path in below[:_SHOWN])
+        more = f" and {len(below) - _SHOWN} more" if len(below) > _SHOWN else ""
         raise UsageError(
-            f"There are several alembic.ini files: {names}. Run init in the project's own folder."
+            f"There are several alembic.ini files: {names}{more}. Go to the project's own folder."
         )
     raise UsageError(
         f"No alembic.ini in {directory}. Run init in the folder of an Alembic project.",

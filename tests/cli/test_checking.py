@@ -103,6 +103,46 @@ def test_since_judges_a_branch_without_any_database(
     assert all("deploy " not in command for command in document["next"])
 
 
+def test_without_a_configuration_what_init_would_write_is_assumed(
+    make_bookings: MakeBookings,
+) -> None:
+    bookings = make_bookings("b018")
+    (bookings.folder / "deployguard.toml").unlink()
+    answer = bookings.deployguard(
+        "check", "--from", "b017", "--dialect", "postgresql", "--format", "json"
+    )
+    assert answer.code == 10, answer.err
+    found = json.loads(answer.out)
+    assert found["level"] == "critical"
+    assert "There is no deployguard.toml" in found["notes"][0]
+    assert not (bookings.folder / "deployguard.toml").exists()
+    assert not (bookings.folder / ".deployguard").exists()
+    for written in (("check",), ("deploy", "--auto-migrate")):
+        refused = bookings.deployguard(*written)
+        assert refused.code == 2
+        assert "deployguard init" in refused.err
+
+
+def test_a_check_outside_of_a_project_is_a_usage_error(
+    make_bookings: MakeBookings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bookings = make_bookings("b014")
+    monkeypatch.chdir(tmp_path_with(tmp_path, 7))
+    answer = bookings.deployguard("check", "--from", "base")
+    assert answer.code == 2
+    assert "several alembic.ini files" in answer.err
+    assert "and 2 more" in " ".join(answer.err.split())
+
+
+def tmp_path_with(folder: Path, projects: int) -> Path:
+    """A folder that is no project, with this many projects below it."""
+    for number in range(projects):
+        below = folder / "all" / f"p{number}"
+        below.mkdir(parents=True)
+        (below / "alembic.ini").write_text("[alembic]\nscript_location = migrations\n")
+    return folder / "all"
+
+
 def test_since_a_ref_that_is_not_there(make_bookings: MakeBookings) -> None:
     bookings = make_bookings("b018")
     branch(bookings, ("b018",))
