@@ -18,7 +18,8 @@ from deployguard.formats.words import next_commands
 from deployguard.model import Plan, Risk
 
 _ASSUMED = (
-    "There is no deployguard.toml: the project was taken for what its files show; `deployguard init` writes that down."
+    "There is no deployguard.toml: the project was taken for what its files show;"
+    " `deployguard init` writes that down."
 )
 
 
@@ -50,7 +51,8 @@ def answer(context: click.Context, asked: Request) -> int:
         )
     notes: tuple[str, ...] = ()
     if offline and app.assume():
-        asked = replace(asked, cached=False)  # nothing is written to a project that did not ask for it
+        # Nothing is written to a project that did not ask for it.
+        asked = replace(asked, cached=False)
         notes = (_ASSUMED,)
     environment = app.environment(asked.env)
     try:
