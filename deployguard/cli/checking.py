@@ -122,9 +122,13 @@ def _from_facts(
 def without_database(
     app: App, env: str | None, dialect: str | None
 ) -> tuple[Config, Environment, dict[str, str]]:
-    """The configuration and the variables to judge with when no database is asked."""
+    """The configuration and the variables to judge with when no database is asked.
+
+    Who names no environment asks about production, and a development database on SQLite says nothing of that.
+    """
     config, environ = app.config(), dict(os.environ)
     environment = app.environment(env)
+    dialect = dialect or ("" if env else config.project.dialect)
     if dialect:
         # What the URL says must not count: it is taken away, so that [project] dialect decides.
         config = replace(config, project=replace(config.project, dialect=dialect))

@@ -45,7 +45,10 @@ MEANINGS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "name": "In file names, container names and locks: letters, digits, - and _.",
             "alembic_ini": "Paths count from the folder of this file.",
             "section": "The section of alembic.ini.",
-            "dialect": "What to judge for when no database is asked (check --since, --from).",
+            "dialect": (
+                "What production runs on: check --since and --from judge for it, whatever development has. "
+                '"" is the dialect of the environment\'s URL, else postgresql.'
+            ),
             "version_table": "Alembic's table (schema.table), when env.py configures another one.",
             "default_environment": 'Used without --env; "" is the only one, if there is only one.',
             "baseline": "What `deployguard baseline` wrote: findings of before that do not count any more.",

@@ -21,7 +21,7 @@ class Project:
     name: str
     alembic_ini: str = "alembic.ini"
     section: str = "alembic"
-    dialect: str = "postgresql"
+    dialect: str = ""
     version_table: str = "alembic_version"
     default_environment: str = ""
     state: str = ".deployguard"

@@ -184,11 +184,12 @@ def upgrade_target(command: tuple[str, ...]) -> str:
 
 
 def without_database(config: Config, environment: Environment, environ: Mapping[str, str]) -> Basis:
-    """What is known when nobody can be asked: the dialect of the URL, else of the project."""
+    """What is known when nobody can be asked: the dialect of the URL, else of the project, else PostgreSQL."""
     try:
         url = resolve_url(environment, environ).dummy()
     except UsageError:  # in a pull request the URL is somebody else's secret
-        url = DatabaseUrl(config.project.dialect, database=config.project.name).dummy()
+        dialect = config.project.dialect or "postgresql"
+        url = DatabaseUrl(dialect, database=config.project.name).dummy()
     return Basis(dialect=url.dialect, url=url, facts=Facts(url.dialect))
 
 

@@ -103,6 +103,16 @@ def test_since_judges_a_branch_without_any_database(
     assert all("deploy " not in command for command in document["next"])
 
 
+def test_without_an_environment_the_projects_dialect_decides(make_bookings: MakeBookings) -> None:
+    bookings = make_bookings("b018")
+    config = bookings.folder / "deployguard.toml"
+    config.write_text(config.read_text().replace("[project]", '[project]\ndialect = "postgresql"'))
+    asked = ("check", "--from", "b017", "--format", "json")
+    assert json.loads(bookings.deployguard(*asked).out)["dialect"] == "postgresql"
+    named = bookings.deployguard(*asked, "--env", "production")
+    assert json.loads(named.out)["dialect"] == "sqlite"
+
+
 def test_without_a_configuration_what_init_would_write_is_assumed(
     make_bookings: MakeBookings,
 ) -> None:
