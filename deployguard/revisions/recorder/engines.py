@@ -26,7 +26,8 @@ def install(state: State) -> None:
     kinds: dict[type, type] = {}
     original = url.URL._get_entrypoint
 
-    def recorded(kind: type) -> type:
+    def recorded(found: Any) -> type:
+        kind = found if isinstance(found, type) else type(found)  # mariadb's is an object
         if hasattr(kind, "_deployguard"):
             return kind
         if kind not in kinds:
@@ -190,6 +191,7 @@ def _fake(base: type, state: State, recorded: Callable[[type], type]) -> type:
                 self, connection, schema
             ),
             "_get_server_version_info": lambda self, connection: _version(state, self.name),
+            "_mariadb_normalized_version_info": property(lambda self: _version(state, "mariadb")),
             "_get_default_schema_name": lambda self, connection: _default_schema(state, self),
             "_check_max_identifier_length": lambda self, connection: None,
             "_set_backslash_escapes": lambda self, connection: None,
@@ -290,7 +292,8 @@ def _asked(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
 
 
 def _version(state: State, dialect: str) -> tuple[int, ...]:
-    return state.catalogue.server_version or ((16, 0) if dialect == "postgresql" else (8, 0, 36))
+    assumed = {"postgresql": (16, 0), "mariadb": (10, 11)}
+    return state.catalogue.server_version or assumed.get(dialect, (8, 0, 36))
 
 
 def _default_schema(state: State, dialect: Any) -> str:
