@@ -30,10 +30,10 @@ from deployguard.rules.base import Rule
 from deployguard.rules.batch import collapse
 from deployguard.rules.catalogue import enriched
 from deployguard.rules.context import Context
+from deployguard.rules.dropped import dropped_back
 from deployguard.rules.judge import judge_run
 from deployguard.rules.reference import Measured, render
 from deployguard.rules.returning import operations
-from deployguard.rules.undo import dropped_back
 
 __all__ = [
     "BOOK",

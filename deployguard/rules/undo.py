@@ -22,9 +22,11 @@ from deployguard.operations import (
     WriteRows,
 )
 from deployguard.rules.context import Context
+from deployguard.rules.dropped import dropped_back, only_new_columns
 from deployguard.rules.made import Made
 from deployguard.rules.mysql_types import unchanged_rows
 from deployguard.rules.returning import LEAVES_NOTHING, compared, fails_back, operations
+from deployguard.rules.sqlite import children_lost
 from deployguard.rules.types import catalogue_only, keeps_values, plain_cast
 
 _MAKES = (CreateTable, CreateType, CreateObject, AddColumn)
@@ -55,12 +57,19 @@ def judge_undo(revision: Revision, up: Script, down: Script, before: Context) ->
     lost = _lost_by(upward, before)
     if lost:
         return Undo(Way.RESTORE, f"{lost}; the downgrade can't bring that back.")
+    copied = children_lost(up, before)
+    if copied:
+        return Undo(
+            Way.RESTORE,
+            f"The upgrade copies {copied}, and rows that point at it may go; the downgrade can't"
+            " bring them back.",
+        )
     written = next((one for one in up.opacities if _writes_unseen(one)), None)
     if written:
         return Undo(Way.RESTORE, "The upgrade changes rows in a way that can't be seen.")
     hidden = _hidden(up)
     if not hidden and _nothing_left(upward, before) and not up.opacities:
-        return Undo(Way.NOTHING, "The upgrade leaves nothing behind.")
+        return _nothing(revision, upward, down, before)
     if hidden and not _helper_alone(up, down):
         return Undo(Way.UNKNOWN, f"What the upgrade does is not known completely: {hidden}.")
     if down.body is not Body.PRESENT:
@@ -74,6 +83,17 @@ def judge_undo(revision: Revision, up: Script, down: Script, before: Context) ->
             Way.UNKNOWN, "What the upgrade does here was decided by something that was not asked."
         )
     return _downgrade(revision, upward, down, before)
+
+
+def _nothing(
+    revision: Revision, upward: tuple[Operation, ...], down: Script, before: Context
+) -> Undo:
+    """The way back of an upgrade that leaves nothing: its downgrade runs all the same, and may destroy older data."""
+    if down.body is Body.PRESENT:
+        back = _downgrade(revision, upward, down, before)
+        if back.way in (Way.LOSSY, Way.UNKNOWN):
+            return back
+    return Undo(Way.NOTHING, "The upgrade leaves nothing behind.")
 
 
 def _downgrade(
@@ -91,6 +111,11 @@ def _downgrade(
     lost = tuple(dict.fromkeys(_lost_back(upward, downward, made, before)))
     if lost:
         return Undo(Way.LOSSY, f"The downgrade {', and '.join(lost)}.")
+    copied = children_lost(down, before)
+    if copied and not made.has_table(copied, before):
+        return Undo(
+            Way.LOSSY, f"The downgrade copies {copied}, and rows that point at it may go with it."
+        )
     fails = fails_back(upward, down, before)
     if fails:
         return Undo(Way.RESTORE, f"The downgrade fails: {fails[0][1]}.")
@@ -240,22 +265,13 @@ def _lost_back(
                 if kind != "sequence" or not before.key(name).startswith(counters):
                     yield f"drops the {kind} {name}"
             case WriteRows(table, verb) if verb != "insert" and not made.has_table(table, before):
-                if not _only_new_columns(operation, made, before):
+                if not only_new_columns(operation, made, before):
                     yield f"changes rows of {table}"
             case AlterType(table, column) if not made.has_column(table, column, before):
                 if not _back_is_free(operation, upward):
                     yield f"turns {table}.{column} back into {operation.type}"
             case _:
                 made.note(operation, before)
-
-
-def _only_new_columns(operation: WriteRows, made: Made, ctx: Context) -> bool:
-    """An UPDATE that only sets columns which the upgrade added."""
-    return (
-        operation.verb == "update"
-        and bool(operation.columns)
-        and all(made.has_column(operation.table, name, ctx) for name in operation.columns)
-    )
 
 
 def _back_is_free(operation: AlterType, upward: tuple[Operation, ...]) -> bool:
@@ -268,33 +284,3 @@ def _back_is_free(operation: AlterType, upward: tuple[Operation, ...]) -> bool:
     ]
     old = changed[-1] if changed else operation.old_type
     return bool(catalogue_only(old, operation.type)) and not operation.using_sql
-
-
-def dropped_back(
-    upward: Iterable[Operation], downward: Iterable[Operation], before: Context
-) -> Iterator[tuple[str, str | None]]:
-    """(table, column) of all that the upgrade made and the downgrade loses; the column is None for a whole table."""
-    made = Made(doubtful=True)
-    for operation in upward:
-        made.note(operation, before)
-    for operation in downward:
-        match operation:
-            case DropTable(table) | Truncate(table) if made.has_table(table, before):
-                yield table, None
-            case WriteRows(table, verb) if verb != "insert" and made.has_table(table, before):
-                yield table, None
-            case DropColumn(table, column) | AlterType(table, column) if made.has_column(
-                table, column, before
-            ):
-                yield table, column
-            case DropObject("schema", name):
-                prefix = f"{before.key(name)}."
-                yield from (
-                    (table, None) for table in sorted(made.tables) if table.startswith(prefix)
-                )
-            case DropObject(_, _, True):
-                # Which of the new columns go with it is not said.
-                yield from sorted(made.columns)
-            case _:
-                pass
-        made.note(operation, before)

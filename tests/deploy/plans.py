@@ -1,6 +1,7 @@
 """Plans for tests, built by the real gate from hand-made verdicts."""
 
 import hashlib
+from collections.abc import Iterator
 
 from deployguard import gate
 from deployguard.config import Policy
@@ -19,7 +20,7 @@ from deployguard.model import (
     Verdict,
     Way,
 )
-from deployguard.operations import AddColumn, CreateTable, DropColumn, Operation
+from deployguard.operations import AddColumn, CreateTable, DropColumn, DropTable, Operation
 
 ANSWERS = Answers("no", "no", "no", "yes")
 CREATE = CreateTable("notes", ("id", "text"))
@@ -49,7 +50,7 @@ def verdict(
         message=f"change {name}",
         digest=hashlib.sha256(file.encode()).hexdigest(),
         up=up,
-        down=Script(Body.PRESENT, 20),
+        down=Script(Body.PRESENT, 20, tuple(_taken_back(operations))),
         evidence=Evidence.RECORDED,
     )
     found = (
@@ -58,6 +59,19 @@ def verdict(
         else (Finding("DG102", risk, name, revision.path, 11, message, "why", "instead"),)
     )
     return Verdict(revision, risk, found, (), Undo(way, "because"), expand)
+
+
+def _taken_back(operations: tuple[Operation, ...]) -> Iterator[Statement]:
+    """The downgrade that people write: it drops what the upgrade made."""
+    for operation in reversed(operations):
+        match operation:
+            case CreateTable(table):
+                yield Statement(f"DROP TABLE {table}", 21, (DropTable(table),))
+            case AddColumn(table, column):
+                sql = f"ALTER TABLE {table} DROP COLUMN {column}"
+                yield Statement(sql, 21, (DropColumn(table, column),))
+            case _:
+                pass
 
 
 def plan(
