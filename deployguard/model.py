@@ -163,6 +163,10 @@ class Facts:
     checks: Mapping[tuple[str, str], str] = field(default_factory=dict)
     # (table, name) of every CHECK → its expression, and whether each row is known to comply
     conditions: Mapping[tuple[str, str], tuple[str, bool]] = field(default_factory=dict)
+    # SQLite: what the connection of the migrations is set to before they run, by name in lower case
+    settings: Mapping[str, str] = field(default_factory=dict)
+    # SQLite: (table, one that it points at) → what happens to its rows with the other's; None: not known
+    on_delete: Mapping[tuple[str, str], str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +195,8 @@ class Finding:
     instead: str
     accepted: str = ""  # the reason of the suppression that covers it; "" is an open finding
     accepted_at: str = ""  # where that stands, "path:line"; "" is the baseline, or nowhere
+    # (first, last) of the script's statements that it is about, several where they say the same; () is all of it
+    statements: tuple[tuple[int, int], ...] = field(default=(), compare=False)
 
 
 class Way(StrEnum):

@@ -121,17 +121,18 @@ def _names(message: str, words: frozenset[str]) -> bool:
 
 def _meant(entry: AcceptConfig, verdict: Verdict) -> Callable[[Finding], bool]:
     wanted = " ".join(entry.statement.split())
-    texts: dict[int, list[str]] = {}
-    for statement in verdict.revision.up.statements:
-        texts.setdefault(statement.line, []).append(" ".join(statement.sql.split()))
-    # A line that runs other statements too (a loop) says of no finding which of them it is about: the entry then
-    # has to name the line.
-    found = all if entry.line == 0 else any
-    lines = {line for line, said in texts.items() if found(wanted in one for one in said)}
+    texts = [(one.line, " ".join(one.sql.split())) for one in verdict.revision.up.statements]
 
     def covers(finding: Finding) -> bool:
-        on_line = entry.line in (0, finding.line)
-        return on_line and (not wanted or finding.line in lines)
+        if entry.line not in (0, finding.line):
+            return False
+        if not wanted:
+            return True
+        # What the reader says of a line, and of no statement, may be about any that the line runs.
+        parts = [texts[first : last + 1] for first, last in finding.statements] or [
+            [one] for one in texts if one[0] == finding.line
+        ]
+        return bool(parts) and all(any(wanted in said for _, said in part) for part in parts)
 
     return covers
 

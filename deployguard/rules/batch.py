@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import pairwise
 
 from deployguard.model import Script, Statement
 from deployguard.operations import (
@@ -35,6 +36,18 @@ def collapse(script: Script, dialect: str) -> Script:
     if dialect != "sqlite":
         return script
     return replace(script, statements=tuple(_collapsed(list(script.statements))))
+
+
+def spans(script: Script, collapsed: Script) -> list[tuple[int, int]]:
+    """For each statement of ``collapse(script, …)`` the (first, last) of ``script`` that it stands for."""
+    starts: list[int] = []
+    at = 0
+    for statement in collapsed.statements:
+        while script.statements[at].sql is not statement.sql:
+            at += 1
+        starts.append(at)
+        at += 1
+    return [(first, after - 1) for first, after in pairwise([*starts, len(script.statements)])]
 
 
 def _collapsed(statements: list[Statement]) -> Iterator[Statement]:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from deployguard.model import Facts, Finding, Lock, Opacity, Opaque, Revision, Risk, Script, Verdict
 from deployguard.operations import AddColumn, Operation, RebuildTable
 from deployguard.rules.base import Rule, Subject, Whole
-from deployguard.rules.batch import collapse
+from deployguard.rules.batch import collapse, spans
 from deployguard.rules.context import Context
 from deployguard.rules.estimates import timed, weighed
 from deployguard.rules.expand import expand_only
@@ -43,19 +43,19 @@ def _judge_one(book: _ByKind, revision: Revision, before: Context) -> tuple[Verd
     taken: list[Step] = []
     steps = tuple(one for statement in up.statements for one in statement.operations)
     context = replace(before, steps=steps, done=0)
-    for statement in up.statements:
+    for statement, span in zip(up.statements, spans(revision.up, up), strict=True):
         context = context.at(statement.sql, in_transaction=statement.in_transaction)
         for operation in statement.operations:
             context = replace(context, done=context.done + 1)
-            findings += _on_operation(book, operation, context, revision, statement.line)
+            found = _on_operation(book, operation, context, revision, statement.line)
+            findings += [replace(one, statements=(span,)) for one in found]
             new, context = _locks(operation, context)
             taken.append(Step(tuple(new), works(operation, new), context.in_transaction))
             context = context.after(operation)
     whole = Whole(revision, up, undo, down, before)
     findings += _findings(book, whole, context, revision, up.line)
     findings += _on_opacities(book, up, context, revision, findings)
-    # A loop says the same over and over.
-    findings = list(dict.fromkeys(findings))
+    findings = _once(findings)
     findings.sort(key=lambda finding: (-finding.risk, finding.line, finding.rule))
     risk = max((finding.risk for finding in findings), default=Risk.LOW)
     verdict = Verdict(
@@ -67,6 +67,14 @@ def _judge_one(book: _ByKind, revision: Revision, before: Context) -> tuple[Verd
         expand_only(up, before),
     )
     return verdict, replace(context, sql="", in_transaction=True, steps=(), done=0)
+
+
+def _once(findings: Sequence[Finding]) -> list[Finding]:
+    """A loop says the same over and over: one finding, which knows all the statements that it is about."""
+    spans: dict[Finding, dict[tuple[int, int], None]] = {}
+    for one in findings:
+        spans.setdefault(one, {}).update(dict.fromkeys(one.statements))
+    return [replace(one, statements=tuple(found)) for one, found in spans.items()]
 
 
 def _locks(operation: Operation, context: Context) -> tuple[list[Lock], Context]:

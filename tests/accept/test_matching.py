@@ -11,7 +11,9 @@ from deployguard.accept.baseline import REASON, document, fingerprint, parse
 from deployguard.config import AcceptConfig
 from deployguard.errors import UsageError
 from deployguard.formats import render
-from deployguard.model import Evidence, Opacity, Opaque, Risk, Statement, Verdict
+from deployguard.model import Evidence, Facts, Opacity, Opaque, Risk, Statement, Verdict
+from deployguard.rules import judge
+from deployguard.sql import lower
 from tests.formats.reports import finding, verdict
 
 TODAY = date(2026, 2, 18)
@@ -175,20 +177,49 @@ def test_the_baseline_accepts_what_was_there() -> None:
     assert reasons(accepted(baseline=known, dialect="sqlite")) == ["", ""]
 
 
-def test_one_statement_of_a_loop_is_not_accepted_for_the_others() -> None:
-    made = judged()
-    both = tuple(
-        Statement(f"ALTER TABLE guests DROP COLUMN {name}", 5, ()) for name in ("fax", "mail")
+def loop_over(*names: str) -> Verdict:
+    """One line that drops a column of each table, as the rules judge it."""
+    texts = [f"ALTER TABLE {name} DROP COLUMN token" for name in names]
+    made = judged().revision
+    up = replace(
+        made.up,
+        statements=tuple(
+            Statement(sql, 5, operations)
+            for text in texts
+            for sql, operations in lower(text, "postgresql")
+        ),
     )
-    loop = replace(
-        made, revision=replace(made.revision, up=replace(made.revision.up, statements=both))
-    )
-    fax, all_of_it = replace(ENTRY, statement="COLUMN fax"), replace(ENTRY, statement="DROP COLUMN")
+    [found] = judge((replace(made, up=up),), Facts("postgresql"))
+    return replace(found, findings=tuple(one for one in found.findings if one.rule == "DG102"))
 
-    assert reasons(accepted(b"", fax, of=loop)) == ["", ""]
-    assert accepted(b"", fax, of=loop).problems
-    assert reasons(accepted(b"", replace(fax, line=5), of=loop)) == ["nobody has a fax", ""]
-    assert reasons(accepted(b"", all_of_it, of=loop)) == ["nobody has a fax", ""]
+
+@pytest.mark.parametrize("line", [0, 5])
+def test_one_statement_of_a_loop_is_not_accepted_for_the_others(line: int) -> None:
+    entry = replace(ENTRY, line=line, statement="ALTER TABLE guests DROP COLUMN token")
+    done = accepted(b"", entry, of=loop_over("rooms", "guests", "keys"))
+
+    [found] = done.verdicts
+    assert done.problems == ()
+    assert [one.message for one in found.findings if one.accepted] == [
+        "Drops the column guests.token."
+    ]
+    assert found.open_risk is Risk.CRITICAL
+    every = replace(ENTRY, line=line, statement="DROP COLUMN")
+    assert set(reasons(accepted(b"", every, of=loop_over("rooms", "guests")))) == {ENTRY.reason}
+
+
+def test_what_is_said_of_a_line_is_not_accepted_for_one_of_its_statements() -> None:
+    made = loop_over("rooms", "guests")
+    hidden = replace(made, findings=(replace(made.findings[0], statements=()),))
+    entry = replace(ENTRY, line=5, statement="guests")
+    assert reasons(accepted(b"", entry, of=hidden)) == [""]
+
+
+def test_the_same_finding_of_two_statements_needs_both() -> None:
+    made = loop_over("rooms", "guests")
+    both = replace(made.findings[0], statements=((0, 0), (1, 1)))
+    entry = replace(ENTRY, line=5, statement="guests")
+    assert reasons(accepted(b"", entry, of=replace(made, findings=(both,)))) == [""]
 
 
 def test_a_changed_file_is_open_again() -> None:
