@@ -17,6 +17,7 @@ from deployguard.operations import (
     WriteRows,
 )
 from deployguard.rules.estimates import about
+from deployguard.rules.held import AT_LEAST
 from deployguard.rules.returning import operations
 from deployguard.rules.types import plain_cast
 
@@ -36,6 +37,11 @@ def answer(verdicts: Sequence[Verdict]) -> Answers:
 
 def _found(verdicts: Iterable[Verdict], codes: set[str]) -> list[Finding]:
     return [one for verdict in verdicts for one in verdict.findings if one.rule in codes]
+
+
+def _children(verdicts: Iterable[Verdict]) -> list[Finding]:
+    """SQLite's copies that take rows of other tables with them, or may."""
+    return [one for one in _found(verdicts, {"DG151"}) if one.risk is Risk.CRITICAL]
 
 
 def _several(findings: Sequence[Finding]) -> str:
@@ -63,7 +69,7 @@ def _hidden(verdicts: Iterable[Verdict], *, rows: bool) -> str:
 
 
 def _drops(verdicts: Sequence[Verdict]) -> str:
-    found = _found(verdicts, _DROPS)
+    found = _found(verdicts, _DROPS) + _children(verdicts)
     if found:
         return f"yes, it {_several(found)}"
     hidden = _hidden(verdicts, rows=False)
@@ -100,6 +106,7 @@ def _dropped_besides(verdicts: Sequence[Verdict]) -> list[str]:
 def _bulk(verdicts: Sequence[Verdict]) -> str:
     found = _found(verdicts, _BULK)
     found += [one for one in _found(verdicts, {"DG108"}) if one.risk is Risk.CRITICAL]
+    found += _children(verdicts)
     if found:
         return f"yes, it {_several(found)}"
     computed = _computed(verdicts)
@@ -154,6 +161,11 @@ def _blocks(verdicts: Sequence[Verdict]) -> str:
             "unknown: rows stay locked until the transaction that changes them ends, and how"
             " many there are decides."
         )
+    endless = next(
+        (one for v in verdicts for one in v.locks if one.basis.startswith(AT_LEAST)), None
+    )
+    if endless is not None:
+        return f"unknown: {endless.blocks} of {endless.relation}, {endless.basis}."
     brief = sorted({one.relation for verdict in verdicts for one in verdict.locks})
     if brief:
         return (
@@ -171,9 +183,17 @@ def _blocked(long: list[tuple[Verdict, Lock]]) -> str:
     more = len(long) - len(parts)
     seconds = [one.seconds for _, one in long]
     known = [one for one in seconds if one is not None]
-    longest = f" {about(max(known)).capitalize()} at the longest, an estimate." if known else ""
-    unknown = " How long depends on the size of the table." if len(known) < len(long) else ""
-    return f"{'; '.join(parts)}{f'; and {more} more' if more else ''}.{longest}{unknown}"
+    return f"{'; '.join(parts)}{f'; and {more} more' if more else ''}. {_how_long(long, known)}"
+
+
+def _how_long(long: list[tuple[Verdict, Lock]], known: list[float]) -> str:
+    if len(known) == len(long):
+        return f"{about(max(known)).capitalize()} at the longest, an estimate."
+    endless = next((one for _, one in long if one.basis.startswith(AT_LEAST)), None)
+    if endless is not None:
+        return f"{endless.basis[:1].upper()}{endless.basis[1:]}."
+    said = f"At least {about(max(known))}, an estimate. " if known else ""
+    return f"{said}How long depends on the size of the table."
 
 
 def _writes(verdicts: Sequence[Verdict]) -> bool:

@@ -3,13 +3,25 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from deployguard.model import Lock
-from deployguard.operations import Operation, Procedural, Unrecognised, WriteRows
+from deployguard.model import Lock, Opaque, Script
+from deployguard.operations import CreateTable, Operation, Procedural, Unrecognised, WriteRows
 from deployguard.rules.estimates import ESTIMATE, about
 from deployguard.rules.locks import BUILD, MODES, REWRITE, SCAN
 from deployguard.rules.mysql_locks import MYSQL_MODES
 
 _ORDER = (*MODES, *(mode for mode in MYSQL_MODES if mode not in MODES))
+AT_LEAST = "at least"  # how the basis of a lock begins whose end is not known
+_ENDLESS = (
+    "and then for as long as the rest of its transaction takes, which nothing tells" + ESTIMATE
+)
+# What is left out may be work of any length; other opacities stand for statements that are known.
+_HIDING = {
+    Opaque.FAILED,
+    Opaque.DATA_DEPENDENT,
+    Opaque.UNSEEN_WRITES,
+    Opaque.APPLICATION_HELPER,
+    Opaque.GUARDED,
+}
 _WORK = ("", SCAN, BUILD, REWRITE)
 
 
@@ -39,29 +51,43 @@ def works(operation: Operation, locks: Sequence[Lock]) -> float | None:
         return None if any(one.seconds is None for one in locks) else locks[0].seconds
     if isinstance(operation, WriteRows):
         return 0.0 if operation.verb == "insert" and not operation.from_query else None
+    if isinstance(operation, CreateTable) and operation.from_query:
+        return None
     return None if isinstance(operation, Procedural | Unrecognised) else 0.0
 
 
-def to_the_end(steps: Sequence[Step]) -> tuple[Lock, ...]:
-    """The locks of a revision, each with the time until its transaction ends: a brief one may be held for long."""
+def to_the_end(steps: Sequence[Step], *, hidden: bool = False) -> tuple[Lock, ...]:
+    """The locks of a revision, each with the time until its transaction ends: a brief one may be held for long.
+
+    ``hidden``: something that works in it could not be read, so that no transaction's end is known.
+    """
     found: list[Lock] = []
-    rest: float | None = 0.0  # of the transaction, after the step at hand
+    end = None if hidden else 0.0
+    rest = end  # of the transaction, after the step at hand
     for step in reversed(steps):
         if not step.in_transaction:
             rest = 0.0
         total = None if rest is None or step.seconds is None else rest + step.seconds
         found[:0] = [_held_on(one, step, total) for one in step.locks]
-        rest = total if step.in_transaction else 0.0
+        rest = total if step.in_transaction else end
     return tuple(found)
 
 
+def hides_work(script: Script) -> bool:
+    """Whether statements that may take long run besides those that are known."""
+    return any(one.writes or one.code in _HIDING for one in script.opacities)
+
+
 def _held_on(one: Lock, step: Step, total: float | None) -> Lock:
+    own = one.basis.removesuffix(ESTIMATE)
+    if total is None and one.seconds is None:
+        return replace(one, basis="")
     if total is None:
-        return replace(one, seconds=None, basis="")
+        by_itself = about(one.seconds) if one.seconds else "a moment"
+        return replace(one, seconds=None, basis=f"{AT_LEAST} {by_itself}, {_ENDLESS}")
     if total <= (step.seconds or 0.0):
         return one
     said = f"with what follows in the transaction {about(total)} in all{ESTIMATE}"
-    own = one.basis.removesuffix(ESTIMATE)
     return replace(one, seconds=round(total, 3), basis=f"{own}; {said}" if own else said)
 
 

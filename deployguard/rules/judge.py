@@ -12,7 +12,7 @@ from deployguard.rules.batch import collapse, spans
 from deployguard.rules.context import Context
 from deployguard.rules.estimates import timed, weighed
 from deployguard.rules.expand import expand_only
-from deployguard.rules.held import Step, held_with, strongest, to_the_end, works
+from deployguard.rules.held import Step, held_with, hides_work, strongest, to_the_end, works
 from deployguard.rules.locks import locks
 from deployguard.rules.undo import judge_undo
 
@@ -62,7 +62,7 @@ def _judge_one(book: _ByKind, revision: Revision, before: Context) -> tuple[Verd
         revision,
         risk,
         tuple(findings),
-        strongest(to_the_end(taken)),
+        strongest(to_the_end(taken, hidden=hides_work(up))),
         undo,
         expand_only(up, before),
     )

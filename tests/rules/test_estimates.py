@@ -10,6 +10,8 @@ from deployguard.model import (
     Evidence,
     Facts,
     Lock,
+    Opacity,
+    Opaque,
     Revision,
     Risk,
     Script,
@@ -18,7 +20,7 @@ from deployguard.model import (
     Verdict,
 )
 from deployguard.operations import Maintain
-from deployguard.rules import BOOK, judge
+from deployguard.rules import BOOK, answers, judge
 from deployguard.rules.estimates import LONG_SECONDS, RATES, TINY_BYTES, TINY_SECONDS, about, size
 from deployguard.rules.locks import BUILD, REWRITE, SCAN
 from deployguard.sql import lower
@@ -256,6 +258,40 @@ def test_a_brief_lock_is_held_as_long_as_what_follows_in_its_transaction() -> No
 def test_a_lock_is_held_for_nobody_knows_how_long_before_such_a_statement(later: str) -> None:
     found = verdict(f"ALTER TABLE orders ADD COLUMN b int; {later}", HUGE)
     assert lock_of(found).seconds is None
+
+
+@pytest.mark.parametrize(
+    "hidden", [Opaque.UNSEEN_WRITES, Opaque.DATA_DEPENDENT, Opaque.FAILED, Opaque.GUARDED]
+)
+def test_what_could_not_be_read_makes_the_time_of_a_lock_unknown(hidden: Opaque) -> None:
+    small = TableFact("users", 100_000, 40 * 10**6)
+    sql = "ALTER TABLE orders ADD COLUMN b int; CREATE INDEX ix ON users (a)"
+    seen = verdict(sql, HUGE, small)
+    up = replace(seen.revision.up, opacities=(Opacity(hidden, 3, "a loop over rows", writes=True),))
+    facts = Facts("postgresql", tables=(HUGE, small))
+    [found] = judge((replace(seen.revision, up=up),), facts)
+
+    assert "at the longest" in answers((seen,)).blocks
+    assert lock_of(seen).seconds == pytest.approx(1)
+    for one in (lock_of(found), lock_of(found, "users")):
+        assert one.seconds is None
+        assert one.basis.startswith("at least")
+        assert "in all" not in one.basis
+    assert "at least about 1 s, and then for as long as" in lock_of(found, "users").basis
+    assert "at the longest" not in answers((found,)).blocks
+    assert "At least about 1 s, and then for as long as" in answers((found,)).blocks
+
+
+def test_a_statement_of_unknown_length_leaves_no_longest_time() -> None:
+    sql = "CREATE INDEX ix ON orders (a); INSERT INTO orders SELECT * FROM other"
+    said = answers((verdict(sql, HUGE),)).blocks
+    assert "at the longest" not in said
+    assert "At least about 4 min 10 s, and then" in said
+
+
+def test_a_brief_lock_before_work_of_unknown_length_is_not_a_moment() -> None:
+    sql = "ALTER TABLE orders ADD COLUMN b int; CREATE TABLE copy AS SELECT * FROM other"
+    assert answers((verdict(sql, HUGE),)).blocks.startswith("unknown: reads and writes of orders")
 
 
 def test_the_longest_of_equal_locks_is_kept() -> None:
