@@ -209,7 +209,7 @@ def _policy() -> str:
         "#   Hours an approval is good for.",
         f"# approval_hours = {policy.approval_hours}",
         '#   approval: "automatic", "review" (--manual-migrate shows the plan and asks) or "approval";',
-        '#   backup: "optional", "recommended" (taken, with a warning when it fails) or "required".',
+        '#   backup: "optional", "recommended" (the plan says so, --backup takes it) or "required".',
     ]
     for risk, need in policy.ladder.items():
         lines.append(f'# {risk} = {{ approval = "{need.approval}", backup = "{need.backup}" }}')
