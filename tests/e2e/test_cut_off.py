@@ -51,6 +51,7 @@ def done_exactly_once(production: Production, rows: dict[str, int]) -> None:
 
 
 def test_killed_while_it_migrates_and_resumed_while_that_goes_on(production: Production) -> None:
+    production.edit("# lock_timeout = .*", "lock_timeout = 900")  # two commands are run meanwhile
     rows = production.stack.rows()
     with production.blocking(BUILDING) as let_go, production.visitors() as visitors:
         killed = begun(production)
