@@ -1,11 +1,16 @@
 """``deployguard init``: write an annotated deployguard.toml for the project that is found."""
 
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from deployguard.cli.group import common
 from deployguard.cli.terminal import data, people
+
+if TYPE_CHECKING:
+    from deployguard.config.discover import ProjectFacts
 
 
 @click.command(
@@ -37,7 +42,7 @@ def command(folder: Path, *, force: bool, only_print: bool) -> None:
     from deployguard.config.discover import discover
     from deployguard.config.example import render_annotated
 
-    facts = discover(folder.resolve())
+    facts = discover(folder.resolve(), os.environ)
     text = render_annotated(facts)
     if only_print:
         data().raw(text)
@@ -54,7 +59,19 @@ def command(folder: Path, *, force: bool, only_print: bool) -> None:
             f'(os.environ["{facts.url_env}"]): else the migration runs on the database that env.py names, which may '
             "be another one than the one that is checked and backed up."
         )
-    out.commands(("deployguard check",))
+    out.commands(_next(facts))
+
+
+def _next(facts: "ProjectFacts") -> tuple[str, ...]:
+    """What to type now; without a database where none can be asked yet."""
+    from deployguard.config.example import development_url
+
+    if development_url(facts) or os.environ.get(facts.url_env):
+        return ("deployguard check",)
+    return (
+        "deployguard check --from base",
+        f"{facts.url_env}={facts.dialect}://USER@HOST/NAME deployguard check",
+    )
 
 
 def _write(path: Path, text: str, *, force: bool) -> None:

@@ -3,9 +3,10 @@
 import configparser
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from deployguard.errors import UsageError
 
@@ -33,9 +34,11 @@ _KEY = re.compile(r"^(?P<indent> *)(?P<key>[\w.-]+|\"[^\"]+\"|'[^']+'):(?P<rest>
 
 _DIALECT_SIGNS = (
     ("postgresql", r"postgres|psycopg|asyncpg|pg8000"),
-    ("mysql", r"mysql|mariadb"),
+    ("mariadb", r"mariadb"),  # its usual drivers say mysql
+    ("mysql", r"mysql"),
     ("sqlite", r"sqlite"),
 )
+_NEEDS = ("pyproject.toml", "requirements*.txt", "requirements/*.txt", "Pipfile", "setup.cfg")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,26 +70,32 @@ class ComposeService:
     profiles: tuple[str, ...] = ()
 
 
-def discover(directory: Path) -> ProjectFacts:
-    """Look at the project in ``directory``. Raises UsageError when no alembic.ini is in it or just below."""
+def discover(directory: Path, environ: Mapping[str, str] = MappingProxyType({})) -> ProjectFacts:
+    """Look at the project in ``directory``. Raises UsageError when no alembic.ini is in it or just below.
+
+    Of ``environ``, only the scheme of the URL in the project's own variable counts.
+    """
     ini = _alembic_ini(directory)
     section, script_location = _alembic_section(ini)
     texts = [_text(path) for path in _sources(directory, ini, script_location)]
     together = "\n".join(texts)
     compose = next((name for name in COMPOSE_NAMES if (directory / name).is_file()), "")
-    services = compose_services(_text(directory / compose)) if compose else ()
+    composed = _text(directory / compose) if compose else ""
+    services = compose_services(composed)
     migration = next((s for s in services if _migrates(s)), None)
     sqlite = _SQLITE.search(together)
     variable = _PLAIN_VARIABLE.search(together) or _VARIABLE.search(together)
     table = _VERSION_TABLE.search(together)
-    needs = _text(directory / "pyproject.toml") + _text(directory / "requirements.txt")
+    url_env = variable[1] if variable else "DATABASE_URL"
+    scheme = environ.get(url_env, "").partition(":")[0]
+    needs = [_text(path) for pattern in _NEEDS for path in sorted(directory.glob(pattern))]
     return ProjectFacts(
         name=_project_name(directory),
         alembic_ini=ini.relative_to(directory).as_posix(),
         section=section,
         version_table=table[1] if table else "alembic_version",
-        dialect=_dialect(together + needs),
-        url_env=variable[1] if variable else "DATABASE_URL",
+        dialect=_dialect("\n".join([together, composed, scheme, *needs])),
+        url_env=url_env,
         url_env_found=variable is not None,
         sqlite_url=sqlite[0] if sqlite else "",
         compose_file=compose,

@@ -127,6 +127,11 @@ _ACCEPT = """\
 # expires = 2027-01-31
 """
 
+_ONLY_VARIABLE = """\
+#   The variable that env.py reads, and that holds the URL of the database you develop with. A URL without a
+#   password may stand here instead, as database_url.
+"""
+
 
 def render_annotated(facts: ProjectFacts) -> str:
     """The annotated deployguard.toml for a project: every key of the schema, in its table, explained."""
@@ -141,6 +146,7 @@ def render_reference() -> str:
     """docs/configuration.md: the annotated example of a typical project, with its explanation around it."""
     facts = ProjectFacts(
         name="bookings",
+        sqlite_url="sqlite:///bookings.db",
         compose_file="docker-compose.prod.yml",
         services=("web", "worker"),
         migration_service="migration",
@@ -217,13 +223,23 @@ def _policy() -> str:
 
 
 def _development(facts: ProjectFacts) -> str:
+    url = development_url(facts)
+    named = (
+        "#   A URL without a password may stand here; a relative SQLite path counts from this file.\n"
+        f"database_url = {value(url)}\n"
+        "#   The variable that env.py reads: it is given the URL above where it is not set.\n"
+    )
     return (
         "[environments.development]\n"
-        "#   A URL without a password may stand here; a relative SQLite path counts from this file.\n"
-        f"database_url = {value(facts.sqlite_url or f'sqlite:///{facts.name}.db')}\n"
-        "#   The variable that env.py reads: it is given the URL above where it is not set.\n"
+        f"{named if url else _ONLY_VARIABLE}"
         f"database_url_env = {value(facts.url_env)}\n"
     )
+
+
+def development_url(facts: ProjectFacts) -> str:
+    """The SQLite URL to develop with; "" where the project does not run on SQLite, and only its variable counts."""
+    made_up = f"sqlite:///{facts.name}.db" if facts.dialect == "sqlite" else ""
+    return facts.sqlite_url or made_up
 
 
 def _production(facts: ProjectFacts) -> str:

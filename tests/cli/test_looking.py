@@ -104,6 +104,21 @@ def test_init_writes_a_file_that_the_other_commands_take(make_bookings: MakeBook
     assert printed.out == Path("deployguard.toml").read_text()
 
 
+def test_init_names_a_first_look_that_needs_no_database(
+    make_bookings: MakeBookings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bookings = make_bookings("b014")
+    monkeypatch.delenv("DATABASE_URL")
+    server = tmp_path / "server"
+    server.mkdir()
+    (server / "alembic.ini").write_text("[alembic]\nsqlalchemy.url = postgresql://h/a\n")
+    said = bookings.deployguard("init", str(server)).err
+    assert "deployguard check --from base" in said
+    assert "DATABASE_URL=postgresql://" in said
+    monkeypatch.setenv("DATABASE_URL", "postgresql://h/a")
+    assert "--from base" not in bookings.deployguard("init", str(server), "--force").err
+
+
 def test_init_says_that_env_py_must_read_the_variable_where_nothing_does(
     make_bookings: MakeBookings, tmp_path: Path
 ) -> None:

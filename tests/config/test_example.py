@@ -140,6 +140,51 @@ def test_a_sqlite_project_in_a_subfolder_with_its_own_section(tmp_path: Path) ->
     assert document["environments"]["development"]["database_url"] == "sqlite:///shop.sqlite3"
 
 
+@pytest.mark.parametrize(
+    ("file", "text", "dialect"),
+    [
+        ("alembic.ini", "sqlalchemy.url = postgresql://localhost/shop\n", "postgresql"),
+        ("alembic.ini", "sqlalchemy.url = mysql+pymysql://localhost/shop\n", "mysql"),
+        ("requirements.txt", "psycopg[binary]==3.2\n", "postgresql"),
+        ("requirements/base.txt", "asyncpg\n", "postgresql"),
+        ("pyproject.toml", '[project]\nname = "p"\ndependencies = ["PyMySQL"]\n', "mysql"),
+        ("compose.yaml", "services:\n  db:\n    image: postgres:16\n", "postgresql"),
+        ("compose.yaml", "services:\n  db:\n    image: mariadb:11\n", "mariadb"),
+        ("alembic.ini", "sqlalchemy.url = driver://user@localhost/shop\n", "postgresql"),
+    ],
+)
+def test_a_project_on_a_server_is_not_given_a_sqlite_database(
+    tmp_path: Path, file: str, text: str, dialect: str
+) -> None:
+    (tmp_path / "alembic.ini").write_text("[alembic]\nscript_location = m\n")
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    with (tmp_path / file).open("a") as writing:
+        writing.write(text)
+    document = tomllib.loads(render_annotated(discover(tmp_path)))
+    assert document["environments"]["development"] == {"database_url_env": "DATABASE_URL"}
+    assert document["project"]["dialect"] == dialect
+
+
+def test_the_variable_of_the_project_says_what_it_runs_on(tmp_path: Path) -> None:
+    (tmp_path / "alembic.ini").write_text("[alembic]\nscript_location = m\n")
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "env.py").write_text("os.environ['SHOP_DB_URL']\n")
+    facts = discover(tmp_path, {"SHOP_DB_URL": "mysql+pymysql://u:secret@h/shop"})
+    assert facts.dialect == "mysql"
+    assert "secret" not in render_annotated(facts)
+    assert "sqlite" not in str(tomllib.loads(render_annotated(facts)))
+
+
+def test_a_server_in_production_and_sqlite_in_development_stay_what_they_are(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "alembic.ini").write_text("[alembic]\nsqlalchemy.url = sqlite:///shop.db\n")
+    (tmp_path / "requirements.txt").write_text("psycopg\n")
+    document = tomllib.loads(render_annotated(discover(tmp_path)))
+    assert document["environments"]["development"]["database_url"] == "sqlite:///shop.db"
+    assert document["project"]["dialect"] == "postgresql"
+
+
 def test_a_project_that_configures_alembic_in_pyproject(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text(
         '[project]\nname = "x"\n[tool.alembic]\nscript_location = "%(here)s/db"\n'
