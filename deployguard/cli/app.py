@@ -16,6 +16,10 @@ _USER_INFO = re.compile(r"(?P<start>://[^\s:/@]*:)[^\s@/]+(?=@)")
 _HIDDEN = "***"
 
 
+class PipeClosed(Exception):
+    """Nobody reads stdout any more."""
+
+
 @dataclass(slots=True)
 class App:
     """The state of one command. ``journaled`` is set once something may have been written to the journal."""

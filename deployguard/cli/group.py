@@ -12,7 +12,7 @@ from typing import Any, TypeVar  # click's decorators and attributes are untyped
 import click
 
 from deployguard import __version__
-from deployguard.cli.app import App
+from deployguard.cli.app import App, PipeClosed
 
 _F = TypeVar("_F", bound=Callable[..., object])
 
@@ -71,6 +71,19 @@ class LazyGroup(click.Group):
     def __init__(self, *args: Any, table: Mapping[str, tuple[str, str]], **options: Any) -> None:
         super().__init__(*args, **options)
         self.table = table
+
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        # Click itself would make an exit code 1 of it, which is a bug here.
+        try:
+            return super().make_context(*args, **options)
+        except BrokenPipeError as error:
+            raise PipeClosed from error
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise PipeClosed from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.table)

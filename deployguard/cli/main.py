@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from deployguard.cli.app import App
+from deployguard.cli.app import App, PipeClosed
 from deployguard.errors import DeployguardError, Interrupted, UsageError
 
 if TYPE_CHECKING:
@@ -25,8 +25,7 @@ def main() -> NoReturn:
     """The console script."""
     signal.signal(signal.SIGTERM, _as_interrupt)
     code = run(sys.argv[1:])
-    _flush()
-    sys.exit(code)
+    sys.exit(code if _flush() else PIPE_CLOSED)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -44,7 +43,7 @@ def run(arguments: Sequence[str]) -> int:
         return _explain(app, error)
     except (click.Abort, KeyboardInterrupt, EOFError):
         return _explain(app, _interrupted(app))
-    except BrokenPipeError:
+    except PipeClosed:
         _leave_pipe()
         return PIPE_CLOSED
     except Exception as error:  # noqa: BLE001 - the boundary: everything else is a bug of ours, and is kept
@@ -127,11 +126,14 @@ def _as_interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _flush() -> None:
+def _flush() -> bool:
+    """Whether somebody read what was still to be written."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:
         _leave_pipe()
+        return False
+    return True
 
 
 def _leave_pipe() -> None:

@@ -102,7 +102,13 @@ class Out:
 
     def _echo(self, text: str) -> None:
         text = text if self.utf8 else ascii_only(text)
-        click.echo(text, file=self.stream, color=self.colour)
+        try:
+            click.echo(text, file=self.stream, color=self.colour)
+        except BrokenPipeError:
+            if self.stream is not sys.stderr:
+                raise
+            # Nobody hears it any more: no reason to stop a deploy in the middle, or to exit otherwise.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
 
 
 _LEVELS = (Style.GOOD, Style.LOW, Style.MEDIUM, Style.HIGH, Style.CRITICAL)

@@ -197,12 +197,46 @@ def test_a_signal_ends_with_130(number: signal.Signals) -> None:
     assert "Traceback" not in errors
 
 
-def test_a_closed_pipe_is_quiet() -> None:
-    code = "from deployguard.cli import main\nimport sys\nsys.argv = ['deployguard', '--help']\nmain()\n"
+@pytest.mark.parametrize("arguments", [["--help"], ["check", "--help"], ["explain", "DG101"]])
+def test_a_closed_pipe_is_quiet_and_no_bug(arguments: list[str]) -> None:
+    code = f"from deployguard.cli import main\nimport sys\nsys.argv = ['deployguard', *{arguments}]\nmain()\n"
     read, write = os.pipe()
     os.close(read)
     done = subprocess.run(
         [sys.executable, "-c", code], stdout=write, stderr=subprocess.PIPE, text=True, check=False
     )
     os.close(write)
-    assert done.stderr == ""
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_a_pipe_that_is_closed_after_the_first_line_is_no_bug() -> None:
+    code = (
+        "import sys\nfrom deployguard.cli import group, main, terminal\n"
+        "def much(**_):\n    for n in range(100000):\n        terminal.data().write(f'line {n}')\n"
+        "group.LazyGroup.get_command = lambda *_: group.click.Command('status', callback=much)\n"
+        "sys.argv = ['deployguard', 'status']\nmain()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == b"line 0\n"
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+
+
+def test_nobody_hearing_what_is_told_stops_nothing() -> None:
+    code = (
+        "import sys\nfrom deployguard.cli import main\nfrom deployguard.cli.terminal import people\n"
+        "for n in range(3):\n    people().write('working')\n"
+        "print('done', flush=True)\nsys.argv = ['deployguard', 'chek']\nmain()\n"
+    )
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=write, text=True, check=False
+    )
+    os.close(write)
+    assert (done.returncode, done.stdout) == (2, "done\n")
