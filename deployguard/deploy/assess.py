@@ -139,9 +139,9 @@ def history(
     from deployguard import rules
 
     basis = without_database(config, environment, environ)
-    revisions = _read(config, environment, environ, basis).revisions
-    together = rules.judge(revisions, basis.facts)
-    alone = [verdict for one in revisions for verdict in rules.judge((one,), basis.facts)]
+    reading, facts = _read(config, environment, environ, basis)
+    together = rules.judge(reading.revisions, facts)
+    alone = [verdict for one in reading.revisions for verdict in rules.judge((one,), facts)]
     return basis.dialect, (*together, *alone)
 
 
@@ -202,17 +202,18 @@ def plan_for(
 
     store = store_of(config, environ, cached=basis.cached)
     graph = graph_of(config, environ, cached=basis.cached)
-    reading = _read(config, environment, environ, basis)
+    reading, facts = _read(config, environment, environ, basis)
     revisions = tuple(
         one for one in reading.revisions if basis.shown is None or one.id in basis.shown
     )
     at = basis.current if basis.at is None else basis.at
+    nothing = Facts(basis.dialect, settings=facts.settings)
     catalogue = reading.made() if basis.catalogue is None else basis.catalogue
     accepted = applied(
         config,
-        judged.judge(revisions, basis.facts, catalogue, store),
+        judged.judge(revisions, facts, catalogue, store),
         against=Against(basis.dialect, datetime.now(UTC).date(), live=basis.catalogue is not None),
-        bare=lambda: judged.judge(revisions, Facts(basis.dialect), None, store),
+        bare=lambda: judged.judge(revisions, nothing, None, store),
         known=None if graph.partial else graph.nodes,
     )
     verdicts = accepted.verdicts
@@ -236,7 +237,7 @@ def plan_for(
 
 def _read(
     config: Config, environment: Environment, environ: Mapping[str, str], basis: Basis
-) -> "Reading":
+) -> "tuple[Reading, Facts]":
     from deployguard.revisions.reader import ReadRequest, read
 
     request = ReadRequest(
@@ -251,16 +252,16 @@ def _read(
     )
     outer = {**config.alembic_environ(), **environ}
     store = store_of(config, environ, cached=basis.cached)
-    return read(project_source(config, environment), request, environ=outer, store=store)
+    found = read(project_source(config, environment), request, environ=outer, store=store)
+    return found, replace(basis.facts, settings=found.settings)
 
 
 def graph_of(config: Config, environ: Mapping[str, str], *, cached: bool) -> "Graph":
     """The project's revisions, from the files."""
     from deployguard.revisions.graph import load
 
-    project = config.project
     store = store_of(config, environ, cached=cached)
-    return load(config.directory, project.alembic_ini, project.section, store=store)
+    return load(config.directory, config.project.alembic_ini, config.project.section, store=store)
 
 
 def store_of(config: Config, environ: Mapping[str, str], *, cached: bool) -> "Store | None":

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deployguard.model import Evidence, Revision, Script
+from deployguard.operations import SetSetting
 from deployguard.revisions.features import Features, read_features
 from deployguard.revisions.graph import Graph
 from deployguard.revisions.heard import Recording
@@ -108,6 +109,20 @@ def _relative(path: Path, directory: Path) -> str:
         return path.absolute().relative_to(directory.absolute()).as_posix()
     except ValueError:
         return path.as_posix()
+
+
+def settings(request: "ReadRequest", recording: Recording, lower: Lower | None) -> dict[str, str]:
+    """What env.py, or what listens to its connections, sets before the first revision runs; SQLite's alone."""
+    if request.dialect != "sqlite":
+        return {}
+    lowered = lower or _lower()
+    return {
+        operation.name.lower(): operation.value.strip().strip("'\"")
+        for text in recording.before
+        for _, operations in lowered(text, request.dialect)
+        for operation in operations
+        if isinstance(operation, SetSetting)
+    }
 
 
 def _lower() -> Lower:

@@ -38,6 +38,7 @@ class Recording:
     around: list[str] = field(
         default_factory=list
     )  # statements of env.py's, outside of the revisions
+    before: list[str] = field(default_factory=list)  # those of them before any revision, in order
     replayed: bool = False  # the history was run, to know the schema
     schema: str = ""  # what the history made, as JSON; several runs that differ: nothing is known
     used: Event = field(default_factory=dict)  # files, folders and reasons: what it rests on
@@ -129,12 +130,16 @@ def _note(recording: Recording, event: Event) -> None:
 
 def _around(recording: Recording, event: Event) -> None:
     text = " ".join(str(event["sql"]).split())
+    if not recording.scripts:
+        recording.before.append(text)
+        del recording.before[:-_AROUND]
     if text not in recording.around and len(recording.around) < _AROUND:
         recording.around.append(text)
 
 
 def _unreached(recording: Recording, event: Event) -> None:
     recording.around.clear()
+    recording.before.clear()
     recording.unreached.append(str(event["why"]))
 
 

@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,14 +19,12 @@ from deployguard.revisions.elsewhere import relative, widened
 from deployguard.revisions.graph import Graph, Node, load
 from deployguard.revisions.heard import Recording
 from deployguard.revisions.launcher import Launcher, Local
+from deployguard.revisions.notes import told
 from deployguard.revisions.recording import Finished, Order, asks, record, unreachable
 from deployguard.revisions.store import Store
 
 if TYPE_CHECKING:
     from deployguard.revisions.opacities import Lower
-
-_MOST = 3  # statements of env.py's that a note names
-_SHOWN = 80  # letters of one
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +67,8 @@ class Reading:
     heads: tuple[str, ...]
     notes: tuple[str, ...] = ()
     around: tuple[str, ...] = ()  # what env.py itself runs, outside of the revisions
+    # what env.py sets before them, by name (SQLite's alone)
+    settings: Mapping[str, str] = field(default_factory=dict)
     connects: tuple[Connects, ...] = ()  # where env.py's migrations would have gone
     schema: str = (
         ""  # what the replayed history made, as JSON (see recorder/believed.py); "" is unknown
@@ -117,7 +117,7 @@ def read(
         )
     if warming is not None:
         warming.join()
-    from deployguard.revisions.assembling import assembled
+    from deployguard.revisions.assembling import assembled, settings
 
     revisions = assembled(graph, pending, project, (request, recording), lower)
     if graph.partial:
@@ -126,8 +126,9 @@ def read(
     reading = Reading(
         revisions,
         heads,
-        (*graph.notes, *_notes(recording)),
+        (*graph.notes, *told(recording)),
         tuple(recording.around),
+        settings(request, recording, lower),
         tuple(recording.connects),
         recording.schema,
     )
@@ -253,34 +254,6 @@ def _known(graph: Graph, pending: tuple[str, ...]) -> dict[str, Json]:
             names: list[Json] = [list(node.parents), list(node.labels), list(node.depends_on)]
             known[f"{folders[folder]}{os.sep}{node.path.name}"] = [node.id, *names]
     return known
-
-
-def _notes(recording: Recording) -> list[str]:
-    notes = list(recording.notes)
-    if recording.evidence is Evidence.SOURCE:
-        notes.append(
-            f"No migration could be run for reading, only the source was read: {recording.unreached[-1]}"
-        )
-    elif recording.evidence is Evidence.RECORDED_WITHOUT_ENV:
-        notes.append(
-            f"Read without the project's env.py, which did not run here: {recording.unreached[0]}"
-        )
-    elif recording.unreached:
-        notes.append(
-            f"Read through `alembic upgrade` instead of the project's command: {recording.unreached[0]}"
-        )
-    if recording.runs > 1:
-        notes.append(
-            f"env.py runs the migrations {recording.runs} times, for several schemas or databases; what is the same"
-            " each time is told once."
-        )
-    if recording.around:
-        shown = "; ".join(text[:_SHOWN] for text in recording.around[:_MOST])
-        more = len(recording.around) - _MOST
-        notes.append(f"env.py itself runs: {shown}{f' and {more} more' if more > 0 else ''}.")
-    if recording.replayed:
-        notes.append("The schema was not taken from the database but replayed from the history.")
-    return notes
 
 
 def _warm(dialect: str) -> threading.Thread:

@@ -1,15 +1,23 @@
 """What a snapshot of the schema adds to the facts: indexes, foreign keys, proofs that nothing is NULL."""
 
+import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 
 from deployguard.model import Facts, Json
 from deployguard.operations import AddConstraint, Constraint
 from deployguard.rules.known import not_null_column
 
+DELETES = frozenset({"cascade", "set null", "set default"})  # what ON DELETE does to rows
+_TABLE = re.compile(r"\s*create\s+(?:virtual\s+)?table\s+(?![\"'`\[]?sqlite_)", re.IGNORECASE)
+
 
 def enriched(facts: Facts, catalogue: Json) -> Facts:
-    """``facts`` with what ``Database.catalogue()`` says of a PostgreSQL database; other snapshots add nothing."""
+    """``facts`` with what ``Database.catalogue()`` says of PostgreSQL, and of SQLite its foreign keys."""
+    if isinstance(catalogue, dict) and catalogue.get("dialect") == "sqlite":
+        return replace(facts, on_delete=_on_delete(catalogue))
     if not isinstance(catalogue, dict) or catalogue.get("dialect") != "postgresql":
         return facts
     default = catalogue.get("default_schema")
@@ -47,6 +55,32 @@ def enriched(facts: Facts, catalogue: Json) -> Facts:
         checks=checks,
         conditions=conditions,
     )
+
+
+def _on_delete(catalogue: dict[str, Json]) -> dict[tuple[str, str], str] | None:
+    """What happens to the rows of each SQLite table with those that they point at; None when that is not known.
+
+    The schema is its SQL, which SQLite itself reads best: it is made in memory, and asked there.
+    """
+    statements = catalogue.get("sql")
+    if not isinstance(statements, list):
+        return None
+    found: dict[tuple[str, str], str] = {}
+    try:
+        with closing(sqlite3.connect(":memory:")) as link:
+            for text in statements:
+                if _TABLE.match(str(text)):
+                    link.execute(str(text))
+            asked = (
+                'SELECT lower(m.name), lower(f."table"), lower(f.on_delete) FROM sqlite_master m,'
+                " pragma_foreign_key_list(m.name) f WHERE m.type = 'table'"
+            )
+            for own, other, action in link.execute(asked).fetchall():
+                if found.get((own, other)) not in DELETES:
+                    found[own, other] = action
+    except sqlite3.Error:  # a virtual table whose module is not here
+        return None
+    return found
 
 
 def _columns(value: dict[str, Json], key: str) -> tuple[str, ...]:

@@ -69,6 +69,7 @@ class Known:
             dict(facts.index_columns),
             conditions={place: Condition(*told) for place, told in facts.conditions.items()},
             points_at=dict(facts.points_at),
+            settings={name: (value, False) for name, value in facts.settings.items()},
         )
 
     def below(self, table: str) -> tuple[str, ...]:
@@ -94,7 +95,7 @@ class Known:
         return (*above, *self.below(table))
 
     def setting(self, name: str) -> str | None:
-        """The value that this run gave a setting; None where it gave none."""
+        """The value that this run, or env.py before it, gave a setting; None where it has none."""
         value = self.settings.get(name.lower())
         return value[0] if value and value[0] != "default" else None
 
