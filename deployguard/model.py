@@ -167,6 +167,9 @@ class Facts:
     settings: Mapping[str, str] = field(default_factory=dict)
     # SQLite: (table, one that it points at) → what happens to its rows with the other's; None: not known
     on_delete: Mapping[tuple[str, str], str] | None = None
+    # of a live database: own name of each relation → its columns and constraints; None: not surely all of them
+    listed: Mapping[str, frozenset[str]] | None = None
+    schemas: frozenset[str] = frozenset()  # those that `listed` is about
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +286,7 @@ class Plan:
     digest: str  # sha256, hexadecimal
     notes: tuple[str, ...] = ()  # what limits this verdict, for people
     elsewhere: str = ""  # why deploy must refuse: env.py migrates another database than this one
+    nothing: str = ""  # what no verdict means, when it does not mean that a database is at `current`
 
     @property
     def open_risk(self) -> Risk | None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from deployguard.model import Facts, Json
 from deployguard.operations import AddConstraint, Constraint
+from deployguard.rules.absent import listed
 from deployguard.rules.known import not_null_column
 
 DELETES = frozenset({"cascade", "set null", "set default"})  # what ON DELETE does to rows
@@ -54,7 +55,13 @@ def enriched(facts: Facts, catalogue: Json) -> Facts:
         points_at=points_at,
         checks=checks,
         conditions=conditions,
+        listed=listed(catalogue) if facts.tables is not None else None,
+        schemas=frozenset(_strings(catalogue.get("schemas"))),
     )
+
+
+def _strings(value: Json) -> list[str]:
+    return [str(one) for one in value] if isinstance(value, list) else []
 
 
 def _on_delete(catalogue: dict[str, Json]) -> dict[tuple[str, str], str] | None:

@@ -57,6 +57,7 @@ class Context:
     fresh: Fresh = field(default_factory=Fresh)
     steps: tuple[Operation, ...] = ()  # all that the revision at hand does
     done: int = 0  # how many of them, with the one at hand
+    named: frozenset[str] | None = frozenset()  # what this run has used; None: it may have made any
     sql: str = ""  # the statement at hand
     in_transaction: bool = True
     rebuilding: bool = (

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from deployguard.model import Facts, Finding, Lock, Opacity, Opaque, Revision, Risk, Script, Verdict
 from deployguard.operations import AddColumn, Operation, RebuildTable
+from deployguard.rules.absent import without_absent
 from deployguard.rules.base import Rule, Subject, Whole
 from deployguard.rules.batch import collapse, spans
 from deployguard.rules.context import Context
@@ -38,12 +39,14 @@ def judge_run(
 
 def _judge_one(book: _ByKind, revision: Revision, before: Context) -> tuple[Verdict, Context]:
     up, down = collapse(revision.up, before.dialect), collapse(revision.down, before.dialect)
+    covered = spans(revision.up, up)
+    up, before = without_absent(up, before)
     undo = judge_undo(revision, up, down, before)
     findings: list[Finding] = []
     taken: list[Step] = []
     steps = tuple(one for statement in up.statements for one in statement.operations)
     context = replace(before, steps=steps, done=0)
-    for statement, span in zip(up.statements, spans(revision.up, up), strict=True):
+    for statement, span in zip(up.statements, covered, strict=True):
         context = context.at(statement.sql, in_transaction=statement.in_transaction)
         for operation in statement.operations:
             context = replace(context, done=context.done + 1)
