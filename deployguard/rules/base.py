@@ -7,7 +7,7 @@ from typing import Protocol, TypeAlias, TypeVar, cast
 from deployguard.model import Opacity, Revision, Risk, Script, Undo
 from deployguard.operations import AddConstraint, Constraint, Operation
 from deployguard.rules.context import Context
-from deployguard.rules.forms import safe_form
+from deployguard.rules.forms import mysql, safe_form
 from deployguard.rules.mysql_words import MYSQL
 
 
@@ -72,7 +72,9 @@ class Rule:
             # What a rule says case by case is about PostgreSQL.
             own = MYSQL[self.code]
             given = replace(
-                given, why=own.effect or given.why, instead=own.instead or given.instead
+                given,
+                why=own.effect or given.why,
+                instead=mysql.index(subject, context) or own.instead or given.instead,
             )
         effect = self.sqlite_effect if context.sqlite and self.sqlite_effect else self.effect
         instead = self.sqlite_instead if context.sqlite and self.sqlite_instead else self.instead

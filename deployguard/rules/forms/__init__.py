@@ -4,13 +4,15 @@ A comment says where a stage ends: "in the next revision" is a revision in a tra
 (transaction_per_migration), "in the next release" is one that runs after the code of this one is deployed.
 """
 
+import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from deployguard.operations import AddEnumValue, CreateIndex, DropIndex
 from deployguard.rules.context import Context
 from deployguard.rules.forms import columns, constraints, spelled, written
 from deployguard.rules.forms.spelled import bounded, execute, identifier, own, quoted, schema
-from deployguard.rules.forms.stages import duplicates, outside
+from deployguard.rules.forms.stages import FIRST, duplicates, outside
 
 
 def safe_form(code: str, operation: object, ctx: Context) -> str:
@@ -18,7 +20,15 @@ def safe_form(code: str, operation: object, ctx: Context) -> str:
     maker = _FORMS.get(code)
     if maker is None or not ctx.postgresql:
         return ""
-    return "\n".join(line for line in maker(operation, ctx) if line)
+    return "\n".join(line for line in maker(operation, ctx) if line and not _too_early(line, ctx))
+
+
+def _too_early(line: str, ctx: Context) -> bool:
+    """Whether it is a query to run first, about a column that this run only adds."""
+    if not line.startswith(FIRST):
+        return False
+    words = set(re.findall(r"\w+", line))
+    return any({table.rpartition(".")[2], column} <= words for table, column in ctx.columns)
 
 
 def _index_name(operation: CreateIndex) -> str:
@@ -42,6 +52,21 @@ def create_index(operation: object, ctx: Context) -> tuple[str, ...]:
         f"{schema(table)}{unique}{exists}, postgresql_concurrently=True)"
     )
     return (first, *outside(made))
+
+
+def index_anew(operation: object, ctx: Context) -> tuple[str, ...]:
+    """What a build that failed has left goes first; the index is then made as it was written."""
+    if not isinstance(operation, CreateIndex):
+        return ()
+    home, _ = spelled.split(operation.table)
+    name = (
+        f"{identifier(home)}.{identifier(operation.name)}" if home else identifier(operation.name)
+    )
+    anew = replace(operation, if_not_exists=False)
+    made = create_index(anew, replace(ctx, sql=written.bare_index(ctx.sql)))
+    block = next(at for at, line in enumerate(made) if not line.startswith("#") and line)
+    drop = outside(execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}"))
+    return (*drop, *made[block + 1 :])
 
 
 def drop_index(operation: object, ctx: Context) -> tuple[str, ...]:
@@ -86,4 +111,5 @@ _FORMS: Mapping[str, _Maker] = {
     "DG403": columns.add_required,
     "DG407": add_value,
     "DG501": alone,
+    "DG506": index_anew,
 }

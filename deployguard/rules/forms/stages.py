@@ -8,12 +8,13 @@ from deployguard.rules.forms.spelled import dotted, execute, identifier, own, qu
 NEXT_REVISION: Final = "# in the next revision"
 NEXT_RELEASE: Final = "# in the next release"
 IN_BATCHES: Final = "# fill the old rows in batches, outside of a migration"
+FIRST: Final = "# first: must find nothing:"
 _BLOCK: Final = "with op.get_context().autocommit_block():"
 
 
 def look_first(query: str) -> str:
     """A query to run before anything else: each row that it finds would make the migration fail."""
-    return f"# first: must find nothing: {' '.join(query.split())}"
+    return f"{FIRST} {' '.join(query.split())}"
 
 
 def outside(line: str) -> tuple[str, str]:

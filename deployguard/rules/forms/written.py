@@ -164,6 +164,21 @@ def concurrent(sql: str, made_up: str) -> str:
     return sql
 
 
+def bare_index(sql: str) -> str:
+    """CREATE INDEX as it was written, without CONCURRENTLY and IF NOT EXISTS."""
+    tokens = tokenize(sql, "postgresql")
+    at = next((at for at, token in enumerate(tokens) if token.word == "index"), -1)
+    if at < 0:
+        return sql
+    after = at + 1
+    if after < len(tokens) and tokens[after].word == "concurrently":
+        after += 1
+    if [token.word for token in tokens[after : after + 3]] == ["if", "not", "exists"]:
+        after += 3
+    rest = sql[tokens[after].start :] if after < len(tokens) else ""
+    return f"{sql[: tokens[at].end]} {rest}"
+
+
 def add_value(sql: str) -> str:
     """ALTER TYPE … ADD VALUE as it was written, with IF NOT EXISTS, for nothing can take it back."""
     tokens = tokenize(sql, "postgresql")
