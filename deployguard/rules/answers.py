@@ -55,7 +55,17 @@ def _hidden(verdicts: Iterable[Verdict], *, rows: bool) -> str:
     """The first revision of which something is hidden; ``rows`` counts what is hidden of rows, too."""
     for verdict in verdicts:
         up = verdict.revision.up
-        codes = {one.code for one in up.opacities}
+        seen = {
+            one.line
+            for one in up.statements
+            if any(isinstance(o, Procedural) for o in one.operations)
+        }
+        # Of code that was seen, the operation says more: a routine that is made does not run.
+        codes = {
+            one.code
+            for one in up.opacities
+            if one.code is not Opaque.PROCEDURAL or one.line not in seen
+        }
         writing = any(one.writes for one in up.opacities)
         if codes - _ABOUT_ROWS or (rows and writing and codes):
             return verdict.revision.id
