@@ -95,7 +95,8 @@ def assess_from(
         ),
         cached=cached,
     )
-    return plan_for(config, environment, environ, basis)
+    plan = plan_for(config, environment, environ, basis)
+    return replace(plan, nothing=f"Nothing comes after {revision}.")
 
 
 def assess_since(
@@ -110,23 +111,20 @@ def assess_since(
     from deployguard.revisions.since import since
 
     graph = graph_of(config, environ, cached=cached)
-    added = since(graph, config.directory, git_ref)
+    upgrades = upgrade_target(environment.migrate.command)
+    added = since(graph, config.directory, git_ref, target=upgrades)
     # What a database that has everything else is at: where the new revisions hang on.
     current = after((), [name for name in graph.ordered() if name not in added.added], graph)
-    basis = without_database(config, environment, environ)
     note = f"No database was asked: sizes and times are unknown. Pending is what was added since {git_ref}."
-    return plan_for(
-        config,
-        environment,
-        environ,
-        replace(
-            basis,
-            current=current,
-            only=added.added,
-            notes=(note, *added.notes),
-            cached=cached,
-        ),
+    basis = replace(
+        without_database(config, environment, environ),
+        current=current,
+        only=added.added,
+        notes=(note, *added.notes),
+        cached=cached,
     )
+    plan = plan_for(config, environment, environ, basis)
+    return replace(plan, nothing=f"Nothing was added since {git_ref}.")
 
 
 def history(

@@ -61,7 +61,7 @@ def assess_facts(
     unasked = without_database(config, environment, environ)
     _fits(config, unasked, snapshot, name)
     graph = graph_of(config, environ, cached=cached)
-    shown, notes = _shown(config, environment, graph, snapshot, start=start, since=since)
+    shown, notes, nothing = _shown(config, environment, graph, snapshot, start=start, since=since)
     basis = replace(
         unasked,
         facts=snapshot.facts,
@@ -77,7 +77,7 @@ def assess_facts(
         ),
         cached=cached,
     )
-    return plan_for(config, environment, environ, basis)
+    return replace(plan_for(config, environment, environ, basis), nothing=nothing)
 
 
 def schema_of(database: "Database", store: "Store | None" = None) -> tuple[Json, tuple[str, ...]]:
@@ -140,20 +140,24 @@ def _shown(
     *,
     start: str | None,
     since: str | None,
-) -> tuple[frozenset[str] | None, tuple[str, ...]]:
-    """(the revisions to judge, None for all; notes)."""
+) -> tuple[frozenset[str] | None, tuple[str, ...], str]:
+    """(the revisions to judge, None for all; notes; what it means when these are none)."""
     if not start and not since:
-        return None, ()
+        there = ", ".join(snapshot.current) or "base"
+        return None, (), f"Nothing is pending; the database of the facts was at {there}."
     target = upgrade_target(environment.migrate.command)
     pending = frozenset(graph.pending(snapshot.current, target))
     if since:
         from deployguard.revisions.since import since as added_since
 
         added = added_since(graph, config.directory, since)
-        there = sorted(added.added - pending)
-        said = (f"Already in the database of the facts: {', '.join(there)}.",) if there else ()
+        known = sorted(added.added - pending)
+        said = (f"Already in the database of the facts: {', '.join(known)}.",) if known else ()
         note = f"Only what was added since {since} is judged."
-        return added.added & pending, (note, *said, *added.notes)
+        nothing = (
+            f"Nothing that was added since {since} is pending{_others(pending - added.added)}."
+        )
+        return added.added & pending, (note, *said, *added.notes), nothing
     names = [] if start == "base" else (start or "").split(",")
     wanted = frozenset(graph.pending([graph.resolve(each.strip()) for each in names], target))
     if wanted - pending:
@@ -162,7 +166,14 @@ def _shown(
             f" past {start}: what is pending from there on is in it already.",
             next_commands=("deployguard check --facts FILE", f"deployguard check --from {start}"),
         )
-    return wanted, (f"Only what follows {start} is judged.",)
+    nothing = f"Nothing that follows {start} is pending{_others(pending - wanted)}."
+    return wanted, (f"Only what follows {start} is judged.",), nothing
+
+
+def _others(pending: frozenset[str]) -> str:
+    if not pending:
+        return ""
+    return f"; {len(pending)} other {'revision is' if len(pending) == 1 else 'revisions are'}"
 
 
 def _at(graph: "Graph", snapshot: Snapshot, shown: frozenset[str]) -> tuple[str, ...]:

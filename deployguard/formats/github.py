@@ -48,7 +48,9 @@ def github(report: CheckReport, prefix: str = "") -> str:
     if rest:
         more = "1 more finding is" if len(rest) == 1 else f"{len(rest)} more findings are"
         rest.insert(0, f"{more} not annotated, since GitHub shows {_SHOWN} of a kind:")
-    said = (words.level(report.plan), words.headline(report.plan), words.demand(report))
+    plan = report.plan
+    place = f"{plan.environment}, {words.judged(plan)}"
+    said = (words.level(plan), words.headline(plan), place, words.demand(report))
     summary = f"deployguard: {' '.join(words.sentence(one) for one in said)}"
     return "\n".join([*lines, *rest, _plain(summary)]) + "\n"
 

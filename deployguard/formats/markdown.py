@@ -26,7 +26,7 @@ def markdown(report: CheckReport, limit: int = COMMENT) -> str:
     sign = _SIGNS[str(plan.open_risk)] if plan.open_risk else "✅"
     head = [
         f"## {sign} deployguard: {words.level(plan)}",
-        f"{escape(words.headline(plan))} · {escape(plan.environment)} · {code(plan.target)}",
+        f"{escape(words.headline(plan))} · {escape(plan.environment)} · {code(words.judged(plan))}",
     ]
     if len(plan.verdicts) > 1:
         head.append(escape(words.counts(plan.verdicts)))

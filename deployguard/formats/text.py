@@ -40,7 +40,7 @@ def check_lines(report: CheckReport, width: int = 80) -> list[Line]:
     lines: list[Line] = [
         (
             Span(f"{one_line(plan.environment)} ", Style.TITLE),
-            Span(one_line(plan.target), Style.DIM),
+            Span(one_line(words.judged(plan)), Style.DIM),
         ),
         *_headline(level, words.headline(plan), width),
     ]

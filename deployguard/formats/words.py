@@ -57,10 +57,21 @@ _EVIDENCE = {
 def headline(plan: Plan) -> str:
     """How much is pending, and from where to where."""
     count = len(plan.verdicts)
+    if not count and plan.nothing:
+        return plan.nothing
     if not count:
         return f"Nothing is pending; the database is at {revisions(plan.current)}."
     noun = "revision" if count == 1 else "revisions"
     return f"{count} {noun} pending, {revisions(plan.current)} → {revisions(plan.heads)}"
+
+
+def judged(plan: Plan) -> str:
+    """The database, and the dialect that was judged where its URL does not begin with it."""
+    if plan.target.startswith(plan.dialect):
+        return plan.target
+    if plan.target.endswith(")"):
+        return f"{plan.target[:-1]}, {plan.dialect})"
+    return f"{plan.target} ({plan.dialect})"
 
 
 def level(plan: Plan) -> str:

@@ -21,15 +21,24 @@ class Since:
 
 
 def since(
-    graph: Graph, directory: Path, git_ref: str, *, run: Callable[..., Finished] | None = None
+    graph: Graph,
+    directory: Path,
+    git_ref: str,
+    *,
+    target: str = "heads",
+    run: Callable[..., Finished] | None = None,
 ) -> Since:
     """Compare the revision files with the merge base of HEAD and `git_ref`; uncommitted files count.
 
+    `target` is what the upgrade will be told to reach: where that is "head", there must be one.
+
     Raises:
-        UsageError: no git repository, or no such ref.
+        UsageError: no git repository, no such ref, or several heads.
 
     """
     git = _Git(directory, run or process_run())
+    if target == "head" and not graph.partial:  # else env.py decides which revisions count
+        graph.targets(target)
     base = git(
         "merge-base", git_ref, "HEAD", why=f"git knows no common ancestor of {git_ref!r} and HEAD"
     ).strip()

@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from deployguard.deploy.assess import (
 )
 from deployguard.deploy.guard import differences
 from deployguard.errors import UsageError
+from deployguard.formats.words import headline
 from deployguard.model import Plan, Risk
 from deployguard.revisions.graph import load as load_graph
 from deployguard.revisions.launcher import Compose, Local
@@ -105,6 +107,34 @@ def test_a_plan_since_a_branch_has_what_the_branch_adds(project: Small) -> None:
     assert [verdict.revision.id for verdict in plan.verdicts] == ["r2", "r3"]
     assert (plan.current, plan.heads) == (("r1",), ("r3",))
     assert "main" in plan.notes[0]
+
+
+def test_two_heads_are_refused_since_a_branch_as_they_are_from_a_revision(project: Small) -> None:
+    git(project, "init", "-b", "main")
+    git(project, "add", ".")
+    git(project, "commit", "-m", "first")
+    git(project, "checkout", "-b", "work")
+    project.revision("r2", *EXPAND)
+    project.parent = "r1"
+    project.revision("other", *DESTROY)
+    config, environment = loaded(project)
+    for refused in (assess_since, assess_from):
+        with pytest.raises(UsageError, match="several heads: ") as raised:
+            refused(config, environment, {}, "main" if refused is assess_since else "r1")
+        assert "alembic merge" in raised.value.next_commands[0]
+    heads = replace(environment.migrate, command=("alembic", "upgrade", "heads"))
+    plan = assess_since(config, replace(environment, migrate=heads), {}, "main")
+    assert {verdict.revision.id for verdict in plan.verdicts} == {"r2", "other"}
+
+
+def test_a_branch_that_adds_nothing_says_nothing_of_a_database(project: Small) -> None:
+    git(project, "init", "-b", "main")
+    git(project, "add", ".")
+    git(project, "commit", "-m", "first")
+    assert headline(assess_since(*loaded(project), {}, "main")) == "Nothing was added since main."
+    assert headline(assess_from(*loaded(project), {}, "r1")) == "Nothing comes after r1."
+    said = headline(against_database(project))
+    assert said == "Nothing is pending; the database is at r1."
 
 
 @pytest.mark.parametrize(

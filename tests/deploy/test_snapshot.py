@@ -15,6 +15,7 @@ from deployguard.deploy.assess import assess
 from deployguard.deploy.snapshot import assess_facts, take
 from deployguard.errors import UsageError
 from deployguard.formats import render
+from deployguard.formats.words import headline
 from deployguard.model import Evidence, Plan, Risk
 from tests.deploy.real import DESTROY, EXPAND, Small, small
 from tests.deploy.test_assess import git
@@ -140,6 +141,20 @@ def test_only_what_a_branch_adds_is_judged_against_the_facts(project: Small) -> 
     plan = offline(project, ahead, since="main")
     assert [one.revision.id for one in plan.verdicts] == ["r3"]
     assert any("Already in the database of the facts: r2" in note for note in plan.notes)
+
+
+def test_what_is_pending_apart_from_the_branch_is_not_denied(project: Small) -> None:
+    _, snapshot = live(project)
+    assert headline(offline(project, snapshot)).endswith("the database of the facts was at r1.")
+    project.revision("r2", *EXPAND)
+    project.revision("r3", *INDEX)
+    git(project, "init", "-b", "main")
+    git(project, "add", ".")
+    git(project, "commit", "-m", "first")
+    said = "Nothing that was added since main is pending; 2 other revisions are."
+    assert headline(offline(project, snapshot, since="main")) == said
+    said = "Nothing that follows r3 is pending; 2 other revisions are."
+    assert headline(offline(project, snapshot, start="r3")) == said
 
 
 def test_facts_of_something_else_are_refused(project: Small) -> None:

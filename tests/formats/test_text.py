@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deployguard.formats import check_lines, text
+from deployguard.formats.github import github
+from deployguard.formats.markdown import markdown
 from deployguard.formats.records import (
     backup_lines,
     backups_lines,
@@ -287,3 +289,15 @@ def test_status_says_where_things_stand_and_what_to_type() -> None:
         assert fact in shown
     unknown = plain(status_lines(replace(STATUS, current=None, pending=None)))
     assert "unknown" in unknown
+
+
+def test_the_header_says_which_dialect_was_judged() -> None:
+    for target, shown in (
+        ("no database", "no database (postgresql)"),
+        ("facts of production (shop)", "facts of production (shop, postgresql)"),
+        ("postgresql://db/shop", "postgresql://db/shop"),
+    ):
+        asked = replace(CRITICAL, plan=replace(CRITICAL.plan, target=target))
+        assert text(asked).splitlines()[0].endswith(f" {shown}")
+        assert f"`{shown}`" in markdown(asked)
+        assert shown in github(asked)
