@@ -109,7 +109,7 @@ class Session:
         refused = error.sqlstate is not None and not isinstance(error, psycopg.OperationalError)
         said = doing or f"The database {'refused' if refused else 'did not answer'}"
         raise EnvironmentUnreachable(
-            f"{said} ({self.url.display()}): {self.explain(error)}.".replace("..", ".")
+            _sentence(f"{said} ({self.url.display()}): {self.explain(error)}")
         ) from None
 
     def _alive(self, connection: Connection[Row]) -> bool:
@@ -165,10 +165,15 @@ class Session:
         query = f'CREATE DATABASE \\"{place["dbname"]}\\"' if gone else "SELECT 1"
         commands = (f'psql "{words}" -c "{query}"',)
         raise EnvironmentUnreachable(
-            f"No connection to {self.url.display()}: {self.explain(error)}.".replace("..", "."),
+            _sentence(f"No connection to {self.url.display()}: {self.explain(error)}"),
             # A lost database is made anew, empty; then the backup can be swapped in.
             next_commands=(*commands, "deployguard backup restore latest") if gone else commands,
         ) from None
+
+
+def _sentence(text: str) -> str:
+    """With one mark at its end; libpq's own text may end with a question."""
+    return text if text.endswith((".", "?", "!")) else f"{text}."
 
 
 def quoted(*parts: str) -> sql.Composed:

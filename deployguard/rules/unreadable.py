@@ -67,7 +67,9 @@ def data_dependent(op: Opacity, ctx: Context) -> Answer:
 )
 def unseen_writes(op: Opacity, ctx: Context) -> Answer:
     del ctx
-    return _said(op, Opaque.UNSEEN_WRITES, "Writes that were not seen while it was read")
+    return _said(
+        op, Opaque.UNSEEN_WRITES, "Changes rows in ways that were not seen while it was read"
+    )
 
 
 @rule(

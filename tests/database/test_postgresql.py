@@ -289,3 +289,13 @@ def test_an_impossible_url_is_a_usage_error(postgres_database: str) -> None:
     url = parse_url(postgres_database + "?sslmode=nonsense", "x")
     with pytest.raises((UsageError, EnvironmentUnreachable), match="sslmode"):
         connect(url, directory=Path()).facts()
+
+
+def test_what_libpq_asks_is_not_ended_twice(tmp_path: Path) -> None:
+    url = parse_url("postgresql://nobody@127.0.0.1:1/none", "the test")
+    with (
+        pytest.raises(EnvironmentUnreachable) as caught,
+        connect(url, directory=tmp_path) as database,
+    ):
+        database.facts()
+    assert caught.value.message.endswith("accepting TCP/IP connections?")
