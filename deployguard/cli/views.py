@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 from deployguard.cli.gist import everything, gist
+from deployguard.errors import ApprovalMissing, Refused
 from deployguard.formats import DeployView, StepView
 from deployguard.model import Json
-from deployguard.state import Deploy, Event, EventKind
+from deployguard.state import Deploy, Event, EventKind, Status
 
+_REFUSALS = frozenset(error.__name__ for error in (Refused, ApprovalMissing))
 _STATES = {
     EventKind.INTENT: "begun",
     EventKind.DONE: "done",
@@ -38,7 +40,13 @@ def deploy_view(deploy: Deploy, events: Sequence[Event] = (), *, verbose: int = 
         approved_by=str(approved.get("by", "")),
         detail=deploy.summary,
         steps=_steps(events, verbose=verbose),
+        refused=deploy.status is Status.FAILED and _refused(events),
     )
+
+
+def _refused(events: Sequence[Event]) -> bool:
+    failed = [e.evidence for e in events if e.kind is EventKind.FAILED]
+    return bool(failed) and failed[-1].get("type") in _REFUSALS
 
 
 def _steps(events: Sequence[Event], *, verbose: int) -> tuple[StepView, ...]:

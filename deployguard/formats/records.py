@@ -65,7 +65,7 @@ def history_lines(views: Sequence[DeployView], width: int = 80) -> list[Line]:
             Span(one_line(view.id), Style.TITLE),
             Span(words.moment(view.started)[:-3]),
             Span(view.risk or "-"),
-            _state(view.state),
+            _state(view.outcome),
             Span(_what(view)),
         ]
         for view in views
@@ -137,7 +137,7 @@ def history_markdown(views: Sequence[DeployView]) -> str:
             escape(v.kind),
             v.risk or "-",
             escape(_way(v)),
-            escape(v.state),
+            escape(v.outcome),
         )
         for v in views
     ]
@@ -182,7 +182,7 @@ def _deploy_facts(view: DeployView) -> _Facts:
     ended = f", ended {words.moment(view.ended)}" if view.ended else ""
     facts = [
         ("deploy", f"{view.id} ({view.kind}, {view.environment})"),
-        ("state", view.state),
+        ("state", view.outcome),
         ("started", f"{words.moment(view.started)} UTC{ended}, by {view.by}"),
         ("revisions", _way(view)),
         ("level", view.risk),
@@ -204,7 +204,7 @@ def _status_facts(report: StatusReport) -> _Facts:
         *((f"{service}", running) for service, running in report.release),
         (
             "last deploy",
-            f"{last.id}, {last.state}, {words.moment(last.started)}" if last else "none",
+            f"{last.id}, {last.outcome}, {words.moment(last.started)}" if last else "none",
         ),
         ("last backup", _newest(report.backup)),
         ("lock", report.lock or "free"),

@@ -89,6 +89,12 @@ class DeployView:
     approved_by: str = ""
     detail: str = ""
     steps: tuple[StepView, ...] = ()
+    refused: bool = False  # it failed because the policy or a missing approval kept it from running
+
+    @property
+    def outcome(self) -> str:
+        """``state`` for people: nothing went wrong in a deploy that was refused."""
+        return "refused" if self.refused else self.state
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,15 @@ def test_the_default_asks_and_without_a_terminal_refuses_with_the_command(
     assert bookings.revision == "b013"
 
 
+def test_a_refused_deploy_is_not_called_failed_to_people(make_bookings: MakeBookings) -> None:
+    bookings = make_bookings("b014")
+    assert bookings.deployguard("deploy").code == 11
+    for look in ("history", "show"):
+        assert "refused" in bookings.deployguard(look).out
+    assert "failed" not in bookings.deployguard("history").out
+    assert last(bookings)["state"] == "failed"  # what programs read stays as it was
+
+
 def test_critical_is_refused_then_approved_backed_up_and_migrated(
     make_bookings: MakeBookings,
 ) -> None:
