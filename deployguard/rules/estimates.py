@@ -88,7 +88,11 @@ def weighed(entry: Rule, found: Found, operation: Operation, context: Context) -
             return replace(found, risk=Risk.LOW, message=f"{found.message} {small}")
     longest = max(taken, key=_seconds_of)
     # What does not block by itself may do so under a lock that the transaction holds already.
-    blocking = next((o for o in (*taken, *context.held.values()) if o.blocks in _BLOCKING), None)
+    felt = [one for one in (*context.held.values(), *taken) if one.blocks in _BLOCKING]
+    own = {context.key(one.relation) for one in taken}
+    # Of its own table first, and what blocks more: a transaction that holds both blocks both.
+    felt.sort(key=lambda o: (context.key(o.relation) not in own, _BLOCKING.index(o.blocks)))
+    blocking = felt[0] if felt else None
     if (
         found.risk is Risk.MEDIUM
         and entry.code.startswith(_FAMILIES)

@@ -312,6 +312,24 @@ def test_validating_under_a_held_lock_is_high_on_a_huge_table() -> None:
     assert [one.risk for one in tiny.findings if one.rule == "DG209"] == [Risk.LOW]
 
 
+def test_what_is_raised_names_its_own_table_and_all_that_is_blocked() -> None:
+    validated = verdict(
+        "ALTER TABLE users ADD COLUMN b int;"
+        "ALTER TABLE orders ADD CONSTRAINT ck CHECK (a > 0) NOT VALID;"
+        "ALTER TABLE orders VALIDATE CONSTRAINT ck",
+        HUGE,
+    )
+    [said] = [one.message for one in validated.findings if one.rule == "DG209"]
+    assert "Blocks reads and writes of orders for longer" in said
+    built = verdict(
+        "ALTER TABLE orders DROP CONSTRAINT ck; CREATE INDEX i ON orders (b)",
+        HUGE,
+    )
+    raised = [one.message for one in built.findings if one.risk is Risk.HIGH]
+    assert any("for longer than" in one for one in raised)
+    assert all("Blocks writes of orders" not in one for one in raised)
+
+
 def test_the_page_tells_the_rates_and_limits_that_are_used() -> None:
     page = (Path(__file__).parents[2] / "docs" / "live-facts.md").read_text()
     for work, rate in RATES.items():
