@@ -145,7 +145,8 @@ def long_work_under_a_lock(op: Operation, ctx: Context) -> Answer:
     if not heavy:
         return None
     table = getattr(op, "table", getattr(op, "name", ""))
-    return f"{heavy[0].upper()}{heavy[1:]} ({table}) while {_list(held)} is locked by an earlier statement."
+    locked = f"{_list(held)} {'are' if len(held) > 1 else 'is'} locked by an earlier statement"
+    return f"{heavy[0].upper()}{heavy[1:]} ({table}) while {locked}."
 
 
 def _exclusive(ctx: Context) -> list[str]:
