@@ -188,6 +188,30 @@ def test_what_cannot_be_checked_is_said_and_fails(runner: Runner, pull_request: 
     assert result.outputs["level"] == ""
 
 
+def test_a_step_that_makes_no_report_does_not_name_the_one_of_an_earlier_step(
+    runner: Runner, pull_request: Path
+) -> None:
+    first = runner.run(pull_request, since="main", requirements="requirements.txt")
+    assert Path(first.outputs["report"]).is_file()
+    second = runner.run(pull_request, since="no-such-branch", requirements="requirements.txt")
+    assert (second.code, second.outputs["report"]) == (2, "")
+    third = runner.run(pull_request, since="main", requirements="requirements.txt")
+    assert third.outputs["report"] != first.outputs["report"]
+
+
+def test_further_formats_are_written_to_files(runner: Runner, pull_request: Path) -> None:
+    wanted = "sarif=dg.sarif\n  junit=dg.xml gitlab=dg.json\n"
+    result = runner.run(pull_request, since="main", output=wanted, requirements="requirements.txt")
+    assert result.code == 10, result.log
+    assert json.loads((pull_request / "dg.sarif").read_text())["version"] == "2.1.0"
+    assert "<testcase" in (pull_request / "dg.xml").read_text()
+    assert json.loads((pull_request / "dg.json").read_text())
+    nasty = '*=x "$(touch pwned)"'
+    result = runner.run(pull_request, since="main", output=nasty, requirements="requirements.txt")
+    assert result.code == 2, result.log
+    assert not list(pull_request.rglob("pwned"))
+
+
 def test_inputs_are_never_run(runner: Runner, pull_request: Path) -> None:
     nasty = '"; touch pwned; echo "$(touch pwned)'
     result = runner.run(

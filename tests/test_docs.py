@@ -134,3 +134,25 @@ def test_the_ci_page_is_yaml_whose_commands_are_understood() -> None:
         check.make_context("check", shlex.split(command), obj=App())
     listed = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
     assert tuple(listed) == FORMS
+
+
+def test_the_ci_page_installs_what_it_runs_and_fetches_what_it_compares() -> None:
+    page = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
+    found = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    blocks = [yaml.safe_load(block) for block in found]
+    *hosted, gitlab = [one.get("jobs", one)["migrations"] for one in blocks]
+    inputs = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))["inputs"]
+    for job in hosted:
+        assert job["steps"][0]["with"]["fetch-depth"] == 0
+        ours = [step["with"] for step in job["steps"] if "deployguard@" in step.get("uses", "")]
+        assert all(given.keys() <= inputs.keys() for given in ours)
+        runs = " ".join(step.get("run", "") for step in job["steps"])
+        assert ours or ("setup-python" in str(job) and "-r requirements.txt" in runs)
+        assert "sarif=deployguard.sarif" in str(job)
+    assert gitlab["image"].startswith("python:")
+    assert gitlab["variables"] == {"GIT_DEPTH": 0}
+    install, fetch, run = gitlab["script"]
+    assert "deployguard@" in install
+    assert "-r requirements.txt" in install
+    assert fetch.startswith("git fetch origin ")
+    assert "origin/$CI_MERGE_REQUEST_TARGET_BRANCH_NAME" in run
