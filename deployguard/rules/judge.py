@@ -77,7 +77,11 @@ def _once(findings: Sequence[Finding]) -> list[Finding]:
     spans: dict[Finding, dict[tuple[int, int], None]] = {}
     for one in findings:
         spans.setdefault(one, {}).update(dict.fromkeys(one.statements))
-    return [replace(one, statements=tuple(found)) for one, found in spans.items()]
+    said = [replace(one, statements=tuple(found)) for one, found in spans.items()]
+    # Locks that are held are one cause, whatever comes after them: the worst is told, the first where equal.
+    piled = [one for one in said if one.rule == "DG214"]
+    told = max(piled, key=lambda one: one.risk, default=None)
+    return [one for one in said if one.rule != "DG214" or one is told]
 
 
 def _locks(operation: Operation, context: Context) -> tuple[list[Lock], Context]:

@@ -185,15 +185,17 @@ def several_tables_locked(whole: Whole, ctx: Context) -> Answer:
     held = sorted(_exclusive(ctx)) if ctx.postgresql else []
     if len(held) < 2 or not whole.up.statements:
         return None
+    if len(_exclusive(whole.before)) > 1:
+        return None  # an earlier revision in the same transaction has said it
     # One statement that needs several (DETACH PARTITION, DROP TABLE a, b) can't be taken apart.
+    last = 0
     for statement in whole.up.statements:
         taken = (one for operation in statement.operations for one in locks(operation, ctx))
-        if {ctx.key(one.relation) for one in taken if one.mode == AX} >= set(held):
+        own = {ctx.key(one.relation) for one in taken if one.mode == AX} & set(held)
+        if own >= set(held):
             return None
-    return Found(
-        f"Holds ACCESS EXCLUSIVE locks on {_list(held)} together.",
-        line=whole.up.statements[-1].line,
-    )
+        last = statement.line if own else last
+    return Found(f"Holds ACCESS EXCLUSIVE locks on {_list(held)} together.", line=last or None)
 
 
 @rule(

@@ -203,6 +203,21 @@ def test_several_tables_count_only_where_statements_could_be_taken_apart() -> No
     assert found(f"{detach}; ALTER TABLE users ADD COLUMN a int") == ["DG211", "DG215"]
 
 
+def test_locks_that_pile_up_are_told_once() -> None:
+    held = "ALTER TABLE orders ADD COLUMN a int"
+    work = "CREATE INDEX i ON users (a); CREATE INDEX j ON rooms (a)"
+    assert found(f"{held}; {work}").count("DG214") == 1
+
+
+def test_several_tables_are_told_by_the_revision_that_locks_the_second() -> None:
+    one, other = "ALTER TABLE orders ADD COLUMN a int", "ALTER TABLE users ADD COLUMN a int"
+    rows = "INSERT INTO rooms (a) VALUES (1)"
+    sql = f"{one}\n-- next revision\n{other}; {rows}\n-- next revision\n{rows}"
+    verdicts = judge(*read(sql))
+    told = [[each.line for each in v.findings if each.rule == "DG215"] for v in verdicts]
+    assert [len(lines) for lines in told] == [0, 1, 0]
+
+
 def test_a_check_of_an_earlier_release_proves_the_bounds_too() -> None:
     def facts(**options: bool) -> Facts:
         text = "((d IS NOT NULL) AND (d >= 20) AND (d < 30))"
