@@ -48,9 +48,9 @@ def _inside(
         case ast.For(_, iterated, body, orelse) | ast.AsyncFor(_, iterated, body, orelse):
             looped = (*conditions, Condition(iterated, scope, loop=True))
             yield from ((body, looped), (orelse, looped))
-        case ast.With(_, body) | ast.AsyncWith(_, body):
-            yield body, conditions
-        case ast.Try(body, handlers, orelse, final):
+        case ast.With(body=body) | ast.AsyncWith(body=body) | ast.ClassDef(body=body):
+            yield body, conditions  # a class is made where it stands
+        case ast.Try(body, handlers, orelse, final) | ast.TryStar(body, handlers, orelse, final):
             yield from ((body, conditions), (orelse, conditions), (final, conditions))
             yield from ((handler.body, unknown) for handler in handlers)
         case ast.While(_, body, orelse):

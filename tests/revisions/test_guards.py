@@ -138,6 +138,15 @@ ADD = 'op.add_column("t", sa.Column("x", sa.Text))'
         (f"if not found:\n    return\n{ADD}", True),
         ('for row in found:\n    op.execute(f"SELECT {row}")', True),
         ('[op.drop_table("t") for row in found]', True),
+        ('class Work:\n    if found:\n        op.drop_table("t")', True),
+        (
+            'def work():\n    class Work:\n        if found:\n            op.drop_table("t")\nwork()',
+            True,
+        ),
+        (
+            'try:\n    pass\nexcept* OSError:\n    pass\nelse:\n    if found:\n        op.drop_table("t")',
+            True,
+        ),
         ('found and op.drop_table("t")', True),
         ('op.bulk_insert(sa.table("t", sa.column("id")), [{"id": row.id} for row in found])', True),
         ("op.execute(\"COMMENT ON TABLE t IS '%s'\" % found)", True),

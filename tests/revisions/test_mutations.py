@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from deployguard import rules
@@ -153,6 +153,9 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @settings(
     max_examples=6,
     deadline=None,
+    # The same each time, and told as it was found: a smaller case takes minutes, since each is really run.
+    derandomize=True,
+    phases=(Phase.explicit, Phase.generate),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @pytest.mark.usefixtures("impatient")
