@@ -286,7 +286,7 @@ class Plan:
     digest: str  # sha256, hexadecimal
     notes: tuple[str, ...] = ()  # what limits this verdict, for people
     elsewhere: str = ""  # why deploy must refuse: env.py migrates another database than this one
-    nothing: str = ""  # what no verdict means, when it does not mean that a database is at `current`
+    nothing: str = ""  # what no verdict means, where not that a database is at `current`
 
     @property
     def open_risk(self) -> Risk | None:
