@@ -183,7 +183,7 @@ class SqliteDatabase:
     def invalid_indexes(self) -> tuple[str, ...]:
         return ()
 
-    def surviving_backends(self, application_name: str) -> tuple[Backend, ...]:  # noqa: ARG002
+    def surviving_backends(self, application_name: str) -> tuple[Backend, ...]:  # noqa: ARG002 - the Protocol's
         return ()  # a SQLite statement lives in its client's process
 
     def terminate(self, application_name: str) -> int:  # noqa: ARG002 - see above
@@ -214,7 +214,7 @@ class SqliteDatabase:
         self,
         key: str,  # noqa: ARG002 - one shape for every dialect
         *,
-        wait: float = 0.0,  # noqa: ARG002
+        wait: float = 0.0,  # noqa: ARG002 - the Protocol's
     ) -> contextlib.AbstractContextManager[FileLock]:
         return contextlib.nullcontext(FileLock())
 
@@ -225,7 +225,7 @@ class SqliteDatabase:
         self,
         mark: Json,
         version_table: str = VERSION_TABLE,  # noqa: ARG002 - one shape for every dialect
-        schema: str | None = None,  # noqa: ARG002
+        schema: str | None = None,  # noqa: ARG002 - the Protocol's
     ) -> int | None:
         return file_writes.file_since(self.path, mark)
 

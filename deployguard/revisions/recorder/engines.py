@@ -35,6 +35,7 @@ def install(state: State) -> None:
             kinds[kind] = build(kind, state, recorded)
         return kinds[kind]
 
+    # SQLAlchemy asks nobody for a dialect: in the child it is given ours, so its method is replaced.
     url.URL._get_entrypoint = lambda self: recorded(original(self))  # type: ignore[method-assign]
     event.listen(
         Engine, "do_connect", lambda dialect, _record, _args, _kwargs: state.connect(dialect)

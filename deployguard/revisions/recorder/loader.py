@@ -12,6 +12,8 @@ _NAME = "deployguard_recorder"
 class _FromRequest(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Finds the recorder's modules in the request; nothing is written to a disk."""
 
+    # No annotations here, and so the silencers: this file must run on whatever Python the project has.
+
     def __init__(self, sources, compiled):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN204 - runs anywhere
         self.sources = sources
         same = compiled.get("magic") == importlib.util.MAGIC_NUMBER.hex()

@@ -37,6 +37,7 @@ def install(state: State) -> None:
     wanted = None if everything else frozenset(request["pending"])
     util.load_python_file = load_lazily(util.load_python_file, wanted, request["known"])
     util.err = give_up
+    # Alembic has no hook for these; in the child nothing may reach a database, so its methods are replaced.
     MigrationContext.run_migrations = run  # type: ignore[method-assign]
     MigrationContext.get_current_heads = lambda self: state.heads  # type: ignore[method-assign]
     MigrationContext._ensure_version_table = lambda self, purge=False: None  # type: ignore[method-assign]
