@@ -335,7 +335,7 @@ class BackupRecord:
     revision: tuple[str, ...]
     counts: Mapping[str, int]
     seconds: float
-    reason: str  # "pre-deploy", "emergency" or "manual"
+    reason: str  # its class: "pre-deploy", "emergency", "manual", "scheduled" or "phase"
     deploy: str | None = None
     git_commit: str | None = None
     tools: Mapping[str, str] = field(default_factory=dict)
@@ -354,6 +354,25 @@ class Verification:
     ok: bool
     evidence: tuple[str, ...]
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Drilled:
+    """What restoring a backup into a scratch database has shown; ``seconds`` is how long that took."""
+
+    ok: bool
+    at: datetime
+    seconds: float
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """Why a backup is kept for ever, who said so and when; ``at`` None: the note cannot be read."""
+
+    reason: str
+    by: str = ""
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ class Inside(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BackupRequest:
-    """Why a backup is taken. ``reason`` is "pre-deploy", "emergency" or "manual"."""
+    """Why a backup is taken. ``reason`` is its class, by which it is kept (``retention.py``)."""
 
     reason: str = "manual"
     deploy: str | None = None

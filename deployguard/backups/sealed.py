@@ -25,6 +25,7 @@ MANIFEST: Final = "manifest.json"
 VERIFICATION: Final = "verification.json"
 EVIDENCE: Final = "evidence.json"
 PARTIAL: Final = ".partial-"
+REMOVED: Final = ".removed-"
 _BUSY: Final = ".busy"
 _BLOCK: Final = 1 << 20
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -93,7 +94,7 @@ def seal(draft: Draft, record: BackupRecord) -> BackupRecord:
 
 
 def sweep(directory: Path) -> tuple[str, ...]:
-    """Remove what crashed attempts have left, unless somebody is writing now; the names that were removed."""
+    """Remove what attempts and removals that crashed have left, unless somebody is writing now; their names."""
     if not directory.is_dir():
         return ()
     with suppress(BlockingIOError), _busy(directory, fcntl.LOCK_EX | fcntl.LOCK_NB):
@@ -186,7 +187,7 @@ def full(directory: Path) -> BackupFailed:
 def _left_over(path: Path) -> bool:
     if not path.is_dir() or path.is_symlink():
         return False
-    return path.name.startswith(PARTIAL) or (
+    return path.name.startswith((PARTIAL, REMOVED)) or (
         not path.name.startswith(".") and not (path / MANIFEST).exists() and _ours(path)
     )
 

@@ -10,16 +10,25 @@ from deployguard.cli.group import common, environment_option, format_option
 Examples:
   deployguard backup create
   deployguard backup create --env production --format json
+  deployguard backup create --class scheduled      kept as [retention] says, for cron and the like
 
 \b
 Exit codes: 0 taken and read back; 2 usage; 3 unreachable; 20 it failed, nothing is listed.
 """
 )
+@click.option(
+    "--class",
+    "reason",
+    type=click.Choice(("manual", "scheduled", "phase")),
+    default="manual",
+    show_default=True,
+    help="How long it is kept; phase is for ever.",
+)
 @environment_option
 @format_option("text", "json", "markdown")
 @common
 @click.pass_context
-def command(context: click.Context, *, env: str | None, form: str) -> None:
+def command(context: click.Context, *, reason: str, env: str | None, form: str) -> None:
     """Take a backup of the environment's database, and read it back completely.
 
     SQLite: the online backup, while the application goes on. PostgreSQL: pg_dump's custom format.
@@ -29,7 +38,7 @@ def command(context: click.Context, *, env: str | None, form: str) -> None:
     with world(context, env) as here:
         here.reporter.progress("Taking a backup")
         here.backups.preflight()
-        record = here.take_backup("manual", "")
+        record = here.take_backup(reason, "")
         here.reporter.progress("Reading the backup back")
         entry = checked(here.backups, record)
     write_backup(form, entry)

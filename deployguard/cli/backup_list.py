@@ -20,17 +20,21 @@ Exit codes: 0; 2 usage or configuration.
 @common
 @click.pass_context
 def command(context: click.Context, *, env: str | None, form: str) -> None:
-    """List the sealed backups of an environment, newest first; no database is asked."""
+    """List the sealed backups of an environment, newest first; no database is asked.
+
+    A backup is verified when it was read back completely and its files still have their sizes, and drilled when it
+    was restored into a scratch database. The class says how long it is kept.
+    """
     from deployguard.cli.session import entries, write
     from deployguard.cli.terminal import people
-    from deployguard.formats import document, records
+    from deployguard.formats import document, kept
 
     found, problems = entries(context, env)
     for problem in problems:
         people().write(problem)
     write(
         form,
-        text=lambda width: records.backups_lines(found, width),
+        text=lambda width: kept.backups_lines(found, width),
         json=lambda: document.backups_document(found),
-        markdown=lambda: records.backups_markdown(found),
+        markdown=lambda: kept.backups_markdown(found),
     )

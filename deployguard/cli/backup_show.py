@@ -21,7 +21,7 @@ Exit codes: 0; 2 no such backup.
 @common
 @click.pass_context
 def command(context: click.Context, *, backup: str, env: str | None, form: str) -> None:
-    """Show BACKUP: its files with size and sha256, its rows per table, and what reading it back has shown."""
+    """Show BACKUP: its files with size and sha256, its rows per table, what reading it back has shown, its pin."""
     from deployguard.cli.session import entry, write_backup
 
     write_backup(form, entry(context, env, backup))

@@ -13,7 +13,6 @@ import click
 
 from deployguard import __version__
 from deployguard.cli.app import App, PipeClosed
-from deployguard.cli.options import filled
 
 _F = TypeVar("_F", bound=Callable[..., object])
 
@@ -36,7 +35,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "resume": ("deployguard.cli.resume", "Go on with a deploy that was cut off."),
         "rollback": ("deployguard.cli.rollback", "Take a deploy back."),
         "close": ("deployguard.cli.close", "Close a deploy that was put right by hand."),
-        "backup": ("deployguard.cli.backup", "Create, list, show, verify and restore backups."),
+        "backup": ("deployguard.cli.backup", "Take, find, verify, restore and keep backups."),
         "status": ("deployguard.cli.status", "Show where an environment stands."),
         "history": ("deployguard.cli.history", "List past deploys."),
         "show": ("deployguard.cli.show", "Show one deploy with its steps."),
@@ -137,11 +136,7 @@ def common(function: _F) -> _F:
 def environment_option(function: _F) -> _F:
     """``--env NAME``."""
     return click.option(
-        "--env",
-        "env",
-        metavar="NAME",
-        callback=filled,
-        help="The environment; else the default one.",
+        "--env", "env", metavar="NAME", help="The environment; else the default one."
     )(function)
 
 

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -135,21 +135,21 @@ def entries(
     context: click.Context, env: str | None
 ) -> tuple[tuple[BackupEntry, ...], tuple[str, ...]]:
     """The backups of an environment, newest first, and sentences on manifests that could not be read."""
-    from deployguard.backups import catalogue
+    from deployguard.backups import keeping
 
-    environment, folder = _backup_folder(context, env)
-    listing = catalogue.listing(folder, environment)
-    found = tuple(BackupEntry(r, catalogue.verification(folder, r)) for r in listing.records)
-    return found, listing.problems
+    app: App = context.obj
+    return keeping.entries(app.config(), app.environment(env), datetime.now(UTC))
 
 
 def entry(context: click.Context, env: str | None, wanted: str) -> BackupEntry:
     """The backup that a person names. Raises UsageError."""
-    from deployguard.backups import catalogue
+    from deployguard.backups import catalogue, keeping
 
-    environment, folder = _backup_folder(context, env)
-    record = catalogue.find(folder, wanted, environment)
-    return BackupEntry(record, catalogue.verification(folder, record))
+    app: App = context.obj
+    environment = app.environment(env)
+    folder = keeping.folder_of(app.config(), environment)
+    record = catalogue.find(folder, wanted, environment.name)
+    return keeping.entry(folder, record, datetime.now(UTC))
 
 
 def checked(store: "BackupStore", record: BackupRecord) -> BackupEntry:
@@ -172,9 +172,3 @@ def write_backup(form: str, entry: BackupEntry) -> None:
         json=lambda: document.backup_document(entry),
         markdown=lambda: records.backup_markdown(entry),
     )
-
-
-def _backup_folder(context: click.Context, env: str | None) -> tuple[str, Path]:
-    app: App = context.obj
-    environment = app.environment(env)
-    return environment.name, (app.config().directory / environment.backup.directory).resolve()

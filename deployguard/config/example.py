@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, fields
+from dataclasses import MISSING, Field, fields, is_dataclass
 from types import MappingProxyType
 
+from deployguard.config import retention
 from deployguard.config.discover import ProjectFacts
 from deployguard.config.schema import (
     BackupConfig,
@@ -23,6 +24,7 @@ _KINDS = MappingProxyType(
         "migrate": MigrateConfig,
         "target": TargetConfig,
         "backup": BackupConfig,
+        "retention": retention.RetentionConfig,
         "health": HealthConfig,
     }
 )
@@ -34,6 +36,7 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "migrate": "Where and how the migration runs.",
         "target": "The running application.",
         "backup": "Where backups go, and how hard to try.",
+        "retention": "Which backups are kept; only `backup prune` removes any. docs/retention.md says more.",
         "health": "When the application counts as healthy after the update.",
         "policy": "What each level demands. High and critical always need an approval and a verified backup.",
     }
@@ -92,6 +95,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "pause": "… and the seconds between.",
             "pg_bin": 'Folder of pg_dump and pg_restore; "" is PATH, else the database\'s container.',
         },
+        "retention": retention.MEANINGS,
         "health": {
             "urls": "Each must answer; [] checks no HTTP.",
             "expect_status": "The HTTP status that means healthy.",
@@ -161,6 +165,14 @@ def value(item: object) -> str:
         return "[" + ", ".join(value(part) for part in item) + "]"
     if isinstance(item, bool):
         return str(item).lower()
+    if is_dataclass(item):
+        said = {spec.name: getattr(item, spec.name) for spec in fields(item)}
+        told = [
+            f"{spec.name} = {value(said[spec.name])}"
+            for spec in fields(item)
+            if said[spec.name] != spec.default
+        ]
+        return "{ " + ", ".join(told) + " }"
     if isinstance(item, str):
         return json.dumps(item, ensure_ascii=False).replace("\x7f", "\\u007f")
     return str(item)

@@ -3,7 +3,7 @@
 import shlex
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, is_dataclass
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
@@ -11,6 +11,8 @@ from typing import Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from deployguard.config.accepted import parse_accepted, places
 from deployguard.config.keys import known
+from deployguard.config.retention import RetentionConfig
+from deployguard.config.retention import check as check_retention
 from deployguard.config.schema import (
     BackupConfig,
     Config,
@@ -30,7 +32,7 @@ from deployguard.model import ApprovalMode, BackupMode, Requirement, Risk
 FILE_NAME = "deployguard.toml"
 _T = TypeVar("_T")
 _Table = Mapping[str, object]
-_SECTIONS = ("read", "migrate", "target", "backup", "health", "policy")
+_SECTIONS = ("read", "migrate", "target", "backup", "retention", "health", "policy")
 _LEVELS = MappingProxyType({str(risk): risk for risk in Risk})
 
 
@@ -119,6 +121,9 @@ def _environment(name: str, table: _Table, shared: Mapping[str, _Table]) -> Envi
         migrate=section(MigrateConfig, "migrate"),
         target=target,
         backup=section(BackupConfig, "backup"),
+        retention=check_retention(
+            section(RetentionConfig, "retention"), f"[retention] for {name!r}"
+        ),
         health=section(HealthConfig, "health"),
         policy=_policy(
             _merge(shared["policy"], _table(table, "policy", where)), f"[policy] for {name!r}"
@@ -188,6 +193,8 @@ def _convert(value: object, hint: object, where: str) -> object:
         if isinstance(value, str) and value in tuple(hint):
             return hint(value)
         raise UsageError(f"{where} is {value!r}; use one of: {', '.join(hint)}.")
+    if isinstance(hint, type) and is_dataclass(hint):
+        return _build(hint, _table({where: value}, where, "the configuration"), where)
     if get_origin(hint) is tuple:
         if not isinstance(value, list):
             raise UsageError(f"{where} must be a list, not {value!r}.")

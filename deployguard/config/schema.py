@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from deployguard.config.retention import RetentionConfig
 from deployguard.errors import UsageError
 from deployguard.model import ApprovalMode, BackupMode, Requirement, Risk
 
@@ -157,6 +158,7 @@ class Environment:
     migrate: MigrateConfig = field(default_factory=MigrateConfig)
     target: TargetConfig = field(default_factory=TargetConfig)
     backup: BackupConfig = field(default_factory=BackupConfig)
+    retention: RetentionConfig = field(default_factory=RetentionConfig)
     health: HealthConfig = field(default_factory=HealthConfig)
     policy: Policy = field(default_factory=Policy)
 

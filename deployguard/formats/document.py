@@ -9,7 +9,7 @@ from deployguard.formats.report import (
     DeployView,
     StatusReport,
 )
-from deployguard.model import Finding, Json, Script, Verdict, Verification
+from deployguard.model import Drilled, Finding, Json, Pin, Script, Verdict, Verification
 
 
 def render(document: Json) -> str:
@@ -77,6 +77,10 @@ def backup_document(entry: BackupEntry) -> Json:
         "counts": dict(record.counts),
         "tools": dict(record.tools),
         "verification": _verification(entry.verification),
+        "drill": _drill(entry.drill),
+        "pin": _pin(entry.pin),
+        "age": None if entry.age is None else round(entry.age.total_seconds()),
+        "where": list(entry.places),
     }
 
 
@@ -189,6 +193,23 @@ def _finding(finding: Finding) -> Json:
         if finding.accepted
         else None,
     }
+
+
+def _drill(drill: Drilled | None) -> Json:
+    if drill is None:
+        return None
+    return {
+        "ok": drill.ok,
+        "at": _time(drill.at),
+        "seconds": drill.seconds,
+        "evidence": list(drill.evidence),
+    }
+
+
+def _pin(pin: Pin | None) -> Json:
+    if pin is None:
+        return None
+    return {"reason": pin.reason, "by": pin.by, "at": _time(pin.at) if pin.at else None}
 
 
 def _verification(verification: Verification | None) -> Json:

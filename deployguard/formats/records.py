@@ -7,37 +7,15 @@ from deployguard.formats.markdown import code, escape, fence
 from deployguard.formats.report import BackupEntry, DeployView, StatusReport
 from deployguard.formats.spans import BLANK, Line, Span, Style, one_line, paragraph, table
 from deployguard.formats.text import WIDEST, command_lines
+from deployguard.model import Pin
 
-_ROOMY = 100  # columns
 _BAD_STATES = ("failed", "needs-human", "interrupted")
 _Facts = list[tuple[str, str]]
 
 
-def backups_lines(entries: Sequence[BackupEntry], width: int = 80) -> list[Line]:
-    """The list of backups, newest first."""
-    if not entries:
-        return [
-            (Span("There are no backups yet."),),
-            *command_lines(("deployguard backup create",)),
-        ]
-    roomy = width >= _ROOMY  # else the time inside the id must do
-    rows = [
-        [
-            Span(one_line(entry.record.id), Style.TITLE),
-            *((Span(words.moment(entry.record.created)),) if roomy else ()),
-            Span(words.size(entry.record.size)),
-            _verified(entry),
-            Span(one_line(entry.record.reason)),
-        ]
-        for entry in entries
-    ]
-    created = ("created (UTC)",) if roomy else ()
-    return table(("backup", *created, "size", "verified", "why"), rows, width)
-
-
 def backup_lines(entry: BackupEntry, width: int = 80) -> list[Line]:
     """One backup with its files, its rows per table and what verifying it has shown."""
-    lines = _facts(_backup_facts(entry), width)
+    lines = fact_lines(_backup_facts(entry), width)
     record = entry.record
     lines += [BLANK, (Span("Files", Style.TITLE),)]
     for name, (size, sha256) in record.files.items():
@@ -75,7 +53,7 @@ def history_lines(views: Sequence[DeployView], width: int = 80) -> list[Line]:
 
 def deploy_lines(view: DeployView, width: int = 80) -> list[Line]:
     """One deploy with the steps that the journal knows."""
-    lines = _facts(_deploy_facts(view), min(width, WIDEST))
+    lines = fact_lines(_deploy_facts(view), min(width, WIDEST))
     if view.steps:
         lines.append(BLANK)
         rows = [
@@ -96,7 +74,7 @@ def status_lines(report: StatusReport, width: int = 80) -> list[Line]:
     width = min(width, WIDEST)
     head = f"{report.environment} "
     lines: list[Line] = [(Span(head, Style.TITLE), Span(one_line(report.target), Style.DIM)), BLANK]
-    lines += _facts(_status_facts(report), width)
+    lines += fact_lines(_status_facts(report), width)
     if report.unfinished:
         lines += [BLANK, (Span("Unfinished", Style.BAD),), *deploy_lines(report.unfinished, width)]
     for note in report.notes:
@@ -104,27 +82,11 @@ def status_lines(report: StatusReport, width: int = 80) -> list[Line]:
     return [*lines, *command_lines(report.next_commands)]
 
 
-def backups_markdown(entries: Sequence[BackupEntry]) -> str:
-    """The list of backups as a table."""
-    head = ("backup", "created (UTC)", "size", "why", "verified")
-    rows = [
-        (
-            code(e.record.id),
-            words.moment(e.record.created),
-            words.size(e.record.size),
-            escape(e.record.reason),
-            _verified(e).text,
-        )
-        for e in entries
-    ]
-    return _markdown_table(head, rows)
-
-
 def backup_markdown(entry: BackupEntry) -> str:
     """One backup as a table of facts and a table of rows."""
-    facts = _markdown_table(("backup", ""), [(k, escape(v)) for k, v in _backup_facts(entry)])
+    facts = markdown_table(("backup", ""), [(k, escape(v)) for k, v in _backup_facts(entry)])
     counts = [(code(name), f"{rows:,}") for name, rows in sorted(entry.record.counts.items())]
-    return facts + "\n" + _markdown_table(("table", "rows"), counts)
+    return facts + "\n" + markdown_table(("table", "rows"), counts)
 
 
 def history_markdown(views: Sequence[DeployView]) -> str:
@@ -141,23 +103,23 @@ def history_markdown(views: Sequence[DeployView]) -> str:
         )
         for v in views
     ]
-    return _markdown_table(head, rows)
+    return markdown_table(head, rows)
 
 
 def deploy_markdown(view: DeployView) -> str:
     """One deploy as a table of facts and a table of steps."""
-    facts = _markdown_table(("deploy", ""), [(k, escape(v)) for k, v in _deploy_facts(view)])
+    facts = markdown_table(("deploy", ""), [(k, escape(v)) for k, v in _deploy_facts(view)])
     steps = [
         (escape(s.name), escape(s.state), words.moment(s.at), escape(s.detail)) for s in view.steps
     ]
-    return facts + "\n" + _markdown_table(("step", "state", "at (UTC)", ""), steps)
+    return facts + "\n" + markdown_table(("step", "state", "at (UTC)", ""), steps)
 
 
 def status_markdown(report: StatusReport) -> str:
     """Where an environment stands, as a table of facts."""
     facts = [(name, escape(text)) for name, text in _status_facts(report)]
     facts += [("note", escape(note)) for note in report.notes]
-    text = _markdown_table((report.environment, code(report.target)), facts)
+    text = markdown_table((report.environment, code(report.target)), facts)
     commands = "\n".join(report.next_commands)
     return text + (f"\nNext:\n\n{fence(commands, 'sh')}\n" if commands else "")
 
@@ -168,14 +130,33 @@ def _backup_facts(entry: BackupEntry) -> _Facts:
         ("backup", record.id),
         ("database", f"{record.database} ({record.store}), {record.environment}"),
         ("created", f"{words.moment(record.created)} UTC, in {words.seconds(record.seconds)}"),
+        *((("age", words.age(entry.age)),) if entry.age is not None else ()),
         ("why", record.reason + (f" of deploy {record.deploy}" if record.deploy else "")),
         ("revision", words.revisions(record.revision)),
         ("size", words.size(record.size)),
         ("folder", record.folder),
         *((f"{tool}", version) for tool, version in record.tools.items()),
         *((("commit", record.git_commit),) if record.git_commit else ()),
-        ("verified", _verified(entry).text),
+        ("verified", verified(entry).text),
+        ("drilled", drilled(entry)),
+        *((("pinned", pinned(entry.pin)),) if entry.pin else ()),
+        ("where", ", ".join(entry.places)),
     ]
+
+
+def drilled(entry: BackupEntry) -> str:
+    """When it was last restored into a scratch database, and how that went."""
+    if entry.drill is None:
+        return "never"
+    how = "restored" if entry.drill.ok else "FAILED"
+    return f"{words.moment(entry.drill.at)} UTC, {how} in {words.seconds(entry.drill.seconds)}"
+
+
+def pinned(pin: Pin) -> str:
+    """Why it is kept for ever, and who said so."""
+    by = f", by {pin.by}" if pin.by else ""
+    at = f", {words.moment(pin.at)} UTC" if pin.at else ""
+    return f"{pin.reason}{by}{at}"
 
 
 def _deploy_facts(view: DeployView) -> _Facts:
@@ -215,10 +196,11 @@ def _status_facts(report: StatusReport) -> _Facts:
 def _newest(entry: BackupEntry | None) -> str:
     if entry is None:
         return "none"
-    return f"{entry.record.id}, {words.size(entry.record.size)}, verified: {_verified(entry).text}"
+    return f"{entry.record.id}, {words.size(entry.record.size)}, verified: {verified(entry).text}"
 
 
-def _verified(entry: BackupEntry) -> Span:
+def verified(entry: BackupEntry) -> Span:
+    """Whether it was read back, and how that went."""
     if entry.verification is None:
         return Span("not yet", Style.MEDIUM)
     return Span("yes", Style.GOOD) if entry.verification.ok else Span("DAMAGED", Style.BAD)
@@ -240,7 +222,8 @@ def _way(view: DeployView) -> str:
     return f"{words.revisions(view.from_revisions)} → {words.revisions(view.to_revisions)}"
 
 
-def _facts(facts: _Facts, width: int) -> list[Line]:
+def fact_lines(facts: Sequence[tuple[str, str]], width: int) -> list[Line]:
+    """Facts, a line or a paragraph each, behind their names."""
     hang = max((len(name) for name, _ in facts), default=0) + 2
     return [
         line
@@ -249,6 +232,7 @@ def _facts(facts: _Facts, width: int) -> list[Line]:
     ]
 
 
-def _markdown_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+def markdown_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """A table; the cells are escaped already."""
     lines = [head, tuple("---" for _ in head), *rows]
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)

@@ -1,13 +1,15 @@
 """What the formats show: values of the model, put together for one command's answer."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from deployguard.model import (
     ApprovalMode,
     BackupMode,
     BackupRecord,
+    Drilled,
     Evidence,
+    Pin,
     Plan,
     Risk,
     Verification,
@@ -54,10 +56,83 @@ class CheckReport:
 
 @dataclass(frozen=True, slots=True)
 class BackupEntry:
-    """One sealed backup and the last time it was read back, if it ever was."""
+    """One sealed backup, the last time it was read back and drilled, if it ever was, its pin, and where it lies."""
 
     record: BackupRecord
     verification: Verification | None = None
+    drill: Drilled | None = None
+    pin: Pin | None = None
+    age: timedelta | None = (
+        None  # negative: its time lies in the future; None: nobody looked at the clock
+    )
+    places: tuple[str, ...] = ("here",)
+
+    @property
+    def verified(self) -> bool:
+        return self.verification is not None and self.verification.ok
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What becomes of one backup, and why."""
+
+    entry: BackupEntry
+    keep: bool
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PruneReport:
+    """What retention makes of the backups of an environment, newest first. ``done``: what may go was removed."""
+
+    environment: str
+    fates: tuple[Fate, ...]
+    done: bool = False
+    next_commands: tuple[str, ...] = ()
+
+    @property
+    def going(self) -> tuple[Fate, ...]:
+        return tuple(fate for fate in self.fates if not fate.keep)
+
+    @property
+    def freed(self) -> int:
+        """Bytes of the backups that go."""
+        return sum(fate.entry.record.size for fate in self.going)
+
+
+@dataclass(frozen=True, slots=True)
+class DiskUse:
+    """What the backups of an environment take: (class, how many, bytes), and the disk; sizes in bytes."""
+
+    environment: str
+    folder: str
+    classes: tuple[tuple[str, int, int], ...]
+    largest: tuple[BackupEntry, ...]
+    others: int  # of other environments, and left-overs, in the same folder
+    free: int
+    total: int
+
+    @property
+    def count(self) -> int:
+        return sum(count for _, count, _ in self.classes)
+
+    @property
+    def size(self) -> int:
+        return sum(size for _, _, size in self.classes)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Whether an environment's backups are as they should be. ``problems`` are what a monitor must tell."""
+
+    environment: str
+    newest: BackupEntry | None  # verified
+    allowed: timedelta
+    due: datetime | None  # when the next verified one must be there
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    counts: tuple[tuple[str, int], ...] = ()  # ("verified", 12), ("not read back", 1), …
+    next_commands: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

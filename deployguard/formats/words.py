@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from deployguard.formats.report import CheckReport
 from deployguard.model import (
@@ -23,7 +23,7 @@ from deployguard.model import (
 QUESTIONS = (
     ("Does it drop anything?", "drops"),
     ("Does it touch data in bulk?", "bulk_data"),
-    ("Will it block, and how long?", "blocks"),
+    ("How long will it block?", "blocks"),
     ("Is there a way back?", "way_back"),
 )
 
@@ -209,6 +209,25 @@ def seconds(duration: float) -> str:
         return f"{rest} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def age(passed: timedelta | None) -> str:
+    """How old something is, in two units at most: "40 min", "5 h", "12 d", "2 y 3 mo"."""
+    if passed is None:
+        return "-"
+    if passed < timedelta(0):
+        return "in the future"
+    minutes = int(passed.total_seconds() // 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h"
+    if passed.days < 100:
+        return f"{passed.days} d"
+    years, rest = divmod(passed.days, 365)
+    months = rest * 12 // 365
+    parts = (f"{years} y" if years else "", f"{months} mo" if months else "")
+    return " ".join(part for part in parts if part)
 
 
 def moment(at: datetime) -> str:

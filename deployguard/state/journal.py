@@ -173,13 +173,17 @@ class Journal:
 
     def unfinished(self, environment: str) -> Deploy | None:
         """The newest run of this environment that left work behind, if there is one."""
+        return next(iter(self.all_unfinished(environment)), None)
+
+    def all_unfinished(self, environment: str) -> tuple[Deploy, ...]:
+        """Every run that left work behind, newest first: a stuck rollback leaves its deploy unfinished too."""
         rows = self._rows(
             f"SELECT {_DEPLOY} FROM deploys WHERE environment = ? AND status IN (?, ?, ?) "  # noqa: S608 - columns
-            "ORDER BY started DESC, rowid DESC LIMIT 1",
+            "ORDER BY started DESC, rowid DESC",
             environment,
             *UNFINISHED,
         )
-        return _deploy(rows[0]) if rows else None
+        return tuple(map(_deploy, rows))
 
     def events(self, deploy: str) -> tuple[Event, ...]:
         """All events of a run, oldest first."""

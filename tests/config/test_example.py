@@ -10,6 +10,7 @@ import pytest
 from deployguard.config import load
 from deployguard.config.discover import ProjectFacts, compose_services, discover
 from deployguard.config.example import MEANINGS, render_annotated, value
+from deployguard.config.retention import RetentionConfig
 from deployguard.config.schema import (
     AcceptConfig,
     BackupConfig,
@@ -29,6 +30,7 @@ SCHEMA = {
     "migrate": MigrateConfig,
     "target": TargetConfig,
     "backup": BackupConfig,
+    "retention": RetentionConfig,
     "health": HealthConfig,
 }
 FACTS = ProjectFacts(

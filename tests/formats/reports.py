@@ -1,18 +1,30 @@
 """Reports that the format tests share; their texts hold what a format could trip over."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from deployguard.formats import BackupEntry, CheckReport, DeployView, StatusReport, StepView
+from deployguard.formats import (
+    BackupEntry,
+    CheckReport,
+    DeployView,
+    DiskUse,
+    Fate,
+    PruneReport,
+    Standing,
+    StatusReport,
+    StepView,
+)
 from deployguard.model import (
     Answers,
     ApprovalMode,
     BackupMode,
     BackupRecord,
     Body,
+    Drilled,
     Evidence,
     Finding,
     Lock,
+    Pin,
     Plan,
     Requirement,
     Revision,
@@ -111,6 +123,31 @@ BACKUP = BackupEntry(
         tools={"pg_dump": "15.6"},
     ),
     Verification(ok=True, evidence=("sha256 of 1 file", "read to the end"), at=AT),
+    age=timedelta(hours=3),
+)
+DRILLED = replace(
+    BACKUP,
+    drill=Drilled(ok=True, at=AT, seconds=75.0, evidence=("2 tables",)),
+    pin=Pin("audit", "ada", AT),
+)
+PRUNE = PruneReport(
+    "production",
+    (
+        Fate(DRILLED, keep=True, reasons=("the newest verified backup", "pinned: audit")),
+        Fate(BACKUP, keep=False, reasons=("outside of what is kept of scheduled: daily 7",)),
+    ),
+    next_commands=("deployguard backup prune --env production --yes",),
+)
+DISK = DiskUse("production", "/srv/backups", (("scheduled", 2, 3072),), (BACKUP,), 512, 5000, 9000)
+STANDING = Standing(
+    "production",
+    DRILLED,
+    timedelta(hours=26),
+    AT + timedelta(hours=26),
+    problems=("The newest backup is damaged: it is cut off.",),
+    notes=("The newest backup was not read back yet.",),
+    counts=(("verified", 2), ("damaged", 1)),
+    next_commands=("deployguard backup create",),
 )
 DEPLOY = DeployView(
     id="20260218-123001-ab12",

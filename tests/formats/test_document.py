@@ -18,14 +18,19 @@ from deployguard.formats.document import (
     history_document,
     status_document,
 )
+from deployguard.formats.kept_document import disk_document, prune_document, standing_document
 from tests.formats.reports import (
     ACCEPTED,
     BACKUP,
     CRITICAL,
     DEPLOY,
     DIGEST,
+    DISK,
+    DRILLED,
     NOTHING,
     PATH,
+    PRUNE,
+    STANDING,
     STATUS,
     many,
 )
@@ -48,7 +53,7 @@ def keys(document: Any) -> set[str]:
         return set()
     found = set(document)
     for key, item in document.items():
-        if key not in ("files", "counts", "tools", "release"):
+        if key not in ("files", "counts", "tools", "release", "classes"):
             found |= keys(item)
     return found
 
@@ -132,6 +137,10 @@ def test_every_key_is_explained_on_the_schema_page() -> None:
         deploy_document(DEPLOY),
         history_document((DEPLOY,)),
         status_document(STATUS),
+        backup_document(DRILLED),
+        prune_document(PRUNE),
+        disk_document(DISK),
+        standing_document(STANDING),
     )
     for document in documents:
         assert keys(loaded(document)) <= explained, keys(loaded(document)) - explained

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from deployguard.formats import check_lines, text
 from deployguard.formats.github import github
+from deployguard.formats.kept import backups_lines
 from deployguard.formats.markdown import markdown
 from deployguard.formats.records import (
     backup_lines,
-    backups_lines,
     deploy_lines,
     history_lines,
     status_lines,
@@ -60,7 +60,7 @@ def test_every_fact_of_the_verdict_is_shown() -> None:
         "downgrade, but it loses data",
         "Does it drop anything?",
         "Does it touch data in bulk?",
-        "Will it block, and how long?",
+        "How long will it block?",
         "Is there a way back?",
         "needs an approval of this plan's digest",
         "a verified backup is required",
@@ -248,7 +248,7 @@ def test_durations(duration: float, expected: str) -> None:
 def test_backups_are_listed_with_what_matters() -> None:
     shown = plain(backups_lines([BACKUP, replace(BACKUP, verification=None)], 120))
     assert (
-        "bookings-production-20260218-123005  2026-02-18 12:30:05  1.5 KB  yes       pre-deploy"
+        "bookings-production-20260218-123005  2026-02-18 12:30:05  3 h  1.5 KB  yes       never    here   pre-deploy"
         in shown
     )
     assert "not yet" in shown

@@ -1,0 +1,80 @@
+"""What lies beside a sealed backup and was learnt later: its pin, its last drill; and whether its files are there."""
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from deployguard.backups import sealed
+from deployguard.model import BackupRecord, Drilled, Pin
+
+PIN: Final = "pin.json"
+DRILL: Final = "drill.json"
+
+
+def pin(directory: Path, record: BackupRecord, pinned: Pin) -> None:
+    """Keep a backup for ever, until ``unpin``; a second pin replaces the first."""
+    folder = directory / record.folder
+    content = {
+        "manifest": sealed.digest(folder / sealed.MANIFEST),
+        "reason": pinned.reason,
+        "by": pinned.by,
+        "at": pinned.at.isoformat() if pinned.at else "",
+    }
+    with sealed.turned_clear(directory):
+        sealed.write_atomically(folder / PIN, json.dumps(content, indent=1).encode() + b"\n")
+
+
+def unpin(directory: Path, record: BackupRecord) -> bool:
+    """Take the pin away; whether there was one."""
+    path = directory / record.folder / PIN
+    with sealed.turned_clear(directory):
+        if not path.exists():
+            return False
+        path.unlink()
+        sealed.flush(path.parent)
+    return True
+
+
+def pinned(directory: Path, record: BackupRecord) -> Pin | None:
+    """The pin of a backup. One that cannot be read pins as well: somebody meant it to stay."""
+    path = directory / record.folder / PIN
+    if not path.exists():
+        return None
+    try:
+        content = json.loads(path.read_bytes())
+        at = datetime.fromisoformat(content["at"])
+        return Pin(str(content["reason"]), str(content["by"]), at)
+    except (OSError, ValueError, KeyError, TypeError):
+        return Pin(f"{PIN} cannot be read")
+
+
+def drilled(directory: Path, record: BackupRecord) -> Drilled | None:
+    """The last restore drill of this very manifest; None when there is none that can be trusted."""
+    folder = directory / record.folder
+    try:
+        content = json.loads((folder / DRILL).read_bytes())
+        if content["manifest"] != sealed.digest(folder / sealed.MANIFEST):
+            return None
+        return Drilled(
+            content["ok"] is True,
+            datetime.fromisoformat(content["at"]),
+            float(content["seconds"]),
+            tuple(str(line) for line in content.get("evidence", ())),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def missing(directory: Path, record: BackupRecord) -> tuple[str, ...]:
+    """Sentences on files that are gone or have another size: a look that reads none of them."""
+    said = []
+    for name, (size, _) in record.files.items():
+        try:
+            found = (directory / record.folder / name).stat().st_size
+        except OSError:
+            said.append(f"{name} is not there any more")
+            continue
+        if found != size:
+            said.append(f"{name} has {found} bytes instead of {size}")
+    return tuple(said)

@@ -1,0 +1,98 @@
+"""What the commands that keep backups ask of the rooms below."""
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from deployguard.cli.session import entries, entry, journal
+from deployguard.cli.terminal import people
+from deployguard.cli.who import operator
+from deployguard.errors import UsageError
+from deployguard.formats import BackupEntry, DiskUse, PruneReport, Standing
+from deployguard.model import Pin
+
+if TYPE_CHECKING:
+    from deployguard.cli.app import App
+    from deployguard.formats import Fate
+
+
+def pruned(
+    context: click.Context, env: str | None, wanted: tuple[str, ...], by: str | None, *, yes: bool
+) -> PruneReport:
+    """What retention makes of the backups, or of the wanted ones; with ``yes`` what may go is gone."""
+    from deployguard.backups import keeping
+
+    app: App = context.obj
+    config, environment = app.config(), app.environment(env)
+    named = [entry(context, env, name).record.id for name in wanted]
+    now = datetime.now(UTC)
+    with journal(context) as kept:
+        seen = keeping.look(config, environment, kept, now)
+        going: tuple[Fate, ...] = keeping.chosen(seen, named) if named else ()
+        if yes:
+            who = operator(by, os.environ)
+            going = keeping.prune(config, environment, kept, by=who, now=now, named=named)
+    _tell(seen.problems)
+    gone = {fate.entry.record.id: fate for fate in going}
+    fates = tuple(gone.get(fate.entry.record.id, fate) for fate in seen.fates)
+    if named:
+        fates = going
+    again = " ".join(("deployguard backup prune", *named, f"--env {environment.name} --yes"))
+    would = any(not fate.keep for fate in fates) and not yes
+    return PruneReport(environment.name, fates, yes, (again,) if would else ())
+
+
+def pin(
+    context: click.Context, env: str | None, wanted: str, reason: str, by: str | None
+) -> BackupEntry:
+    """Pin a backup. Raises UsageError."""
+    from deployguard.backups import beside
+
+    if not reason.strip():
+        raise UsageError("A pin needs a reason: who finds it in a year must know whether it holds.")
+    record = entry(context, env, wanted).record
+    pinned = Pin(reason.strip(), operator(by, os.environ), datetime.now(UTC))
+    beside.pin(_folder(context, env), record, pinned)
+    return entry(context, env, record.id)
+
+
+def unpin(context: click.Context, env: str | None, wanted: str) -> BackupEntry:
+    """Unpin a backup. Raises UsageError when it is not pinned."""
+    from deployguard.backups import beside
+
+    record = entry(context, env, wanted).record
+    if not beside.unpin(_folder(context, env), record):
+        raise UsageError(f"The backup {record.id} is not pinned.")
+    return entry(context, env, record.id)
+
+
+def standing(context: click.Context, env: str | None) -> Standing:
+    """Where the backups of an environment stand."""
+    from deployguard.backups.standing import standing as judged
+
+    found, problems = entries(context, env)
+    environment = context.obj.environment(env)
+    return judged(environment.name, found, environment.retention, datetime.now(UTC), problems)
+
+
+def disk_use(context: click.Context, env: str | None) -> DiskUse:
+    """What the backups of an environment take."""
+    from deployguard.backups import keeping
+
+    found, problems = entries(context, env)
+    _tell(problems)
+    return keeping.disk_use(_folder(context, env), context.obj.environment(env).name, found)
+
+
+def _folder(context: click.Context, env: str | None) -> Path:
+    from deployguard.backups import keeping
+
+    return keeping.folder_of(context.obj.config(), context.obj.environment(env))
+
+
+def _tell(problems: tuple[str, ...]) -> None:
+    for problem in problems:
+        people().write(problem)

@@ -1,0 +1,81 @@
+"""prune, pin, unpin, du and status on a real project with real backups."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from tests.cli.conftest import Bookings, MakeBookings
+
+POLICY = """
+[environments.production.retention]
+scheduled = { last = 1 }
+"""
+
+
+def taken(bookings: Bookings, reason: str = "scheduled") -> str:
+    answer = bookings.deployguard("backup", "create", "--class", reason, "--format", "json")
+    assert answer.code == 0, answer.err
+    document = json.loads(answer.out)
+    assert document["reason"] == reason
+    return str(document["id"])
+
+
+def project(make_bookings: MakeBookings) -> Bookings:
+    bookings = make_bookings("b014")
+    file = Path("deployguard.toml")
+    file.write_text(file.read_text() + POLICY)
+    return bookings
+
+
+def test_prune_tells_first_and_removes_only_when_told(make_bookings: MakeBookings) -> None:
+    bookings = project(make_bookings)
+    old, new, kept = taken(bookings), taken(bookings), taken(bookings, "manual")
+    told = bookings.deployguard("backup", "prune")
+    assert told.code == 0
+    assert f"remove  {old}" in told.out
+    assert "1 would be removed" in told.out
+    assert old in bookings.deployguard("backup", "list").out
+    done = json.loads(bookings.deployguard("backup", "prune", "--yes", "--format", "json").out)
+    assert [one["id"] for one in done["backups"] if not one["keep"]] == [old]
+    assert done["removed"] is True
+    left = json.loads(bookings.deployguard("backup", "list", "--format", "json").out)
+    assert [one["id"] for one in left["backups"]] == [kept, new]
+    by_hand = bookings.deployguard("backup", "prune", kept, "--yes")
+    assert by_hand.code == 2
+    assert "must stay: the newest verified backup" in by_hand.err
+
+
+def test_a_pin_keeps_until_it_is_taken_away(make_bookings: MakeBookings) -> None:
+    bookings = project(make_bookings)
+    old, _ = taken(bookings), taken(bookings)
+    assert bookings.deployguard("backup", "pin", old).code == 2
+    assert bookings.deployguard("backup", "pin", old, "--reason", " ").code == 2
+    shown = bookings.deployguard("backup", "pin", old, "--reason", "the audit", "--by", "ada")
+    assert shown.code == 0
+    assert "the audit, by ada" in shown.out
+    assert "scheduled, pinned" in bookings.deployguard("backup", "list").out
+    assert "pinned: the audit" in bookings.deployguard("backup", "prune", "--yes").out
+    assert bookings.deployguard("backup", "unpin", old).code == 0
+    assert bookings.deployguard("backup", "unpin", old).code == 2
+    assert "1 removed" in bookings.deployguard("backup", "prune", "--yes").out
+
+
+def test_du_and_status_need_no_database(make_bookings: MakeBookings) -> None:
+    bookings = project(make_bookings)
+    none = bookings.deployguard("backup", "status")
+    assert none.code == 20
+    assert "There is no backup of production at all." in none.out
+    name = taken(bookings)
+    bookings.database.unlink()
+    assert bookings.deployguard("backup", "status").code == 0
+    assert "scheduled" in bookings.deployguard("backup", "du").out
+    document = json.loads(bookings.deployguard("backup", "du", "--format", "json").out)
+    assert document["classes"]["scheduled"]["count"] == 1
+    folder = Path(document["folder"]) / name
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["created"] = (datetime.now(UTC) - timedelta(days=3)).isoformat()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    assert bookings.deployguard("backup", "verify", name).code == 0
+    late = bookings.deployguard("backup", "status", "--format", "json")
+    assert late.code == 20
+    assert "3 d old; 26 h are allowed" in json.loads(late.out)["problems"][0]
