@@ -1,5 +1,7 @@
 """DG5xx: what goes wrong because of a transaction, or because there is none."""
 
+import re
+
 from deployguard.model import Risk
 from deployguard.operations import (
     AddColumn,
@@ -26,6 +28,7 @@ from deployguard.operations import (
 from deployguard.rules.base import Answer, Found, Whole, rule
 from deployguard.rules.context import Context
 
+_BLOCK_OF_CODE = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*do\b", re.IGNORECASE | re.DOTALL)
 _BLOCK = "with op.get_context().autocommit_block():\n    …"
 
 
@@ -56,6 +59,7 @@ _BLOCK = "with op.get_context().autocommit_block():\n    …"
         "REINDEX SCHEMA public",
         "ALTER SYSTEM SET work_mem = '8MB'",
         "DROP TABLESPACE fast",
+        "-- autocommit\nDO $$ BEGIN CREATE INDEX CONCURRENTLY ix ON orders (a); END $$",
     ),
     good=(
         "-- autocommit\nCREATE INDEX CONCURRENTLY ix ON orders (a)",
@@ -63,7 +67,8 @@ _BLOCK = "with op.get_context().autocommit_block():\n    …"
     ),
 )
 def not_in_a_transaction(op: Operation, ctx: Context) -> Answer:
-    if not ctx.postgresql or not ctx.in_transaction:
+    # A DO block is a transaction, or a part of one, wherever it runs.
+    if not ctx.postgresql or not (ctx.in_transaction or _BLOCK_OF_CODE.match(ctx.sql)):
         return None
     match op:
         case CreateIndex() | DropIndex() | Reindex() | DetachPartition() if op.concurrently:

@@ -129,17 +129,21 @@ def external_input(op: Opacity, ctx: Context) -> Answer:
     "DG907",
     "procedural",
     (Procedural, Opacity),
-    Risk.HIGH,
+    Risk.CRITICAL,
     effect="What it does is in code that runs inside the server, and that is not read.",
     instead=_SQL,
     bad=(
-        "DO $$ BEGIN DELETE FROM orders; END $$",
+        "DO $$ BEGIN EXECUTE 'DROP TABLE ' || quote_ident('orders'); END $$",
         "CALL tidy_up()",
         "SELECT tidy_up()",
         "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
         "-- opaque: procedural",
     ),
-    good=("SELECT lower('A')", "SELECT nextval('numbers')"),
+    good=(
+        "SELECT lower('A')",
+        "SELECT nextval('numbers')",
+        "DO $$ BEGIN CREATE TYPE mood AS ENUM ('ok'); EXCEPTION WHEN duplicate_object THEN NULL; END $$",
+    ),
 )
 def procedural(op: Procedural | Opacity, ctx: Context) -> Answer:
     if isinstance(op, Opacity):
@@ -148,15 +152,17 @@ def procedural(op: Procedural | Opacity, ctx: Context) -> Answer:
         return None  # DG408
     match op.what:
         case "do":
-            return "Runs a DO block."
+            return "Runs a DO block whose statements can't all be read."
         case "copy program":
             return None  # DG802
         case "select function":
             return _called(op.name)
         case "create function" | "create procedure":
             return _created(op, ctx)
-        case _:
+        case "call" | "execute":
             return f"Runs {op.what.upper()} {op.name}".strip() + "."
+        case _:
+            return Found(f"Runs {op.what.upper()} {op.name}".strip() + ".", Risk.HIGH)
 
 
 def _created(op: Procedural, ctx: Context) -> Answer:
@@ -188,9 +194,10 @@ def _called(name: str) -> Answer:
     if outside(own):
         return None  # DG802
     if own in {"lo_unlink", "lo_truncate", "lo_put", "lowrite"}:
-        return Found(f"Calls {own}, which changes or deletes large objects.", Risk.CRITICAL)
+        return f"Calls {own}, which changes or deletes large objects."
     if own in _SERVER:
-        return Found(f"Calls {own}, which {_SERVER[own]}.", why="No rollback takes that back.")
+        message = f"Calls {own}, which {_SERVER[own]}."
+        return Found(message, Risk.HIGH, why="No rollback takes that back.")
     return f"Calls the function {name}, which is not known."
 
 

@@ -24,7 +24,7 @@ from deployguard.operations import (
     Truncate,
     Unrecognised,
 )
-from deployguard.sql import pg_alter, pg_objects, pg_query, pg_table
+from deployguard.sql import pg_alter, pg_block, pg_objects, pg_query, pg_table
 from deployguard.sql.pg_names import (
     Operations,
     cascades,
@@ -151,6 +151,7 @@ _WITH_TEXT: Mapping[str, Callable[[pb.Node, Source], Operations]] = {
     "create_stmt": pg_table.create_table,
     "create_schema_stmt": _schema,
     "explain_stmt": _explain,
+    "do_stmt": lambda n, source: pg_block.do_block(n, source, lower),
 }
 _PLAIN: Mapping[str, Callable[[pb.Node], Operations]] = {
     "select_stmt": pg_query.query,
@@ -188,7 +189,6 @@ _PLAIN: Mapping[str, Callable[[pb.Node], Operations]] = {
             f"comment on {object_kind(n.comment_stmt.objtype)} {object_name(n.comment_stmt.object)}"
         ),
     ),
-    "do_stmt": lambda _: (Procedural("do"),),
     "call_stmt": lambda n: (Procedural("call", name(n.call_stmt.funccall.funcname)),),
     "prepare_stmt": lambda n: (Procedural("prepare", n.prepare_stmt.name),),
     "execute_stmt": lambda n: (Procedural("execute", n.execute_stmt.name),),

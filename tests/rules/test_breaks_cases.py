@@ -229,10 +229,29 @@ CASES: tuple[tuple[str, str, str], ...] = (
     ("read-file", "SELECT pg_read_file('/etc/passwd')", "DG802 high"),
     ("import-file", "SELECT lo_import('/tmp/x')", "DG802 high"),
     # --- code that nobody read ----------------------------------------------------------------------
-    ("do-block", "DO $$ BEGIN DELETE FROM books; END $$", "DG907 high"),
-    ("do-block-op", 'op.execute("DO $$ BEGIN PERFORM 1; END $$")', "DG907 high"),
-    ("call", "CALL tidy_up()", "DG907 high"),
-    ("own-function", "SELECT desk.tidy_up(5)", "DG907 high"),
+    ("do-block", "DO $$ BEGIN DELETE FROM books; END $$", "DG105 critical"),
+    ("do-block-op", 'op.execute("DO $$ BEGIN PERFORM 1; END $$")', ""),
+    (
+        "do-block-dynamic",
+        ("DO $$ DECLARE r record; BEGIN FOR r IN SELECT tablename FROM pg_tables LOOP"
+        " EXECUTE format('ALTER TABLE %I ADD n int', r.tablename); END LOOP; END $$"),
+        "DG907 critical",
+    ),
+    ("do-block-type", "DO $$ BEGIN CREATE TYPE m AS ENUM ('a'); EXCEPTION WHEN duplicate_object THEN NULL; END $$", ""),
+    (
+        "do-block-handler-drops",
+        "DO $$ BEGIN PERFORM 1; EXCEPTION WHEN OTHERS THEN DROP TABLE books; END $$",
+        "DG101 critical",
+    ),
+    (
+        "do-block-made-table",  # it may have been there: what follows is not done to a new table
+        "DO $$ BEGIN IF now() > '2020-01-01' THEN CREATE TABLE s (a int); END IF; END $$; DROP TABLE s",
+        "DG101 critical",
+    ),
+    ("do-block-calls", "DO $$ BEGIN IF tidy_up() THEN RAISE EXCEPTION 'no'; END IF; END $$", "DG907 critical"),
+    ("do-block-concurrently", "-- autocommit\nDO $$ BEGIN DROP INDEX CONCURRENTLY ix; END $$", "DG501 high"),
+    ("call", "CALL tidy_up()", "DG907 critical"),
+    ("own-function", "SELECT desk.tidy_up(5)", "DG907 critical"),
     ("large-object", "SELECT lo_unlink(4711)", "DG907 critical"),
     ("terminate", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity", "DG907 high"),
     ("prepare", "PREPARE p AS DELETE FROM books", "DG907 high"),

@@ -149,7 +149,7 @@ FAILS = (
     ("DROP INDEX i", "DROP INDEX i", "drops the index i, which is not there"),
 )  # fmt: skip
 UNTOLD = (
-    ("DO $$ BEGIN END $$", "ANALYZE t"),
+    ("DO $$ BEGIN EXECUTE 'SELECT ' || 1; END $$", "ANALYZE t"),
     ("CREATE INDEX j ON t (a)", "SELECT tidy_up()"),
     ("CREATE TABLE IF NOT EXISTS n (a int)", "COMMENT ON TABLE t IS 'x'"),
     ("CREATE EXTENSION IF NOT EXISTS hstore", "COMMENT ON TABLE t IS 'x'"),

@@ -70,7 +70,6 @@ ALTER TABLE t RENAME COLUMN a TO b
 RENAME TABLE t TO u
 LOCK TABLES t WRITE
 OPTIMIZE TABLE t
-CALL p()
 """,
     Risk.CRITICAL: """
 DROP TABLE t
@@ -90,6 +89,7 @@ REPLACE INTO t VALUES (1)
 LOAD DATA INFILE '/x' INTO TABLE t
 INSERT INTO t (a) VALUES (1) ON DUPLICATE KEY UPDATE a = 2
 ALTER TABLE t FROBNICATE
+CALL p()
 """,
 }
 CASES = [(one, level) for level, text in LEVELS.items() for one in text.strip().splitlines()]

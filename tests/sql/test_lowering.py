@@ -171,7 +171,24 @@ POSTGRESQL: dict[str, tuple[Operation, ...]] = {
     "VACUUM (FULL false) t": (Maintain("vacuum"),),
     "REINDEX (CONCURRENTLY) TABLE t": (Reindex("table", "t", concurrently=True),),
     "REFRESH MATERIALIZED VIEW v": (RefreshView("v"),),
-    "DO $$ BEGIN DELETE FROM t; END $$": (Procedural("do"),),
+    "DO $$ BEGIN DELETE FROM t; END $$": (WriteRows("t", "delete"),),
+    "DO LANGUAGE plpython3u $$ plpy.execute('x') $$": (Procedural("do"),),
+    "DO $$ BEGIN x; END $$": (Procedural("do"),),
+    "DO $$ BEGIN COMMIT; END $$": (Procedural("do"),),
+    "DO $$ BEGIN RAISE NOTICE 'x'; END $$": (ReadRows(()),),
+    "DO $$ DECLARE n int := f(); BEGIN n := g(n); CALL p(); END $$": (
+        Procedural("select function", "f"),
+        Procedural("select function", "g"),
+        Procedural("call", "p"),
+    ),
+    "DO $$ BEGIN EXECUTE 'DROP TABLE t'; END $$": (DropTable("t"),),
+    "DO $$ BEGIN EXECUTE 'DROP TABLE ' || 't'; DROP TABLE u; END $$": (
+        Procedural("do"),
+        DropTable("u"),
+    ),
+    "DO $$ BEGIN IF NOT EXISTS (SELECT FROM t) THEN CREATE TABLE t (a int); END IF; END $$": (
+        CreateTable("t", ("a",), if_not_exists=True, shapes=(ColumnShape("a", "int"),)),
+    ),
     "CALL p(1)": (Procedural("call", "p"),),
     "CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'": (
         Procedural("replace function", "f"),
