@@ -35,6 +35,12 @@ def _postgresql(site: Site) -> BackupStore:
     return PostgresBackups(site)
 
 
+def _rds(site: Site) -> BackupStore:
+    from deployguard.backups.rds import RdsBackups
+
+    return RdsBackups(site)
+
+
 PROVIDERS: Final[Mapping[str, Callable[[Site], BackupStore]]] = {
     "postgresql": _postgresql,
     "sqlite": _sqlite,
@@ -43,6 +49,8 @@ PROVIDERS: Final[Mapping[str, Callable[[Site], BackupStore]]] = {
 
 def store(site: Site) -> BackupStore:
     """The store for the database of ``site``. Raises UsageError for a dialect that has none."""
+    if site.config.store == "rds":
+        return _rds(site)
     try:
         return PROVIDERS[site.url.dialect](site)
     except KeyError:

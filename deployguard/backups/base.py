@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
-from deployguard.config import BackupConfig, DatabaseUrl
+from deployguard.config import BackupConfig, DatabaseUrl, RdsConfig
 from deployguard.database import VERSION_TABLE, Address
 from deployguard.errors import BackupFailed
 from deployguard.model import BackupRecord, Json, Restored, Verification
@@ -56,6 +56,7 @@ class Site:
     project: str
     environment: str
     config: BackupConfig = field(default_factory=BackupConfig)
+    rds: RdsConfig = field(default_factory=RdsConfig)
     version_table: str = VERSION_TABLE
     address: Address | None = None
     inside: Inside | None = None

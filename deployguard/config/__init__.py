@@ -1,6 +1,7 @@
 """deployguard.toml → frozen Config, strict: an unknown key is an error naming the nearest key."""
 
 from deployguard.config.load import FILE_NAME, find, load, parse, resolve_url
+from deployguard.config.rds import RdsConfig
 from deployguard.config.schema import (
     AcceptConfig,
     Argv,
@@ -30,6 +31,7 @@ __all__ = [
     "MigrateConfig",
     "Policy",
     "Project",
+    "RdsConfig",
     "ReadConfig",
     "TargetConfig",
     "find",

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from types import MappingProxyType
 
-from deployguard.config import retention
+from deployguard.config import rds, retention
 from deployguard.config.discover import ProjectFacts
 from deployguard.config.schema import (
     BackupConfig,
@@ -25,6 +25,7 @@ _KINDS = MappingProxyType(
         "target": TargetConfig,
         "backup": BackupConfig,
         "retention": retention.RetentionConfig,
+        "rds": rds.RdsConfig,
         "health": HealthConfig,
     }
 )
@@ -37,6 +38,7 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "target": "The running application.",
         "backup": "Where backups go, and how hard to try.",
         "retention": "Which backups are kept; only `backup prune` removes any. docs/retention.md says more.",
+        "rds": 'Amazon RDS and Aurora, where store above is "rds"; docs/rds.md says what it needs.',
         "health": "When the application counts as healthy after the update.",
         "policy": "What each level demands. High and critical always need an approval and a verified backup.",
     }
@@ -89,6 +91,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "timeout": "Seconds.",
         },
         "backup": {
+            "store": '"auto" (by the URL: a dump, or a copy of the file) or "rds" (snapshots, see below).',
             "directory": "Files are readable by their owner only.",
             "timeout": "Seconds for one try.",
             "tries": "How often a backup is tried …",
@@ -96,6 +99,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "pg_bin": 'Folder of pg_dump and pg_restore; "" is PATH, else the database\'s container.',
         },
         "retention": retention.MEANINGS,
+        "rds": rds.MEANINGS,
         "health": {
             "urls": "Each must answer; [] checks no HTTP.",
             "expect_status": "The HTTP status that means healthy.",

@@ -11,6 +11,7 @@ from typing import Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from deployguard.config.accepted import parse_accepted, places
 from deployguard.config.keys import known
+from deployguard.config.rds import RdsConfig
 from deployguard.config.retention import RetentionConfig
 from deployguard.config.retention import check as check_retention
 from deployguard.config.schema import (
@@ -32,7 +33,7 @@ from deployguard.model import ApprovalMode, BackupMode, Requirement, Risk
 FILE_NAME = "deployguard.toml"
 _T = TypeVar("_T")
 _Table = Mapping[str, object]
-_SECTIONS = ("read", "migrate", "target", "backup", "retention", "health", "policy")
+_SECTIONS = ("read", "migrate", "target", "backup", "retention", "rds", "health", "policy")
 _LEVELS = MappingProxyType({str(risk): risk for risk in Risk})
 
 
@@ -124,6 +125,7 @@ def _environment(name: str, table: _Table, shared: Mapping[str, _Table]) -> Envi
         retention=check_retention(
             section(RetentionConfig, "retention"), f"[retention] for {name!r}"
         ),
+        rds=section(RdsConfig, "rds"),
         health=section(HealthConfig, "health"),
         policy=_policy(
             _merge(shared["policy"], _table(table, "policy", where)), f"[policy] for {name!r}"

@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from deployguard.config.rds import RdsConfig
 from deployguard.config.retention import RetentionConfig
 from deployguard.errors import UsageError
 from deployguard.model import ApprovalMode, BackupMode, Requirement, Risk
@@ -76,6 +77,7 @@ class TargetConfig:
 class BackupConfig:
     """``[backup]``: where backups go. Times in seconds."""
 
+    store: Literal["auto", "rds"] = "auto"
     directory: str = ".deployguard/backups"
     timeout: int = 600
     tries: int = 3
@@ -159,6 +161,7 @@ class Environment:
     target: TargetConfig = field(default_factory=TargetConfig)
     backup: BackupConfig = field(default_factory=BackupConfig)
     retention: RetentionConfig = field(default_factory=RetentionConfig)
+    rds: RdsConfig = field(default_factory=RdsConfig)
     health: HealthConfig = field(default_factory=HealthConfig)
     policy: Policy = field(default_factory=Policy)
 

@@ -147,6 +147,7 @@ class _Surroundings:
             project=self.config.project.name,
             environment=self.environment.name,
             config=self.environment.backup,
+            rds=self.environment.rds,
             version_table=self.config.project.version_table,
             address=self.address,
             inside=self.inside if self.url.dialect == "postgresql" else None,

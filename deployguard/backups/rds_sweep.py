@@ -1,0 +1,77 @@
+"""Find the snapshots that killed attempts asked for, and delete those that are surely ours and of no use."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from deployguard.backups import rds_snapshots, sealed
+from deployguard.backups.rds_api import Api
+from deployguard.backups.rds_snapshots import Snapshot
+from deployguard.backups.rds_source import PREFIX, Kind
+
+OWNER: Final = ".rds-owner"
+STALE: Final = timedelta(
+    days=1
+)  # another machine's unfinished snapshot is spoken of when it is older
+
+
+def sweep(api: Api, kind: Kind, name: str) -> tuple[str, ...]:
+    """The names of the snapshots that were deleted. Raises AwsError and BackupFailed.
+
+    A snapshot is asked for while its backup is a draft in the folder, and marked once the manifest is sealed. So one
+    without the mark whose backup is not in the folder any more belongs to an attempt that died, if it was begun from
+    this folder. What another machine began is only named, when it is old.
+    """
+    deleted, now = list[str](), api.site.now()
+    folder, me = api.site.folder, owner(api.site.folder)
+    for one in rds_snapshots.ours(api, kind, name):
+        identifier = one.tags["id"]
+        if one.tags.get("sealed"):
+            continue
+        if one.tags.get("folder") != me:
+            if one.created is not None and now - one.created > STALE:
+                command = rds_snapshots.deleting_command(kind, one.name, api.region)
+                api.site.say(
+                    f"Another machine began the snapshot {one.name} and never finished it: {command}"
+                )
+        elif (folder / identifier / sealed.MANIFEST).exists():
+            mark(api, one, identifier)  # it was killed between the manifest and the mark
+        elif any(path.exists() for path in _written(folder, identifier)):
+            continue  # it is being written
+        elif one.status in rds_snapshots.ENDED:
+            rds_snapshots.delete(api, kind, one.name, identifier)
+            deleted.append(one.name)
+        else:
+            api.site.say(
+                f"A killed attempt left the snapshot {one.name} ({one.status}); it is deleted later."
+            )
+    return tuple(deleted)
+
+
+def _written(folder: Path, identifier: str) -> Iterator[Path]:
+    yield folder / f"{sealed.PARTIAL}{identifier}"  # first: it is renamed to the other
+    yield folder / identifier
+
+
+def mark(api: Api, snapshot: Snapshot, identifier: str) -> None:
+    """Say on the snapshot that its manifest is sealed: from now on no sweep deletes it."""
+    seal = sealed.digest(api.site.folder / identifier / sealed.MANIFEST)[:32]
+    api(
+        "add_tags_to_resource",
+        ResourceName=snapshot.arn,
+        Tags=[{"Key": f"{PREFIX}sealed", "Value": seal}],
+    )
+
+
+def owner(folder: Path) -> str:
+    """The mark of this backup folder, made once: it tells whose unfinished snapshots are ours."""
+    path = folder / OWNER
+    if not path.exists():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with suppress(FileExistsError), path.open("x", encoding="ascii") as file:
+            path.chmod(0o600)
+            file.write(secrets.token_hex(16))
+    return path.read_text(encoding="ascii").strip()

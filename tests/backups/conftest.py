@@ -1,0 +1,25 @@
+"""What the tests of backup stores share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.aws import Aws, serve
+
+
+@pytest.fixture(scope="module")
+def aws_server() -> Iterator[Aws]:
+    """AWS behind the fault proxy, one for a file."""
+    with serve() as aws:
+        yield aws
+
+
+@pytest.fixture
+def aws(aws_server: Aws, monkeypatch: pytest.MonkeyPatch) -> Aws:
+    """An empty account; boto3 finds it and its credentials in the environment."""
+    aws_server.reset()
+    for name, value in aws_server.environment().items():
+        monkeypatch.setenv(name, value)
+    return aws_server
