@@ -318,11 +318,36 @@ Decision: TypeAlias = Allowed | Denied
 
 
 @dataclass(frozen=True, slots=True)
+class Scope:
+    """What of a database a backup holds. ``content`` is "all", "schema" or "data".
+
+    ``tables`` and ``schemas`` are pg_dump's patterns; both empty is everything.
+    """
+
+    content: str = "all"
+    tables: tuple[str, ...] = ()
+    schemas: tuple[str, ...] = ()
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is the whole database: only such a backup counts for a deploy or can be put in its place."""
+        return self.content == "all" and not self.tables and not self.schemas
+
+    def __str__(self) -> str:
+        """The word whole, or what it holds: data only, tables bookings, rooms."""
+        parts = [] if self.content == "all" else [f"{self.content} only"]
+        parts += [f"tables {', '.join(self.tables)}"] if self.tables else []
+        parts += [f"schemas {', '.join(self.schemas)}"] if self.schemas else []
+        return ", ".join(parts) or "whole"
+
+
+@dataclass(frozen=True, slots=True)
 class BackupRecord:
     """One sealed backup: the manifest that lies beside its files.
 
     ``files`` maps a file name in ``folder`` to (bytes, sha256). ``counts`` are exact rows per table inside the
-    backup's own snapshot. ``seconds`` is how long taking it took.
+    backup's own snapshot; ``estimates`` are those of tables that there was no time to count (None: not even that).
+    ``seconds`` is how long taking it took. docs/backups.md describes the manifest.
     """
 
     id: str
@@ -339,7 +364,12 @@ class BackupRecord:
     deploy: str | None = None
     git_commit: str | None = None
     tools: Mapping[str, str] = field(default_factory=dict)
-    format: int = 1
+    layout: str = ""  # "directory", "custom" or "plain" of pg_dump; "" where a store has one only
+    compression: str = ""  # "zstd", "gzip:6", "none", …
+    jobs: int = 1  # connections that dumped at once
+    scope: Scope = field(default_factory=Scope)
+    estimates: Mapping[str, int | None] = field(default_factory=dict)
+    format: int = 2
 
     @property
     def size(self) -> int:

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypedDict
 
 from deployguard.backups import sealed
 from deployguard.errors import BackupFailed, UsageError
-from deployguard.model import BackupRecord, Json, Verification
+from deployguard.model import BackupRecord, Json, Scope, Verification
 
-FORMAT: Final = 1
+FORMATS: Final = (1, 2)  # of manifests that can be read; the last one is written
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _ID = re.compile(r"[^a-z0-9_]+")
 
@@ -68,9 +68,9 @@ def load(manifest: Path) -> BackupRecord:
     """Read one manifest. Raises BackupFailed when it is damaged or was written by a later version."""
     try:
         content = json.loads(manifest.read_bytes())
-        if content["format"] != FORMAT:
+        if content["format"] not in FORMATS:
             raise BackupFailed(
-                f"{manifest} has format {content['format']}; this deployguard knows format {FORMAT}."
+                f"{manifest} has format {content['format']}; this deployguard knows up to {FORMATS[-1]}."
             )
         record = _record(content)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -81,9 +81,9 @@ def load(manifest: Path) -> BackupRecord:
     return record
 
 
-def _record(content: Mapping[str, Mapping[str, Mapping[str, str]]]) -> BackupRecord:
+def _record(content: Mapping[str, Any]) -> BackupRecord:
     """Types are checked by conversion: what does not convert is damage."""
-    raw: Mapping[str, Json] = json.loads(json.dumps(content))
+    raw: Mapping[str, Json] = content
     created = datetime.fromisoformat(str(raw["created"]))
     if created.tzinfo is None:
         raise ValueError("created has no time zone")
@@ -105,6 +105,40 @@ def _record(content: Mapping[str, Mapping[str, Mapping[str, str]]]) -> BackupRec
         deploy=None if raw["deploy"] is None else str(raw["deploy"]),
         git_commit=None if raw["git_commit"] is None else str(raw["git_commit"]),
         tools={name: str(text) for name, text in content["tools"].items()},
+        format=_whole(raw["format"]),
+        **(_first(str(raw["store"])) if raw["format"] == 1 else _second(content)),
+    )
+
+
+class _Form(TypedDict):
+    layout: str
+    compression: str
+    jobs: int
+    scope: Scope
+    estimates: Mapping[str, int | None]
+
+
+def _first(store: str) -> _Form:
+    """What format 1 did not say: every dump was in pg_dump's custom format, whole, and every table was counted."""
+    layout = "custom" if store == "postgresql" else ""
+    return _Form(layout=layout, compression="", jobs=1, scope=Scope(), estimates={})
+
+
+def _second(content: Mapping[str, Any]) -> _Form:
+    scope = content["scope"]
+    return _Form(
+        layout=str(content["layout"]),
+        compression=str(content["compression"]),
+        jobs=_whole(content["jobs"]),
+        scope=Scope(
+            str(scope["content"]),
+            tuple(str(name) for name in scope["tables"]),
+            tuple(str(name) for name in scope["schemas"]),
+        ),
+        estimates={
+            name: None if rows is None else _whole(rows)
+            for name, rows in content["estimates"].items()
+        },
     )
 
 

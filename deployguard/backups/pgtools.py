@@ -1,5 +1,9 @@
-"""Which pg_dump and pg_restore to use, and the argv of each; the connection is in the environment, never in argv."""
+"""Which of PostgreSQL's programs to use, what they can do, and how they are run.
 
+The connection is in the environment, never in argv.
+"""
+
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,10 +11,11 @@ from pathlib import Path
 from typing import Final
 
 from deployguard.backups.base import Inside, Say, Site
+from deployguard.backups.pgargv import Form, probe_argv
+from deployguard.database import libpq
 from deployguard.errors import EnvironmentUnreachable
 from deployguard.process import Completed, Redactor, program_version, run, which
 
-LOCK_WAIT: Final = 60  # seconds that pg_dump waits for a table that is locked
 SYSTEM: Final = (
     "/usr/lib/postgresql/*/bin",
     "/usr/pgsql-*/bin",
@@ -30,47 +35,6 @@ class Tools:
 
     def program(self, name: str) -> str:
         return name if self.bin is None else str(self.bin / name)
-
-
-def dump_argv(program: str, snapshot: str, file: str) -> list[str]:
-    """pg_dump of everything in the snapshot that was counted; "" is standard output.
-
-    A dump to a file is the better one: it knows where in it each table begins.
-    """
-    return [
-        program,
-        "--format=custom",
-        f"--snapshot={snapshot}",
-        f"--lock-wait-timeout={LOCK_WAIT * 1000}",
-        "--no-password",
-        "--verbose",
-        *([f"--file={file}"] if file else []),
-    ]
-
-
-def read_argv(program: str, file: str) -> list[str]:
-    """pg_restore that reads (and decompresses) all of a dump and keeps nothing; "" is standard input."""
-    return [program, "--file=/dev/null", *([file] if file else [])]
-
-
-def contents_argv(program: str, file: str) -> list[str]:
-    """pg_restore that prints the table of contents of a dump; "" is standard input."""
-    return [program, "--list", *([file] if file else [])]
-
-
-def restore_argv(
-    program: str, database: str, jobs: int, file: str, *, strict: bool = True
-) -> list[str]:
-    """pg_restore of a whole dump into an empty database; ``strict`` stops at the first error."""
-    return [
-        program,
-        f"--dbname={database}",
-        *(["--exit-on-error"] if strict else []),
-        "--no-password",
-        "--verbose",
-        *([f"--jobs={jobs}"] if jobs > 1 else []),
-        *([file] if file else []),
-    ]
 
 
 def understood(tools: Tools, server: int) -> bool:
@@ -93,17 +57,63 @@ def restored(done: Completed, *, strict: bool) -> bool:
     return 0 < errors == harmless and lines[-1] == told
 
 
-def choose(site: Site, needed: int, what: str) -> Tools:
+def form(site: Site, tools: Tools) -> Form:
+    """What kind of dump is configured, as far as the tools can make it; says so where they cannot.
+
+    Raises EnvironmentUnreachable when the compression that was asked for is not built into pg_dump.
+    """
+    layout, wanted = site.config.format, site.config.compression
+    if layout == "directory" and tools.inside is not None:
+        # a folder would be written inside of the container; one stream is all that comes out of it
+        site.say("pg_dump runs in the database's container: custom format instead of a directory")
+        layout = "custom"
+    method = wanted.partition(":")[0]
+    if method != "auto":
+        if not offers(site, tools, method):
+            where = tools.bin or "the database's container"
+            raise EnvironmentUnreachable(
+                f"pg_dump {tools.version} in {where} cannot compress with {method}."
+                ' Set [backup] compression = "auto", or name the folder of another pg_dump in [backup] pg_bin.'
+            )
+    else:
+        methods = ("gzip",) if layout == "plain" else ("zstd", "gzip")
+        wanted = next((each for each in methods if offers(site, tools, each)), "none")
+    return Form(layout, wanted, connections(site) if layout == "directory" else 1)
+
+
+def connections(site: Site) -> int:
+    """How many connections dump or restore at once."""
+    return site.config.jobs or max(1, min(4, os.cpu_count() or 1))
+
+
+def offers(site: Site, tools: Tools, method: str) -> bool:
+    """Whether this pg_dump was built with a method of compression: it says so before it looks for a server."""
+    if method == "none":
+        return True
+    if tools.major < 16:
+        return method == "gzip"
+    nowhere = libpq.environment({"host": "/nonexistent"}, site.environ) | {"LC_ALL": "C"}
+    done = execute(
+        tools,
+        probe_argv(tools.program("pg_dump"), method),
+        nowhere,
+        redact=Redactor(site.url.secrets()),
+        timeout=30,
+    )
+    return "compress" not in done.stderr
+
+
+def choose(site: Site, needed: int, what: str, *, here: bool = False) -> Tools:
     """The tools to use with ``what`` of major version ``needed``: that very version, else a newer one.
 
-    A local one of the same version is best, then the container's own, then a newer local one.
-    Raises EnvironmentUnreachable that names both versions.
+    A local one of the same version is best, then the container's own, then a newer local one; with ``here`` only
+    local ones will do. Raises EnvironmentUnreachable that names both versions.
     """
     local = installed(site)
     exact = next((tools for tools in local if tools.major == needed), None)
     if exact is not None:
         return exact
-    contained = _contained(site.inside)
+    contained = None if here else _contained(site.inside)
     newer = next((tools for tools in local if tools.major > needed), None)
     if contained is not None and contained.major >= needed:
         return contained
@@ -129,13 +139,14 @@ def installed(site: Site) -> tuple[Tools, ...]:
         folders += [path for pattern in SYSTEM for path in sorted(Path("/").glob(pattern[1:]))]
     known: dict[int, Tools] = {}
     for folder in folders:
-        tools = _look(folder)
+        tools = at(folder)
         if tools is not None:
             known.setdefault(tools.major, tools)
     return tuple(known[major] for major in sorted(known))
 
 
-def _look(folder: Path) -> Tools | None:
+def at(folder: Path) -> Tools | None:
+    """The tools in a folder; None when they are not there."""
     if not (folder / "pg_dump").exists() or not (folder / "pg_restore").exists():
         return None
     return parse_version(program_version([str(folder / "pg_dump"), "--version"]), folder, None)

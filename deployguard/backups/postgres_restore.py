@@ -3,19 +3,23 @@
 import re
 import secrets
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from deployguard.backups import pgtools, sealed
-from deployguard.backups.base import UNTOUCHED, Say, WrittenMeanwhile
+from deployguard.backups import pgtools, plain, sealed
+from deployguard.backups.base import UNTOUCHED, Say, Site, WrittenMeanwhile
+from deployguard.backups.pgargv import form_of, psql_argv, restore_argv
+from deployguard.backups.postgres_dump import environment, telling
+from deployguard.backups.postgres_verify import dumped_by
 from deployguard.database import same_counts
 from deployguard.database.postgresql import PostgresDatabase
 from deployguard.database.snapshot import sequences
 from deployguard.database.swap import SWAPS, Maintenance, check_name
 from deployguard.errors import BackupFailed, EnvironmentUnreachable, UsageError
 from deployguard.model import BackupRecord, Json, Restored
+from deployguard.process import Completed, Redactor
 
 if TYPE_CHECKING:
     from deployguard.backups.postgres import PostgresBackups
@@ -147,38 +151,80 @@ def sweep(maintenance: Maintenance, live: str) -> tuple[str, ...]:
 def _fill(
     store: "PostgresBackups", maintenance: Maintenance, record: BackupRecord, fresh: str, say: Say
 ) -> None:
-    from deployguard.backups.postgres import DATA, dumped_by, environment, jobs, telling
-
-    needed = max(maintenance.version[0], dumped_by(record))
-    tools = pgtools.choose(store.site, needed, "The server or the backup")
-    strict = pgtools.understood(tools, maintenance.version[0])
-    dump: Path = store.site.folder / record.folder / DATA
+    site, server = store.site, maintenance.version[0]
+    needed = max(server, dumped_by(record))
+    directory = record.layout == "directory"
+    tools = pgtools.choose(site, needed, "The server or the backup", here=directory)
     with _opened(store, fresh) as database:
-        done = pgtools.execute(
-            tools,
-            pgtools.restore_argv(
-                tools.program("pg_restore"),
-                fresh,
-                jobs() if strict and not tools.inside else 1,
-                "" if tools.inside else str(dump),
-                strict=strict,
-            ),
-            environment(store.site, database, tools, APPLICATION),
-            redact=store.redact,
-            timeout=TIMEOUT,
-            say=telling(say),
-            stdin_path=dump if tools.inside else None,
-        )
-
-        if not pgtools.restored(done, strict=strict):
-            said = [line for line in done.stderr.splitlines() if "error:" in line]
-            raise BackupFailed(
-                f"pg_restore {tools.version} failed: {(said or [done.why()])[0].rstrip('.')}.",
-                state=UNTOUCHED,
-            )
+        around = environment(site, database, tools, APPLICATION)
+        if record.layout == "plain":
+            _run_sql(site, tools, record, (fresh, server), around)
+        else:
+            _run_archive(site, tools, record, (fresh, server), around=around, say=say)
         with database.session.cursor() as cursor:
             say("collecting statistics")
             cursor.execute(b"ANALYZE")
+
+
+def _run_archive(
+    site: Site,
+    tools: pgtools.Tools,
+    record: BackupRecord,
+    into: tuple[str, int],
+    *,
+    around: Mapping[str, str],
+    say: Say,
+) -> None:
+    fresh, server = into
+    dump = site.folder / record.folder / form_of(record).data
+    strict = pgtools.understood(tools, server)
+    done = pgtools.execute(
+        tools,
+        restore_argv(
+            tools.program("pg_restore"),
+            fresh,
+            pgtools.connections(site) if strict and not tools.inside else 1,
+            "" if tools.inside else str(dump),
+            strict=strict,
+        ),
+        around,
+        redact=Redactor(site.url.secrets()),
+        timeout=TIMEOUT,
+        say=telling(say),
+        stdin_path=dump if tools.inside else None,
+    )
+    if not pgtools.restored(done, strict=strict):
+        raise _failed(f"pg_restore {tools.version}", done)
+
+
+def _run_sql(
+    site: Site,
+    tools: pgtools.Tools,
+    record: BackupRecord,
+    into: tuple[str, int],
+    around: Mapping[str, str],
+) -> None:
+    """All of a plain dump in one transaction."""
+    fresh, server = into
+    dump = site.folder / record.folder / form_of(record).data
+    with plain.fed(dump, timeout_known=server >= 17) as source:
+        done = pgtools.execute(
+            tools,
+            psql_argv(tools.program("psql"), fresh),
+            around,
+            redact=Redactor(site.url.secrets()),
+            timeout=TIMEOUT,
+            stdin_path=source,
+        )
+    if not done.ok:
+        raise _failed(f"psql {tools.version}", done)
+
+
+def _failed(program: str, done: Completed) -> BackupFailed:
+    said = [line for line in done.stderr.splitlines() if "error:" in line.lower()]
+    return BackupFailed(
+        f"{program} failed: {(said or [done.why()])[0].rstrip('.')}.", state=UNTOUCHED
+    )
 
 
 def _compare(store: "PostgresBackups", record: BackupRecord, fresh: str) -> dict[str, int]:

@@ -31,7 +31,8 @@ Exit codes: 0 taken and read back; 2 usage; 3 unreachable; 20 it failed, nothing
 def command(context: click.Context, *, reason: str, env: str | None, form: str) -> None:
     """Take a backup of the environment's database, and read it back completely.
 
-    SQLite: the online backup, while the application goes on. PostgreSQL: pg_dump's custom format.
+    SQLite: the online backup, while the application goes on. PostgreSQL: pg_dump in parallel, in
+    the format of [backup].
     """
     from deployguard.cli.session import checked, world, write_backup
 

@@ -34,6 +34,8 @@ FILE_NAME = "deployguard.toml"
 _T = TypeVar("_T")
 _Table = Mapping[str, object]
 _SECTIONS = ("read", "migrate", "target", "backup", "retention", "rds", "health", "policy")
+# What pg_dump can compress with, and up to which level.
+COMPRESSION = MappingProxyType({"auto": 0, "zstd": 22, "lz4": 12, "gzip": 9, "none": 0})
 _LEVELS = MappingProxyType({str(risk): risk for risk in Risk})
 
 
@@ -115,13 +117,15 @@ def _environment(name: str, table: _Table, shared: Mapping[str, _Table]) -> Envi
     target = section(TargetConfig, "target")
     if bool(target.stop) != bool(target.start):
         raise UsageError(f"[target] for {name!r} needs both stop and start, or neither.")
+    backup = section(BackupConfig, "backup")
+    _check_compression(backup, f"[backup] for {name!r}")
     return Environment(
         name=name,
         database=_database(table, where),
         read=section(ReadConfig, "read"),
         migrate=section(MigrateConfig, "migrate"),
         target=target,
-        backup=section(BackupConfig, "backup"),
+        backup=backup,
         retention=check_retention(
             section(RetentionConfig, "retention"), f"[retention] for {name!r}"
         ),
@@ -131,6 +135,20 @@ def _environment(name: str, table: _Table, shared: Mapping[str, _Table]) -> Envi
             _merge(shared["policy"], _table(table, "policy", where)), f"[policy] for {name!r}"
         ),
     )
+
+
+def _check_compression(backup: BackupConfig, where: str) -> None:
+    method, colon, level = backup.compression.partition(":")
+    highest = COMPRESSION.get(method)
+    if highest is None:
+        raise UsageError(
+            f"{where} compression is {backup.compression!r}; use one of: {', '.join(COMPRESSION)}."
+        )
+    if colon and not (level.isascii() and level.isdigit() and 1 <= int(level) <= highest):
+        levels = f"its level is 1 to {highest}" if highest else "it has no level"
+        raise UsageError(f"{where} compression is {backup.compression!r}; {levels}.")
+    if backup.format == "plain" and method not in ("auto", "gzip", "none"):
+        raise UsageError(f'{where} compression: a dump of format "plain" can only be gzip or none.')
 
 
 def _database(table: _Table, where: str) -> DatabaseConfig:

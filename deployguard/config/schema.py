@@ -83,6 +83,9 @@ class BackupConfig:
     tries: int = 3
     pause: int = 300
     pg_bin: str = ""
+    format: Literal["directory", "custom", "plain"] = "directory"
+    compression: str = "auto"
+    jobs: int = 0
 
 
 @dataclass(frozen=True, slots=True)

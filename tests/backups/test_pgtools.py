@@ -5,35 +5,55 @@ from pathlib import Path
 
 import pytest
 
-from deployguard.backups import Site, pgtools
+from deployguard.backups import Site, pgargv, pgtools
+from deployguard.backups.pgargv import Form
 from deployguard.config import BackupConfig, parse_url
 from deployguard.errors import EnvironmentUnreachable
 from deployguard.process import Completed, Redactor
 
 
 def test_argv_holds_no_connection() -> None:
-    assert pgtools.dump_argv("/bin/pg_dump", "00000003-00000002-1", "/b/x.dump") == [
+    form = Form("directory", "zstd:3", 4)
+    assert pgargv.dump_argv("/bin/pg_dump", 16, form, "00000003-00000002-1", "/b/x") == [
         "/bin/pg_dump",
-        "--format=custom",
+        "--format=directory",
+        "--compress=zstd:3",
+        "--jobs=4",
         "--snapshot=00000003-00000002-1",
         "--lock-wait-timeout=60000",
+        "--no-sync",
         "--no-password",
         "--verbose",
-        "--file=/b/x.dump",
+        "--file=/b/x",
     ]
-    assert pgtools.dump_argv("pg_dump", "s", "")[-1] == "--verbose"
-    assert pgtools.read_argv("pg_restore", "/b/x.dump") == [
+    custom = pgargv.dump_argv("pg_dump", 15, Form("custom"), "s", "")
+    assert custom[1:4] == ["--format=custom", "--compress=6", "--snapshot=s"]
+    assert custom[-1] == "--verbose"
+    assert pgargv.compress_argv(15, "gzip:9") == ["--compress=9"]
+    assert pgargv.compress_argv(15, "none") == ["--compress=0"]
+    assert pgargv.compress_argv(18, "none") == ["--compress=none"]
+    assert pgargv.psql_argv("psql", "new") == [
+        "psql",
+        "--dbname=new",
+        "--no-psqlrc",
+        "--no-password",
+        "--quiet",
+        "--set=ON_ERROR_STOP=1",
+        "--single-transaction",
+        "--output=/dev/null",
+    ]
+    assert pgargv.read_argv("pg_restore", "/b/x.dump") == [
         "pg_restore",
         "--file=/dev/null",
         "/b/x.dump",
     ]
-    assert pgtools.read_argv("pg_restore", "") == ["pg_restore", "--file=/dev/null"]
-    assert pgtools.contents_argv("pg_restore", "/b/x.dump") == [
+    assert pgargv.read_argv("pg_restore", "") == ["pg_restore", "--file=/dev/null"]
+    assert pgargv.contents_argv("pg_restore", "/b/x.dump") == [
         "pg_restore",
         "--list",
         "/b/x.dump",
     ]
-    assert pgtools.restore_argv("pg_restore", "new", 4, "/b/x.dump") == [
+    assert pgargv.restore_argv("pg_restore", "new", 4, "/b/x.dump") == [
         "pg_restore",
         "--dbname=new",
         "--exit-on-error",
@@ -42,7 +62,7 @@ def test_argv_holds_no_connection() -> None:
         "--jobs=4",
         "/b/x.dump",
     ]
-    assert "--jobs=1" not in pgtools.restore_argv("pg_restore", "new", 1, "")
+    assert "--jobs=1" not in pgargv.restore_argv("pg_restore", "new", 1, "")
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,8 @@ import psycopg
 import pytest
 
 from deployguard.backups import BackupRequest, Site, catalogue, pgtools, room, store
-from deployguard.backups.postgres import PostgresBackups, tables_missing
+from deployguard.backups.postgres import PostgresBackups
+from deployguard.backups.postgres_verify import tables_missing
 from deployguard.config import BackupConfig, parse_url
 from deployguard.errors import BackupFailed, EnvironmentUnreachable
 from deployguard.process import Completed
@@ -55,7 +56,7 @@ def site(tmp_path: Path, postgres_database: str, postgres_server: Server, sql: o
         directory=tmp_path,
         project="bookings",
         environment="production",
-        config=BackupConfig(pg_bin=str(postgres_server.bin), tries=2, pause=300),
+        config=BackupConfig(pg_bin=str(postgres_server.bin), tries=2, pause=300, format="custom"),
         sleep=lambda _: None,
     )
 
@@ -194,7 +195,7 @@ def wrapped(tmp_path: Path, server: Server, then: str, into: str = "head -c 1000
     real = server.bin / "pg_dump"
     (folder / "pg_dump").write_text(
         f"""#!/bin/sh
-case "$1" in --version) exec {real} "$@";; esac
+case "$*" in *--snapshot=*) ;; *) exec {real} "$@";; esac
 for last; do :; done
 {real} "$@" --file=/dev/stdout | {into} > "${{last#--file=}}"
 {then}
@@ -213,7 +214,7 @@ from deployguard.backups import BackupRequest, Site, store
 from deployguard.config import BackupConfig, parse_url
 url, pg_bin = sys.stdin.readline().split()
 site = Site(url=parse_url(url, "x"), directory=Path(sys.argv[1]), project="bookings",
-            environment="production", config=BackupConfig(pg_bin=pg_bin))
+            environment="production", config=BackupConfig(pg_bin=pg_bin, format="custom"))
 store(site).take(BackupRequest())
 """
 

@@ -78,7 +78,7 @@ def site(tmp_path: Path, live: str, postgres_server: Server) -> Site:
         directory=tmp_path,
         project="bookings",
         environment="production",
-        config=BackupConfig(pg_bin=str(postgres_server.bin), tries=1),
+        config=BackupConfig(pg_bin=str(postgres_server.bin), tries=1, format="custom"),
     )
 
 
@@ -309,7 +309,7 @@ def test_rows_that_differ_from_the_manifest_stop_it_before_the_swap(
 CRASH = """
 import os, signal, sys
 from pathlib import Path
-from deployguard.backups import Site, find, pgtools
+from deployguard.backups import Site, find, postgres_restore
 from deployguard.backups.postgres import PostgresBackups
 from deployguard.config import BackupConfig, parse_url
 from deployguard.database import swap
@@ -320,9 +320,9 @@ def die(*_, **__):
 point = sys.argv[3]
 url, pg_bin = sys.stdin.readline().split()
 site = Site(url=parse_url(url, "x"), directory=Path(sys.argv[1]), project="bookings",
-            environment="production", config=BackupConfig(pg_bin=pg_bin))
+            environment="production", config=BackupConfig(pg_bin=pg_bin, format="custom"))
 if point == "before pg_restore":
-    pgtools.restore_argv = die
+    postgres_restore.restore_argv = die
 elif point == "before the swap":
     swap.Maintenance.swap = die
 elif point == "in the swap":

@@ -256,3 +256,24 @@ def test_an_accepted_finding_that_cannot_be_right_is_an_error(
     assert said in error.value.message
     if "[[" in text and "did you mean" not in said:
         assert "deployguard.toml:" in error.value.message
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ('compression = "bzip2"', "compression is 'bzip2'; use one of: auto, zstd"),
+        ('compression = "gzip:10"', "its level is 1 to 9"),
+        ('compression = "zstd:"', "its level is 1 to 22"),
+        ('compression = "auto:3"', "it has no level"),
+        ('format = "plain"\ncompression = "zstd"', "can only be gzip or none"),
+        ('format = "tar"', "use one of: directory, custom, plain"),
+    ],
+)
+def test_what_pg_dump_cannot_do_is_refused(tmp_path: Path, words: str, said: str) -> None:
+    path = tmp_path / "deployguard.toml"
+    path.write_text(
+        f'[project]\nname = "p"\n[backup]\n{words}\n[environments.e]\ndatabase_url_env = "U"\n'
+    )
+    with pytest.raises(UsageError) as caught:
+        load(path, tmp_path)
+    assert said in caught.value.message

@@ -1,0 +1,105 @@
+"""A dump as plain SQL: read to its end, its rows counted, and fed to psql."""
+
+import os
+import re
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from deployguard.backups import streams
+
+COMPLETE: Final = b"-- PostgreSQL database dump complete"
+_DATA: Final = (
+    b"-- Data for Name: "  # pg_dump's announcement; the text of a function may hold a COPY as well
+)
+_NEAR: Final = 6  # lines from there to the COPY
+_END: Final = b"\\.\n"
+_TIMEOUT: Final = b"SET transaction_timeout = 0;\n"  # version 17 brought it
+_HEAD: Final = 100  # lines in which pg_dump's settings stand
+_NAME: Final = rb'(?:"(?:[^"]|"")+"|[^". ]+)'
+_COPY: Final = re.compile(rb"COPY (" + _NAME + rb"\." + _NAME + rb") +(?:\(.*\) )?FROM stdin;\n")
+_PART: Final = re.compile(r'"((?:[^"]|"")+)"|([^".]+)')
+
+
+def rows(path: Path) -> dict[tuple[str, str], int]:
+    """How many rows of each (schema, table) a dump holds, read to its end. Raises streams.Broken or OSError."""
+    found: dict[tuple[str, str], int] = {}
+    table: tuple[str, str] | None = None
+    complete, whole, announced = False, True, 0
+    for line in _lines(path):
+        if table is not None:
+            if line == _END and whole:
+                table, announced = None, 0
+            elif line.endswith(b"\n"):
+                found[table] += 1
+        elif line.startswith(_DATA):
+            announced = _NEAR
+        elif announced and line.startswith(b"COPY ") and (match := _COPY.fullmatch(line)):
+            table = _names(match[1].decode(errors="replace"))
+            found[table] = 0
+        elif line.startswith(COMPLETE):
+            complete = True
+        whole, announced = line.endswith(b"\n"), max(0, announced - 1)
+    if not complete:
+        raise streams.Broken("the dump's last line is missing")
+    return found
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    """Lines with their ends; a very long one comes in pieces, of which the last one only has the end."""
+    rest = b""
+    for block in streams.blocks(path):
+        *lines, rest = (rest + block).split(b"\n")
+        for line in lines:
+            yield line + b"\n"
+        if len(rest) > streams.BLOCK:
+            # What is told by its beginning is short; of a long row the pieces do not matter.
+            yield rest
+            rest = b""
+    if rest:
+        yield rest
+
+
+def _names(text: str) -> tuple[str, str]:
+    """("schema", "table") of a name as pg_dump writes it; both may be quoted."""
+    parts = [
+        quoted.replace('""', '"') if quoted else plain for quoted, plain in _PART.findall(text)
+    ]
+    return (parts[0], parts[1]) if len(parts) == 2 else ("", text)
+
+
+@contextmanager
+def fed(path: Path, *, timeout_known: bool) -> Iterator[Path]:
+    """A pipe in the file system that gives the SQL of a dump, decompressed as it is read.
+
+    Without ``timeout_known`` the one setting is left out that a server older than the dump's pg_dump does not have.
+    A dump that is not whole ends with a line that no server takes, so that nothing of it is committed.
+    """
+    with tempfile.TemporaryDirectory(prefix="deployguard-") as folder:
+        pipe = Path(folder) / "sql"
+        os.mkfifo(pipe, 0o600)
+        writer = threading.Thread(target=_write, args=(path, pipe, timeout_known), daemon=True)
+        writer.start()
+        try:
+            yield pipe
+        finally:
+            # A program that never opened it would leave the writer waiting for a reader.
+            with suppress(OSError):
+                os.close(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK))
+            writer.join()
+
+
+def _write(path: Path, pipe: Path, timeout_known: bool) -> None:
+    # One that has ended reads no further: its exit code says why.
+    with suppress(BrokenPipeError), pipe.open("wb") as target:
+        try:
+            for number, line in enumerate(_lines(path)):
+                if timeout_known or number > _HEAD or line != _TIMEOUT:
+                    target.write(line)
+        except (streams.Broken, OSError) as error:
+            if isinstance(error, BrokenPipeError):
+                raise
+            target.write(b"\n\\.\nSELECT deployguard_the_dump_is_not_whole;\n")

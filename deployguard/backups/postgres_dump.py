@@ -1,0 +1,110 @@
+"""One run of pg_dump: its environment, what is written down beside the dump, and why it failed."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from deployguard.backups import pgargv, pgtools, sealed
+from deployguard.backups.base import NOT_MIGRATED, Say, Site, TransientFailure, failed
+from deployguard.database import libpq
+from deployguard.database.postgresql import PostgresDatabase
+from deployguard.database.snapshot import Instant
+from deployguard.errors import BackupFailed
+from deployguard.model import Json
+from deployguard.process import Completed, Redactor
+
+APPLICATION: Final = "deployguard-backup:"
+_FULL: Final = ("No space left on device", "Disk quota exceeded", "File too large")
+_XFSZ: Final = -25  # ended by SIGXFSZ: the file size limit
+PASSES: Final = re.compile(
+    r"server closed the connection|terminating connection|connection to server|could not connect|"
+    r"lock timeout|starting up|shutting down|too many (clients|connections)|remaining connection slots|"
+    r"lost synchronization|could not (receive|send) data",
+    re.IGNORECASE,
+)
+_NOISE: Final = re.compile(r"^pg_(dump|restore): ")
+_TELLING: Final = re.compile(r"dumping contents of table|processing data for table|creating INDEX")
+
+
+def dump(
+    site: Site,
+    tools: pgtools.Tools,
+    form: pgargv.Form,
+    *,
+    database: PostgresDatabase,
+    instant: Instant,
+    draft: sealed.Draft,
+) -> None:
+    """Dump what the snapshot shows into the draft. Raises BackupFailed."""
+    target = draft.path(form.data) if form.data else draft.folder
+    if form.data:
+        with sealed.open_private(target):
+            pass  # made before pg_dump would make it with the umask's permissions
+    application = APPLICATION + draft.id
+    file = "" if tools.inside else str(target)
+    done = pgtools.execute(
+        tools,
+        pgargv.dump_argv(tools.program("pg_dump"), tools.major, form, instant.name, file),
+        environment(site, database, tools, application),
+        redact=Redactor(site.url.secrets()),
+        timeout=site.config.timeout,
+        say=telling(site.say),
+        stdout_path=target if tools.inside else None,
+    )
+    if not done.ok:
+        raise why(done, site.folder)
+
+
+def environment(
+    site: Site, database: PostgresDatabase, tools: pgtools.Tools, application: str
+) -> dict[str, str]:
+    """The environment for a tool that connects; the only place where it learns the password."""
+    database.session.connection()  # only a connection that was made knows which address answers
+    found = {**database.session.parameters, "application_name": application}
+    if (
+        tools.inside is not None
+    ):  # beside the server, where our way to it and our files do not exist
+        here = ("user", "password", "dbname", "application_name", "connect_timeout")
+        found = {key: found[key] for key in here if key in found}
+        found |= {"host": "127.0.0.1", "port": str(libpq.DEFAULT_PORT)}
+    return libpq.environment(found, site.environ) | {"LC_ALL": "C"}
+
+
+def facts(instant: Instant) -> Mapping[str, Json]:
+    """What was seen in the dump's own snapshot, as it is kept beside the dump."""
+    return {
+        "tables": [[schema, name, rows] for schema, name, rows in instant.tables],
+        "counts": dict(instant.counts),
+        "revision": [*instant.revision],
+        "sequences": dict(instant.sequences),
+        "position": instant.position,
+        "database_bytes": instant.bytes,
+        "server": instant.server,
+    }
+
+
+def why(done: Completed, folder: Path) -> BackupFailed:
+    """Why pg_dump failed, and whether another try may help."""
+    said = " ".join(
+        line for line in done.stderr.splitlines() if "error:" in line or "detail:" in line
+    )
+    text = said or done.why()
+    if done.code == _XFSZ or any(word in done.stderr for word in _FULL):
+        return sealed.full(folder)
+    message = f"pg_dump failed: {text.rstrip('.')}."
+    if done.timed_out:
+        return TransientFailure(f"pg_dump failed: {done.why()}.", state=NOT_MIGRATED)
+    if PASSES.search(text):
+        return TransientFailure(message, state=NOT_MIGRATED)
+    return failed(message)
+
+
+def telling(say: Say) -> Say:
+    """Of what the tools say with --verbose, the lines that show progress."""
+
+    def line(text: str) -> None:
+        if _TELLING.search(text):
+            say(_NOISE.sub("", text).strip())
+
+    return line
