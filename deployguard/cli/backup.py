@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "prune": ("deployguard.cli.backup_prune", "Say which backups may go, and remove them."),
         "pin": ("deployguard.cli.backup_pin", "Keep a backup for ever."),
         "unpin": ("deployguard.cli.backup_unpin", "Let a pinned backup go when its time comes."),
+        "schedule": ("deployguard.cli.backup_schedule", "Print a schedule for cron and others."),
         "du": ("deployguard.cli.backup_du", "Say how much room the backups take."),
     }
 )
