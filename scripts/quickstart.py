@@ -6,6 +6,7 @@ SQLite database with rows. Releases are staged by copying the application with i
 
 import json
 import os
+import shlex
 import shutil
 import socket
 import sqlite3
@@ -213,7 +214,7 @@ class Story:
 
     def deployguard(self, *arguments: str, expect: int = 0) -> None:
         """Show a deployguard command, run it for people to read, and check its exit code."""
-        sys.stdout.write("\n" + paint(f"$ deployguard {' '.join(arguments)}", "1;36") + "\n\n")
+        sys.stdout.write("\n" + paint(f"$ deployguard {shlex.join(arguments)}", "1;36") + "\n\n")
         sys.stdout.flush()
         done = subprocess.run(
             [sys.executable, "-m", "deployguard", *arguments],

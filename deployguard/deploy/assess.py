@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 ENV: Final = "env.py"
 CACHE: Final = "cache"
 
+_EMPTY = "it was taken to be empty: what this run itself creates has nothing to lose or to block"
+
 
 @dataclass(frozen=True, slots=True)
 class Basis:
@@ -87,12 +89,11 @@ def assess_from(
     """The plan for a database that is at ``revision`` ("base" is an empty one), without asking any."""
     graph = graph_of(config, environ, cached=cached)
     names = () if revision == "base" else revision.split(",")
+    known = f"sizes are unknown, and {revision} was taken for its revision"
     basis = replace(
         without_database(config, environment, environ),
         current=tuple(graph.resolve(name.strip()) for name in names),
-        notes=(
-            f"No database was asked: sizes are unknown, and {revision} was taken for its revision.",
-        ),
+        notes=(f"No database was asked: {_EMPTY if revision == 'base' else known}.",),
         cached=cached,
     )
     plan = plan_for(config, environment, environ, basis)

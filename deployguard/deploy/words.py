@@ -87,7 +87,7 @@ def summary(run: Run) -> str:
     listed = plan.get("revisions")
     count = len(listed) if isinstance(listed, list) else 0
     migrated = (
-        f"{count} revision(s) migrated"
+        f"{count} {'revision' if count == 1 else 'revisions'} migrated"
         if run.done(names.MIGRATE) is not None
         else "nothing to migrate"
     )

@@ -121,7 +121,7 @@ def _bulk(verdicts: Sequence[Verdict]) -> str:
         return f"yes, it {_several(found)}"
     computed = _computed(verdicts)
     if computed:
-        return f"yes, it computes every value of {computed} anew."
+        return f"yes, it recomputes every value of {computed}."
     if any(
         one.risk is Risk.CRITICAL and one.rule == "DG902"
         for verdict in verdicts

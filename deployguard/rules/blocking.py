@@ -6,8 +6,10 @@ from deployguard.rules.base import Answer, Found, rule
 from deployguard.rules.context import Context
 from deployguard.rules.postgres_locks import builds_nothing
 
-_SQLITE = "SQLite locks the whole database file while it works: nobody reads or writes meanwhile."
-_BRIEF = "Keep it short: run it when little is going on."
+_SQLITE = (
+    "SQLite locks the whole database file while it works: reads and writes wait until it is done."
+)
+_BRIEF = "Run it at a quiet time."
 
 
 @rule(

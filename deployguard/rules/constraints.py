@@ -7,7 +7,7 @@ from deployguard.rules.context import Context
 from deployguard.rules.proofs import never_null
 
 _SQLITE_COPY = "SQLite copies the table, and locks the whole database file while it does."
-_BRIEF = "Keep it short: run it when little is going on."
+_BRIEF = "Run it at a quiet time."
 _TWO_STEPS = (
     "Add it NOT VALID, and validate it in a revision of its own (transaction_per_migration=True):\n"
 )
@@ -18,8 +18,8 @@ _TWO_STEPS = (
     "add-foreign-key",
     (AddConstraint, AddColumn),
     Risk.MEDIUM,
-    effect="Takes a SHARE ROW EXCLUSIVE lock on both tables and looks at every row: nobody writes"
-    " to either meanwhile. A row"
+    effect="Takes a SHARE ROW EXCLUSIVE lock on both tables and scans every row: writes to either wait"
+    " until it is done. A row"
     " that points nowhere makes it fail.",
     instead=_TWO_STEPS + 'op.execute("ALTER TABLE {table} ADD CONSTRAINT {name}"\n'
     '    " FOREIGN KEY ({columns}) REFERENCES {references} NOT VALID")\n'
@@ -62,8 +62,8 @@ def add_foreign_key(op: AddConstraint | AddColumn, ctx: Context) -> Answer:
     "add-check",
     (AddConstraint, AddColumn),
     Risk.MEDIUM,
-    effect="Takes an ACCESS EXCLUSIVE lock and looks at every row: nobody reads or writes"
-    " meanwhile. A row that does not"
+    effect="Takes an ACCESS EXCLUSIVE lock and scans every row: reads and writes wait"
+    " until it is done. A row that does not"
     " comply makes it fail.",
     instead=_TWO_STEPS + 'op.create_check_constraint("{name}", "{own}", "{expression}"{schema},'
     " postgresql_not_valid=True)\n"
@@ -85,9 +85,7 @@ def add_check(op: AddConstraint | AddColumn, ctx: Context) -> Answer:
         return None
     if isinstance(op, AddColumn):
         found = Constraint.CHECK in op.constraints
-        return (
-            f"Adds {op.table}.{op.column} with a check and looks at every row." if found else None
-        )
+        return f"Adds {op.table}.{op.column} with a check and scans every row." if found else None
     if op.kind not in {Constraint.CHECK, Constraint.NOT_NULL} or op.not_valid:
         return None
     what = op.expression or f"{', '.join(op.columns)} IS NOT NULL"
@@ -99,8 +97,8 @@ def add_check(op: AddConstraint | AddColumn, ctx: Context) -> Answer:
     "add-unique",
     (AddConstraint, AddColumn),
     Risk.MEDIUM,
-    effect="Takes an ACCESS EXCLUSIVE lock while its index is built: nobody reads or writes"
-    " meanwhile. Duplicates make it fail.",
+    effect="Takes an ACCESS EXCLUSIVE lock while its index is built: reads and writes wait"
+    " until it is done. Duplicates make it fail.",
     instead='with op.get_context().autocommit_block():\n    op.create_index("{name}", "{own}",'
     " {columns_list}{schema},"
     " unique=True, postgresql_concurrently=True)\n# in the next revision\n"
@@ -137,8 +135,8 @@ def add_unique(op: AddConstraint | AddColumn, ctx: Context) -> Answer:
     (AddConstraint, AddColumn),
     Risk.HIGH,
     effect="Takes an ACCESS EXCLUSIVE lock while every value is checked for NULL and the index is"
-    " built: nobody reads or"
-    " writes meanwhile. Duplicates and NULLs make it fail.",
+    " built: reads and writes wait"
+    " until it is done. Duplicates and NULLs make it fail.",
     instead="Build a unique index concurrently, make the columns NOT NULL by way of a validated"
     " check, then\n"
     'op.execute("ALTER TABLE {table} ADD PRIMARY KEY USING INDEX …")',
@@ -209,8 +207,8 @@ def add_exclude(op: AddConstraint, ctx: Context) -> Answer:
     "set-not-null",
     SetNotNull,
     Risk.HIGH,
-    effect="Takes an ACCESS EXCLUSIVE lock and looks at every row: nobody reads or writes"
-    " meanwhile. A NULL makes it fail, and"
+    effect="Takes an ACCESS EXCLUSIVE lock and scans every row: reads and writes wait"
+    " until it is done. A NULL makes it fail, and"
     " the application that is still running fails where it leaves the column out.",
     instead="In three revisions, each in its own transaction:\n"
     'op.create_check_constraint("{column}_not_null", "{own}", "{column} IS NOT NULL"{schema},'
@@ -257,8 +255,8 @@ def set_not_null(op: SetNotNull, ctx: Context) -> Answer:
     if ctx.postgresql and (ctx.key(op.table), op.column) in ctx.fresh.filled:
         return Found(
             message,
-            why="Takes an ACCESS EXCLUSIVE lock and looks at every row: nobody reads or writes"
-            " meanwhile. This run has filled in what was missing, but the application that is still"
+            why="Takes an ACCESS EXCLUSIVE lock and scans every row: reads and writes wait"
+            " until it is done. This run has filled in what was missing, but the application that is still"
             " running fails where it leaves the column out.",
         )
     return message

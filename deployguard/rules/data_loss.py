@@ -136,7 +136,7 @@ _VERBS = {"update": "Updates", "delete": "Deletes", "merge": "Writes over", "cop
     Risk.CRITICAL,
     effect="Rows that people rely on are changed, and no downgrade knows what they were. All of"
     " them stay locked until"
-    " the transaction ends, and on a large table that takes long.",
+    " the transaction ends, which takes long on a large table.",
     instead="Change the rows in batches, in a script that can be stopped and repeated, outside of"
     " the schema migration:"
     " add nullable → deploy → backfill → constrain → drop.",
@@ -172,7 +172,7 @@ def transform_data(op: WriteRows, ctx: Context) -> Answer:
         return Found(
             message,
             why="Only columns of this run are filled, so no old value is lost; but every row that is"
-            " touched is written anew and stays locked until the transaction ends.",
+            " touched is rewritten and stays locked until the transaction ends.",
         )
     return message
 

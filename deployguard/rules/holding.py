@@ -26,8 +26,8 @@ from deployguard.rules.proofs import proves
     ValidateConstraint,
     Risk.MEDIUM,
     effect="The strong lock that NOT VALID took is held until the transaction ends, so it is held"
-    " while every row is"
-    " looked at: nothing is won over adding it at once.",
+    " while every row is scanned: there is"
+    " no gain over adding it in one step.",
     instead="Put VALIDATE into a revision of its own, and configure transaction_per_migration=True"
     " in env.py.",
     only_time=True,
@@ -179,8 +179,7 @@ def blocking_maintenance(
             return Found(
                 f"Constrains the domain {name}.",
                 Risk.LOW if how.startswith("validate") else None,
-                why="Takes a SHARE lock on every table that uses it, and looks at every row of"
-                " them.",
+                why="Takes a SHARE lock on every table that uses it, and scans every row of them.",
                 instead="Add the constraint NOT VALID, and validate it in a revision of its own.",
             )
         case _:
@@ -246,8 +245,8 @@ def _attach(op: AttachPartition, ctx: Context) -> Answer:
     Risk.MEDIUM,
     effect="SQLite copies the whole table into a new one, and locks the database file while it"
     " does. Triggers, and indexes that are not made again, are gone with the old one.",
-    instead="Nothing: SQLite has no other way. Keep the file backed up, and run it when little is"
-    " going on.",
+    instead="Nothing: SQLite has no other way. Keep the file backed up, and run it"
+    " at a quiet time.",
     bad=(
         (
             "-- dialect: sqlite\n-- was: t.id INTEGER\nCREATE TABLE _alembic_tmp_t (id INTEGER)\n"
@@ -262,13 +261,13 @@ def rebuild_table(op: RebuildTable, ctx: Context) -> Answer:
         return None
     if op.changes is None:
         return Found(
-            f"Writes {op.table} anew; what it was before is not known, so columns may be lost.",
+            f"Rewrites {op.table}; what it was before is not known, so columns may be lost.",
             Risk.CRITICAL,
             why="Whatever the new table has no place for is gone.",
             instead="Check against the database itself (leave out --since), so that its present"
             " columns are known.",
         )
-    return f"Writes the table {op.table} anew."
+    return f"Rewrites the table {op.table}."
 
 
 RULES = (validate_with_add, lock_table, blocking_maintenance, rebuild_table)

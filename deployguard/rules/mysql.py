@@ -14,7 +14,7 @@ _INLINE = "inline references: "
     "column-position",
     AlterTable,
     Risk.MEDIUM,
-    effect="MySQL before 8.0.29 writes the whole table anew to put a column in another place than the"
+    effect="MySQL before 8.0.29 rewrites the whole table to put a column in another place than the"
     " last one, and it never says so before.",
     instead="Leave FIRST and AFTER out: no program should count on the order. Or demand that no row is"
     " touched: ALGORITHM=INSTANT.",

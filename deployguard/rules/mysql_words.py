@@ -64,12 +64,12 @@ MYSQL: Mapping[str, Words] = {
         "Look for duplicates first, then\n" + _GUARDED % "ADD UNIQUE INDEX {name} ({columns})",
     ),
     "DG206": Words(
-        "The rows are kept in the order of the primary key, so that the whole table is written anew. Duplicates and"
+        "The rows are kept in the order of the primary key, so that the whole table is rewritten. Duplicates and"
         f" NULLs make it fail. {_METADATA}",
         _GHOST,
     ),
     "DG208": Words(
-        "The table is written anew. A NULL makes it fail, or becomes 0 or '' where the server is not strict, and the"
+        "The table is rewritten. A NULL makes it fail, or becomes 0 or '' where the server is not strict, and the"
         " application that is still running fails where it leaves the column out.",
         "Give the column a default, deploy, fill the old rows in batches; require it in a later release:\n"
         + _GUARDED % "MODIFY {column} … NOT NULL",
@@ -91,7 +91,7 @@ MYSQL: Mapping[str, Words] = {
     "DG302": Words(f"The default is computed for each row. {_COPY}", _GHOST),
     "DG303": Words(f"Every row gets a value of its own. {_COPY}", _GHOST),
     "DG304": Words(
-        f"The table and all its indexes are written anew, and most ways of it keep writers out. {_METADATA}",
+        f"The table and all its indexes are rewritten, and most ways of it keep writers out. {_METADATA}",
         f"{_GHOST} Or demand that nobody is blocked: ALGORITHM=INPLACE, LOCK=NONE.",
     ),
     "DG402": Words(

@@ -65,7 +65,7 @@ def drop_object(op: DropObject, ctx: Context) -> Answer:
     "narrow-type",
     AlterType,
     Risk.CRITICAL,
-    effect="Values that the new type can't hold are rounded or cut off without a word, and nothing"
+    effect="Values that the new type can't hold are silently rounded or cut off, and nothing"
     " brings them back.",
     instead="Add a column of type {type} beside it, fill it so that each loss is a decision, switch"
     " the code over, and drop {column} in a later release, with a backup.",

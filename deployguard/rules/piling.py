@@ -94,8 +94,8 @@ def _heavy(op: Operation, ctx: Context) -> str:
             return ""  # INSERT … SELECT of constants
         return "writes rows" if many and not (ctx.is_new(op.table) and not op.from_query) else ""
     works = [one.work for one in locks(op, ctx) if one.work]
-    named = {"scan": "looks at every row", "index build": "builds an index"}
-    return named.get(works[0], "writes the table anew") if works else ""
+    named = {"scan": "scans every row", "index build": "builds an index"}
+    return named.get(works[0], "rewrites the table") if works else ""
 
 
 @rule(
@@ -115,8 +115,8 @@ def _heavy(op: Operation, ctx: Context) -> str:
     ),
     Risk.MEDIUM,
     effect="An earlier statement of the same transaction took an ACCESS EXCLUSIVE lock, which is"
-    " brief by itself. It is held to the end of the transaction, so nobody reads or writes that"
-    " table while this one works.",
+    " brief by itself. It is held to the end of the transaction, so reads and writes of that"
+    " table wait while this one works.",
     instead=_APART,
     bad=(
         "ALTER TABLE orders ADD COLUMN due date; ALTER TABLE users VALIDATE CONSTRAINT fk",
@@ -168,8 +168,9 @@ def _list(names: list[str]) -> str:
     "several-tables-locked",
     Whole,
     Risk.LOW,
-    effect="One transaction locks them one after the other and holds all to its end: whoever locks"
-    " them in another order meets it in a deadlock, and a long query on one keeps all of them locked.",
+    effect="One transaction locks them one after the other and holds all of them to its end: another"
+    " one that locks them in a different order can deadlock with it, and a long query on one keeps"
+    " all of them locked.",
     instead=_APART,
     bad=("ALTER TABLE orders ADD COLUMN due date; ALTER TABLE users ADD COLUMN due date",),
     good=(

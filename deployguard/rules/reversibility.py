@@ -78,8 +78,8 @@ def downgrade_destroys(whole: Whole, ctx: Context) -> Answer:
     "downgrade-not-inverse",
     Whole,
     Risk.LOW,
-    effect="After upgrade and downgrade the schema is not what it was: the application of before may"
-    " miss something, and the next upgrade may fail on what is there already.",
+    effect="After upgrade and downgrade the schema is not what it was: the previous application"
+    " may miss something, and the next upgrade may fail on what is there already.",
     instead="def downgrade():\n    …  # the opposite of each step of upgrade(), in the opposite order",
     bad=(
         "CREATE TYPE mood AS ENUM ('ok'); CREATE TABLE t (a mood)\n-- down: DROP TABLE t",

@@ -1,4 +1,4 @@
-"""DG3xx: what writes the whole table anew under a lock that stops every reader."""
+"""DG3xx: what rewrites the whole table under a lock that stops every reader."""
 
 from deployguard.model import Risk
 from deployguard.operations import AddColumn, AlterType, RewriteTable, Volatility
@@ -8,8 +8,8 @@ from deployguard.rules.mysql_types import unchanged_rows
 from deployguard.rules.types import leaves_rows, plain_cast, same_to_clients
 
 _REWRITE = (
-    "Takes an ACCESS EXCLUSIVE lock while the table and all its indexes are written anew:"
-    " nobody reads or writes meanwhile."
+    "Takes an ACCESS EXCLUSIVE lock while the table and all its indexes are rewritten:"
+    " reads and writes wait until it is done."
 )
 _STAGED = (
     'op.add_column("{own}", sa.Column("{column}", …, nullable=True){schema})\n'
@@ -60,7 +60,7 @@ def alter_column_type(op: AlterType, ctx: Context) -> Answer:
     if op.collation and free is not False:
         return Found(
             f"Changes the collation of {op.table}.{op.column}.",
-            why="Takes an ACCESS EXCLUSIVE lock while every index on the column is built anew; the"
+            why="Takes an ACCESS EXCLUSIVE lock while every index on the column is rebuilt; the"
             " order of rows changes.",
         )
     change = f"from {op.old_type} to {op.type}" if op.old_type else f"to {op.type}"
@@ -166,7 +166,7 @@ def add_column_generated(op: AddColumn, ctx: Context) -> Answer:
     Risk.HIGH,
     effect=_REWRITE,
     instead="Use pg_repack, or plan a window for it; it is seldom a part of a release.",
-    sqlite_effect="SQLite writes the whole file anew and needs as much free space again.",
+    sqlite_effect="SQLite rewrites the whole file and needs as much free space again.",
     sqlite_instead="Run it by hand, when nobody uses the database.",
     only_time=True,
     bad=(
@@ -180,7 +180,7 @@ def rewrite_table(op: RewriteTable, ctx: Context) -> Answer:
     if ctx.is_new(op.table):
         return None
     table = "every table" if op.table == "*" else op.table
-    return f"Writes {table} anew ({op.how.upper()})."
+    return f"Rewrites {table} ({op.how.upper()})."
 
 
 RULES = (

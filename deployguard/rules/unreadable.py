@@ -23,8 +23,8 @@ def _said(op: Opacity, code: Opaque, message: str) -> Answer:
     "failed",
     Opacity,
     Risk.CRITICAL,
-    effect="Reading the revision stopped with an error: nobody knows what it does, nor whether it"
-    " runs.",
+    effect="Reading the revision stopped with an error: what it does, and whether"
+    " it runs at all, is unknown.",
     instead=f"Make it run with what is installed here (read.python, read.pass_environment)."
     f" {_REHEARSE}",
     bad=("-- opaque: failed",),
@@ -40,9 +40,9 @@ def failed(op: Opacity, ctx: Context) -> Answer:
     "data-dependent",
     Opacity,
     Risk.HIGH,
-    effect="What it does depends on the rows that it finds, and those of the target were not there"
-    " while it was read.",
-    instead=f"{_SQL} One UPDATE … FROM does what a loop over rows does.",
+    effect="What it does depends on the rows it finds, and the"
+    " rows of the target were not available when it was read.",
+    instead=f"{_SQL} A single UPDATE … FROM can replace a loop over rows.",
     bad=("-- opaque: data-dependent", "-- opaque: data-dependent writes"),
     good=("SELECT 1",),
 )
@@ -77,8 +77,8 @@ def unseen_writes(op: Opacity, ctx: Context) -> Answer:
     "application-helper",
     Opacity,
     Risk.CRITICAL,
-    effect="The work is done by a module of the application that can't be imported here: nobody"
-    " knows what it does.",
+    effect="The work is done by a module of the application that can't be imported here: what it"
+    " does is unknown.",
     instead="Install the application in the interpreter of read.python, or copy the helper into"
     " the revision: an old revision"
     " must not change with the application anyway.",
@@ -206,7 +206,7 @@ def _called(name: str) -> Answer:
     "unparsed",
     (Unrecognised, Opacity),
     Risk.CRITICAL,
-    effect="Nobody knows what it does, so it is taken to be as bad as can be.",
+    effect="What it does is unknown, so the worst is assumed.",
     instead=f"Write it in a form that can be read; if it is correct SQL, tell us. {_REHEARSE}",
     bad=(
         "ALTER TABLE orders FROBNICATE",

@@ -100,7 +100,7 @@ def _maintain(what: str) -> Callable[[Source, int], Operations | None]:
 
 
 def _vacuum(source: Source, at: int) -> Operations | None:
-    # SQLite's VACUUM writes the whole file anew.
+    # SQLite's VACUUM rewrites the whole file.
     return (RewriteTable("*", "vacuum"),) if len(source.tokens) == at else None
 
 

@@ -87,6 +87,7 @@ def test_a_plan_from_a_revision_asks_no_database(project: Small) -> None:
     assert not project.file.exists()
     everything = assess_from(*loaded(project), {}, "base")
     assert [verdict.revision.id for verdict in everything.verdicts] == ["r1", "r2", "r3"]
+    assert "it was taken to be empty" in everything.notes[0]
 
 
 def test_an_unknown_revision_is_one_clear_error(project: Small) -> None:

@@ -20,7 +20,7 @@ def test_low_risk_goes_through_by_itself_and_tells_nobody_the_password(
     with Eavesdropper(production.stack.password) as listening:
         deployed = production.deploy()
     assert deployed.code == 0, deployed.both
-    assert "1 revision(s) migrated, application updated, healthy" in deployed.words
+    assert "1 revision migrated, application updated, healthy" in deployed.words
     assert production.stack.revision() == "b014"
     assert production.stack.rows() == rows
     assert production.versions() == ["v2", "v2", "v2"]

@@ -405,7 +405,7 @@ def test_the_checklist_is_answered_in_words(up: str, down: str | None, expected:
     [
         ("DROP INDEX i", "CREATE INDEX i ON t (a)", "drops", "no, nothing that holds data; it drops the index i."),
         ("CREATE INDEX i ON t (a); DROP INDEX i", None, "drops", "no, nothing that was there before is dropped."),
-        ("ALTER TABLE t ALTER a TYPE int USING a * 2", "ANALYZE", "bulk_data", "yes, it computes every value of t.a anew."),
+        ("ALTER TABLE t ALTER a TYPE int USING a * 2", "ANALYZE", "bulk_data", "yes, it recomputes every value of t.a."),
         ("CREATE TYPE m AS ENUM ('x'); CREATE TABLE u (a m)", "DROP TABLE u", "way_back", "but r1 leaves the type m"),
         ("ALTER TABLE t ADD COLUMN n int", "ALTER TABLE t DROP COLUMN n", "way_back", "into t.n after the deploy goes with it"),
         ("CREATE TABLE u (a int)", "DROP INDEX CONCURRENTLY i", "way_back", "no, only by restoring a backup"),

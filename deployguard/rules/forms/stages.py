@@ -5,7 +5,7 @@ from typing import Final
 from deployguard.rules.forms import spelled
 from deployguard.rules.forms.spelled import dotted, execute, identifier, own, quoted, schema
 
-NEXT_REVISION: Final = "# in the next revision"
+NEXT_REVISION: Final = "# in the next revision, with transaction_per_migration=True in env.py"
 NEXT_RELEASE: Final = "# in the next release"
 IN_BATCHES: Final = "# fill the old rows in batches, outside of a migration"
 FIRST: Final = "# first: must find nothing:"
