@@ -53,7 +53,7 @@ def answer(context: click.Context, asked: Request) -> int:
     if offline and app.assume():
         # Nothing is written to a project that did not ask for it.
         asked = replace(asked, cached=False)
-        notes = (_ASSUMED,)
+        notes = (_ASSUMED, *_left_out(app.config()))
     environment = app.environment(asked.env)
     try:
         plan = _offline(app, asked) if offline else _online(context, asked)
@@ -69,6 +69,20 @@ def answer(context: click.Context, asked: Request) -> int:
     )
     _write(asked, report, app.config().directory)
     return Refused.exit_code if report.failed else 0
+
+
+def _left_out(config: Config) -> tuple[str, ...]:
+    """Further histories in the same alembic.ini: each is a project of its own."""
+    from deployguard.config.discover import discover
+
+    others = discover(config.directory).other_sections
+    if not others:
+        return ()
+    said = (
+        f"{config.project.alembic_ini} has other histories beside [{config.project.section}], which were not read:"
+        f" {', '.join(others)}. `section` in [project] and `command` in [migrate] choose one."
+    )
+    return (said,)
 
 
 def _annotate(error: UsageError, inside: str) -> None:

@@ -53,6 +53,11 @@ def command(folder: Path, *, force: bool, only_print: bool) -> None:
     if facts.compose_file:
         found = ", ".join(facts.services) or "no service that is built here"
         out.write(f"Found {facts.compose_file}: {found}.")
+    if facts.other_sections:
+        out.write(
+            f"It is for the history [{facts.section}]; there are others: "
+            f"{', '.join(facts.other_sections)}. Each needs a configuration of its own."
+        )
     if not facts.url_env_found:
         out.write(
             f"Nothing here reads the database's URL from a variable; {facts.url_env} was written. Let env.py read it "

@@ -28,6 +28,7 @@ _VARIABLE = re.compile(
 _PLAIN_VARIABLE = re.compile(r"\b((?:DATABASE|DB|POSTGRES|SQLALCHEMY_DATABASE)_(?:URL|URI|DSN))\b")
 _SQLITE = re.compile(r"""sqlite(?:\+\w+)?:///[^\s"'#?{}]+\.\w+""")
 _VERSION_TABLE = re.compile(r"""\bversion_table\s*=\s*["'](\w+)["']""")
+_FLASK = re.compile(r"^\s*from flask import .*\bcurrent_app\b|\bflask_migrate\b", re.MULTILINE)
 _ANCHOR = re.compile(r"&([\w-]+)")
 _MERGE = re.compile(r"^\s*<<:.*?\*([\w-]+)")
 _KEY = re.compile(r"^(?P<indent> *)(?P<key>[\w.-]+|\"[^\"]+\"|'[^']+'):(?P<rest>.*)$")
@@ -59,6 +60,8 @@ class ProjectFacts:
     ] = ()  # Compose services that are built from the project and start by themselves
     migration_service: str = ""
     migration_profile: str = ""
+    flask: bool = False  # Flask-Migrate: env.py runs inside of the application's own command
+    other_sections: tuple[str, ...] = ()  # further histories in the same alembic.ini
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ def discover(directory: Path, environ: Mapping[str, str] = MappingProxyType({}))
     Of ``environ``, only the scheme of the URL in the project's own variable counts.
     """
     ini = _alembic_ini(directory)
-    section, script_location = _alembic_section(ini)
+    section, script_location, others = _alembic_section(ini)
     texts = [_text(path) for path in _sources(directory, ini, script_location)]
     together = "\n".join(texts)
     compose = next((name for name in COMPOSE_NAMES if (directory / name).is_file()), "")
@@ -102,6 +105,8 @@ def discover(directory: Path, environ: Mapping[str, str] = MappingProxyType({}))
         services=tuple(s.name for s in services if s.built and not s.profiles and s != migration),
         migration_service=migration.name if migration else "",
         migration_profile=migration.profiles[0] if migration and migration.profiles else "",
+        flask=_FLASK.search(_text((script_location or ini.parent) / "env.py")) is not None,
+        other_sections=others,
     )
 
 
@@ -206,11 +211,11 @@ def _alembic_ini(directory: Path) -> Path:
     )
 
 
-def _alembic_section(ini: Path) -> tuple[str, Path | None]:
-    """The section that names a script_location, and that folder."""
+def _alembic_section(ini: Path) -> tuple[str, Path | None, tuple[str, ...]]:
+    """The section that names a script_location, that folder, and the other sections that name one."""
     if ini.suffix == ".toml":
         written = str(_tool_alembic(ini)["script_location"]).replace("%(here)s", str(ini.parent))
-        return "alembic", ini.parent / written
+        return "alembic", ini.parent / written, ()
     parser = configparser.ConfigParser({"here": str(ini.parent)})
     try:
         parser.read_string(_text(ini))
@@ -219,7 +224,10 @@ def _alembic_section(ini: Path) -> tuple[str, Path | None]:
         location = parser.get(section, "script_location", fallback="")
     except configparser.Error as error:
         raise UsageError(f"{ini.name} cannot be read: {error}") from error
-    return section, (ini.parent / location if location and ":" not in location else None)
+    folder = ini.parent / location if location and ":" not in location else None
+    if not location and (ini.parent / "env.py").is_file():
+        folder = ini.parent  # Flask-Migrate says it when it runs
+    return section, folder, tuple(one for one in sections if one != section)
 
 
 def _sources(directory: Path, ini: Path, scripts: Path | None) -> Iterator[Path]:

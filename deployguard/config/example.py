@@ -6,6 +6,7 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from types import MappingProxyType
 
 from deployguard.config import rds, retention
+from deployguard.config.commands import commands
 from deployguard.config.discover import ProjectFacts
 from deployguard.config.schema import (
     BackupConfig,
@@ -201,8 +202,9 @@ def _choices(facts: ProjectFacts) -> dict[str, dict[str, object]]:
             "compose_files": (facts.compose_file,),
             "services": facts.services,
         }
+    chosen["migrate"] = commands(facts)
     if facts.migration_service:
-        chosen["migrate"] = {
+        chosen["migrate"] |= {
             "service": facts.migration_service,
             "profile": facts.migration_profile or "migration",
         }

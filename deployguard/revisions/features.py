@@ -51,6 +51,7 @@ class _Module:
     functions: dict[str, ast.FunctionDef | ast.AsyncFunctionDef] = field(default_factory=dict)
     imported: dict[str, str] = field(default_factory=dict)  # local name → module
     constants: dict[str, ast.expr] = field(default_factory=dict)
+    classes: list[ast.stmt] = field(default_factory=list)
 
 
 def read_features(source: str, standard: frozenset[str], dialect: str = "") -> Features:
@@ -91,13 +92,15 @@ def _module(tree: ast.Module) -> _Module:
     for statement in tree.body:
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
             module.functions[statement.name] = statement
+        if isinstance(statement, ast.ClassDef):
+            module.classes.append(statement)
         for name, value in given(statement):
             module.constants[name] = value
     return module
 
 
 def _function(module: _Module, name: str, application: set[str]) -> FunctionFeatures:
-    node = module.functions.get(name)
+    node = module.functions.get(name) or _given(module, name)
     if node is None:
         if name in module.imported:
             return FunctionFeatures(Body.PRESENT, 0, helper=f"{module.imported[name]}.{name}")
@@ -125,6 +128,20 @@ def _function(module: _Module, name: str, application: set[str]) -> FunctionFeat
         statements=decisions.statements([one.name for one in reached]),
         hints=hints(reached, module.constants),
     )
+
+
+def _given(module: _Module, name: str) -> ast.FunctionDef | None:
+    """`upgrade = other`, `upgrade = lambda: …`, `upgrade = Migration().up`, as the function that it stands for."""
+    value = module.constants.get(name)
+    if value is None or isinstance(value, ast.Constant):
+        return None
+    does = value.body if isinstance(value, ast.Lambda) else ast.Call(value, [], [])
+    body: list[ast.stmt] = [ast.Expr(does)]
+    if not isinstance(value, ast.Lambda | ast.Name):
+        body += module.classes  # a method of one of them, whichever
+    empty = ast.arguments([], [], None, [], [], None, [])
+    made = ast.FunctionDef(name, empty, body, [], None, None)
+    return ast.fix_missing_locations(ast.copy_location(made, value))
 
 
 def _body(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Body:

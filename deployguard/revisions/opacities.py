@@ -21,6 +21,8 @@ from deployguard.revisions.places import Site
 
 _SYSTEM = ("information_schema.", "pg_catalog.", "pg_", "sqlite_")
 _SESSION = "session"
+# Reasons that stand for all that was not seen.
+_EXPLAINED = (Opaque.FAILED, Opaque.GUARDED, Opaque.DATA_DEPENDENT, Opaque.EXTERNAL_INPUT)
 _QUESTIONS = 3  # of an inspector, that are named
 
 
@@ -134,7 +136,8 @@ class Opacities:
             detail = f"it only calls {self.function.helper}, which could not be imported: {what}"
             self.add(Opaque.APPLICATION_HELPER, self.function.helper_line, detail)
         else:
-            self.add(Opaque.FAILED, line, _FAILURES.get(kind, "{}").format(what))
+            where = line or self.function.line
+            self.add(Opaque.FAILED, where, _FAILURES.get(kind, "{}").format(what))
 
     def _data_dependent(self) -> None:
         if not steered(self.function, self.statements):
@@ -193,7 +196,7 @@ class Opacities:
 
     def _untold(self) -> None:
         """What no other reason stands for already: a condition on the server's name, a file, the machine."""
-        if any(map(self._has, (Opaque.GUARDED, Opaque.DATA_DEPENDENT, Opaque.EXTERNAL_INPUT))):
+        if any(map(self._has, _EXPLAINED)):
             return
         did = [line_of(event) for event in self.events if event["e"] == "did"]
         known = self.seen.target_catalogue

@@ -10,6 +10,7 @@ import pytest
 from deployguard.config import load
 from deployguard.config.discover import ProjectFacts, compose_services, discover
 from deployguard.config.example import MEANINGS, render_annotated, value
+from deployguard.config.load import parse
 from deployguard.config.retention import RetentionConfig
 from deployguard.config.schema import (
     AcceptConfig,
@@ -234,3 +235,56 @@ def test_services_are_read_by_indentation() -> None:
         "migration": (True, ("migration",)),
         "tools": (True, ("debug",)),
     }
+
+
+FLASK_ENV = "from flask import current_app\nurl = os.environ['DATABASE_URL']\n"
+
+
+@pytest.mark.parametrize(
+    ("ini", "text", "env", "command"),
+    [
+        ("migrations/alembic.ini", "[alembic]\n", FLASK_ENV, ["flask", "db", "upgrade"]),
+        ("db/alembic.ini", "[alembic]\n", FLASK_ENV, ["flask", "db", "upgrade", "-d", "db"]),
+        (
+            "db/alembic.ini",
+            "[alembic]\nscript_location = %(here)s\n",
+            "",
+            ["alembic", "-c", "db/alembic.ini", "upgrade", "head"],
+        ),
+        (
+            "alembic.ini",
+            "[wards]\nscript_location = %(here)s\n",
+            "",
+            ["alembic", "-n", "wards", "upgrade", "head"],
+        ),
+        (
+            "alembic.ini",
+            "[alembic]\nscript_location = %(here)s\n",
+            "",
+            ["alembic", "upgrade", "head"],
+        ),
+    ],
+)
+def test_the_command_is_the_one_that_finds_the_project(
+    tmp_path: Path, ini: str, text: str, env: str, command: list[str]
+) -> None:
+    path = tmp_path / ini
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    (path.parent / "env.py").write_text(env)
+    migrate = parse(
+        tomllib.loads(render_annotated(discover(tmp_path))), tmp_path / "deployguard.toml"
+    ).environment(None)
+    assert list(migrate.migrate.command) == command
+    down = [word for word in command if word not in ("upgrade", "head")]
+    at = 2 if command[0] == "flask" else len(down)
+    down.insert(at, "downgrade")
+    assert list(migrate.migrate.downgrade_command) == [*down, "{revision}"]
+
+
+def test_other_histories_in_the_same_file_are_known(tmp_path: Path) -> None:
+    (tmp_path / "alembic.ini").write_text(
+        "[alembic:a]\nscript_location = a\n[alembic:b]\nscript_location = b\n[loggers]\nkeys = root\n"
+    )
+    facts = discover(tmp_path)
+    assert (facts.section, facts.other_sections) == ("alembic:a", ("alembic:b",))

@@ -186,3 +186,21 @@ def test_a_syntax_error_is_said_with_its_line() -> None:
     assert found.error_line == 2
     assert found.error == "invalid syntax"  # its line is said beside it
     assert found.upgrade.body is Body.MISSING
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def other():\n    op.execute('DELETE FROM t')\nupgrade = other\n",
+        "upgrade = lambda: op.execute('DELETE FROM t')\n",
+        "class M:\n    def up(self):\n        op.execute('DELETE FROM t')\nupgrade = M().up\n",
+    ],
+)
+def test_an_upgrade_that_is_no_def_is_looked_into(source: str) -> None:
+    found = read_features(source, frozenset({"op"})).upgrade
+    assert found.body is Body.PRESENT
+    assert [site.what for site in found.writes] == ["delete"]
+
+
+def test_an_upgrade_that_is_a_name_without_a_value_is_missing() -> None:
+    assert read_features("upgrade = None\n", frozenset()).upgrade.body is Body.MISSING

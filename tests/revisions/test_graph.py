@@ -243,3 +243,33 @@ def test_subfolders_count_only_when_asked_for(tmp_path: Path) -> None:
         "[alembic]\nscript_location = db\nrecursive_version_locations = true"
     )
     assert load(folder).pending(()) == ("b", "a")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        '\ufeffrevision = "b" + "2"\ndown_revision = "b1"\n',
+        '\ufeff"""Words."""\r\nrevision = f"b2"\r\ndown_revision = "b1"\r\n',
+        'revision, down_revision = "b2", "b1"\n',
+        '[revision, (down_revision, depends_on)] = ["b2", ("b1", None)]\n',
+        'N = "2"\nrevision = f"b{N}"\ndown_revision = "b1"\n',
+    ],
+)
+def test_identifiers_are_read_however_they_are_written(source: str) -> None:
+    header = read_header(source)
+    assert header is not None
+    assert (header.revision, header.parents, header.unknown) == ("b2", ("b1",), ())
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["revision, down_revision = names()\n", 'revision = f"b{n:>3}"\ndown_revision = "b1"\n'],
+)
+def test_identifiers_that_are_computed_are_unknown(source: str) -> None:
+    header = read_header(source)
+    assert header is not None
+    assert "revision" in header.unknown
+
+
+def test_a_byte_order_mark_is_no_part_of_the_message() -> None:
+    assert docstring('\ufeff"""Add a column."""') == "Add a column."

@@ -9,8 +9,10 @@ import pytest
 
 from deployguard.model import Opaque
 from deployguard.operations import AlterType, ControlTransaction, WriteRows
+from tests.revisions.conftest import chosen
 from tests.revisions.projects import (
     ENV,
+    INTERPRETER,
     chain,
     detail,
     named,
@@ -20,6 +22,7 @@ from tests.revisions.projects import (
     revision,
     sql,
 )
+from tests.support import matrix
 
 pytestmark = pytest.mark.usefixtures("main_versions")
 
@@ -306,3 +309,58 @@ def test_an_env_that_migrates_several_schemas_says_the_same_once(tmp_path: Path)
         found = reading(project(folder, files, env=env), dialect)
         assert len(named(found, "r1").up.statements) == 1
         assert len(named(found, "r2").up.statements) == 3
+
+
+def test_many_rows_with_returning_are_one_statement(tmp_path: Path) -> None:
+    if INTERPRETER[-1] == matrix.python("sqlalchemy-1.4-oldest"):
+        pytest.skip("SQLAlchemy 1.4 has no such statement")
+    body = """
+    t = sa.table("t", sa.column("id", sa.Integer), sa.column("n", sa.Integer))
+    made = op.get_bind().execute(t.insert().returning(t.c.id), [{"n": 1}, {"n": 2}]).scalars().all()
+    assert len(made) == 2 and made[0] != made[1]
+    op.execute("UPDATE t SET n = 3")
+    """
+    up = named(reading(chain(tmp_path, TABLE, body)), "r2").up
+    assert opaque(up) == {}
+    assert [words.split(" VALUES")[0] for words in sql(up)] == [
+        "INSERT INTO t (n)",
+        "UPDATE t SET n = 3",
+    ]
+
+
+PSYCOPG2 = {
+    'execute_values(cursor, "INSERT INTO t (id, n) VALUES %s", [(1, 2), (3, 4)])': [
+        "INSERT INTO t (id, n) VALUES ($1,$2),($1,$2)"
+    ],
+    'execute_batch(cursor, "UPDATE t SET n = %s WHERE id = %s", [(1, 2)])': [
+        "UPDATE t SET n = $1 WHERE id = $2"
+    ],
+    'cursor.execute(SQL("ALTER TABLE {} ADD {} text").format(Identifier("s", "t"), Identifier("a b")))': [
+        'ALTER TABLE "s"."t" ADD "a b" text'
+    ],
+    'cursor.execute(SQL("UPDATE t SET n = {}").format(Literal("hunter2")))': [
+        "UPDATE t SET n = $1"
+    ],
+    'cursor.execute(SQL("DROP TABLE {}").format(Identifier("t")).as_string(cursor.connection))': [
+        'DROP TABLE "t"'
+    ],
+    'cursor.execute(cursor.mogrify("UPDATE t SET n = %s", ("hunter2",)))': ["UPDATE t SET n = $1"],
+    'register_uuid(conn_or_curs=raw); register_default_jsonb(conn_or_curs=raw); op.execute("DROP TABLE t")': [
+        "DROP TABLE t"
+    ],
+}
+
+
+@pytest.mark.parametrize("code", PSYCOPG2)
+def test_what_psycopg2_does_beside_its_cursor_is_recorded(tmp_path: Path, code: str) -> None:
+    imports = (
+        "from psycopg2.extras import execute_batch, execute_values, register_default_jsonb, register_uuid\n"
+        "from psycopg2.sql import SQL, Identifier, Literal\n"
+        "raw = op.get_bind().connection.connection\n"
+        "cursor = raw.cursor()\n"
+    )
+    with chosen("sqlalchemy-1.4-oldest"):
+        up = named(reading(chain(tmp_path, TABLE, imports + code)), "r2").up
+    assert sql(up) == PSYCOPG2[code]
+    assert opaque(up) == {}
+    assert {one.line for one in up.statements} == {16}

@@ -254,3 +254,86 @@ def test_without_env_py_nothing_pending_is_not_guessed(tmp_path: Path) -> None:
 
 def test_an_empty_history_is_not_taken_for_one_elsewhere(tmp_path: Path) -> None:
     assert reading(project(tmp_path, {}), launcher=Local(("/no/such/python",))).revisions == ()
+
+
+ASYNC_ENV = """\
+import asyncio
+from alembic import context
+from sqlalchemy.ext.asyncio import create_async_engine
+from shop.settings import settings
+
+async def run():
+    async with create_async_engine(settings.url).connect() as connection:
+        await connection.run_sync(migrate)
+
+asyncio.run(run())
+"""
+
+
+def test_without_an_asynchronous_env_py_its_coroutines_still_run(tmp_path: Path) -> None:
+    body = """
+    async def fill(connection):
+        await connection.execute(sa.text("UPDATE t SET id = 2"))
+    op.run_async(fill)
+    """
+    two = named(reading(chain(tmp_path, CREATE, body, env=ASYNC_ENV)), "r2")
+    assert two.evidence is Evidence.RECORDED_WITHOUT_ENV
+    assert sql(two.up) == ["UPDATE t SET id = 2"]
+    assert opaque(two.up) == {}
+    assert two.up.statements[0].line == 13
+
+
+LOGGING = """
+[loggers]
+keys = root
+[handlers]
+keys = only
+[formatters]
+keys =
+[logger_root]
+level = INFO
+handlers = only
+[handler_only]
+class = {kind}
+args = {arguments}
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "noted"),
+    [
+        ("FileHandler", "('migrations.log', 'w')", False),
+        ("FileHandler", "('/nowhere/of/ours/migrations.log',)", False),
+        ("shop.logs.Handler", "()", True),
+    ],
+)
+def test_logging_that_only_production_has_keeps_no_env_py_from_running(
+    tmp_path: Path, kind: str, arguments: str, noted: bool
+) -> None:
+    log = tmp_path / "migrations.log"
+    log.write_text("what was there")
+    env = "from logging.config import fileConfig\nfrom alembic import context\n"
+    env += "fileConfig(context.config.config_file_name)\n"
+    ini = INI + LOGGING.format(kind=kind, arguments=arguments)
+    found = reading(chain(tmp_path, CREATE, env=env + ENV, ini=ini))
+    assert named(found, "r1").evidence is Evidence.RECORDED
+    assert any("No module named 'shop'" in note for note in found.notes) is noted
+    assert log.read_text() == "what was there"
+
+
+def test_a_lock_that_env_py_tries_to_take_is_free(tmp_path: Path) -> None:
+    env = ENV.replace(
+        "    context.configure(",
+        "    from sqlalchemy import text\n"
+        '    if not connection.execute(text("SELECT pg_try_advisory_lock(7)")).scalar():\n'
+        '        raise SystemExit("somebody else migrates")\n'
+        "    context.configure(",
+    )
+    assert named(reading(chain(tmp_path, CREATE, env=env)), "r1").evidence is Evidence.RECORDED
+
+
+def test_a_failure_without_a_line_has_that_of_the_function(tmp_path: Path) -> None:
+    text = revision("r1", None, CREATE).replace("def upgrade()", "def upgrade(tenant)")
+    up = named(reading(project(tmp_path, {"r1": text})), "r1").up
+    assert opaque(up) == {Opaque.FAILED: up.line}
+    assert up.line

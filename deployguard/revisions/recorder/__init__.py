@@ -9,6 +9,8 @@ SQLAlchemy and Alembic. So: the standard library only at import time, and nothin
     steps       stands in for Alembic's run_migrations: each revision up, then down, bounded and never fatal
     modules     loads revision files; one that cannot be imported becomes a stub that raises
     engines     makes every engine of the process use the recorder (dialects, drivers)
+    executing   what those dialects do with statements and transactions
+    quoting     psycopg2's own functions, given the recorder's connection
     reflection  answers the inspector from the catalogue
     catalogue   the schema as the recorder believes it, moved on by what is recorded (ddl)
     system      queries of information_schema and pg_catalog, answered from the catalogue (parts: as rows)

@@ -30,6 +30,13 @@ _SHOWN = {
     "server_version_num": "160000",
     "standard_conforming_strings": "on",
 }
+_LOCKS = (
+    "pg_try_advisory_",
+    "pg_catalog.pg_try_advisory_",
+    "pg_advisory_unlock(",
+    "get_lock(",
+    "release_lock(",
+)
 _MOMENT = dt.datetime(2000, 1, 1, tzinfo=dt.timezone.utc)
 _SAMPLES: dict[type, Any] = {
     bool: False,
@@ -136,6 +143,8 @@ class Answer:
             return text[1:-1]
         if lower in ("true", "false"):
             return lower == "true"
+        if lower.startswith(_LOCKS):
+            return True  # nobody else is here
         if lower.startswith("current_schema"):
             return self.catalogue.default_schema
         if lower.startswith("version"):

@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from .channel import Limit, describe, failure_line
+from .engines import forced
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -211,22 +212,43 @@ def _bare(state: State) -> None:
     def steps(heads: Any, _context: Any) -> Any:
         return script._upgrade_revs(target, heads)
 
-    # An asynchronous driver would want an event loop; the statements are the same.
-    engine = create_engine(state.request["url"])
-    each = _each(str(script.dir))
+    env = _env_text(str(script.dir))
+    each = re.search(r"transaction_per_migration[\"']?\s*[=:]\s*True", env) is not None
     environment = EnvironmentContext(config, script, fn=steps, destination_rev=target)
-    with environment, engine.connect() as connection:
+
+    def migrate(connection: Any) -> None:
         environment.configure(connection=connection, transaction_per_migration=each)
         with environment.begin_transaction():
             environment.run_migrations()
 
+    with environment:
+        if re.search(r"\b(create_async_engine|async_engine_from_config|AsyncEngine)\b", env):
+            import asyncio
 
-def _each(folder: str) -> bool:
-    """Whether env.py asks for a transaction for each revision, as far as its text shows."""
+            try:
+                asyncio.run(_awaited(state.request["url"], migrate))
+            except Exception:
+                if state.runs:
+                    raise
+            else:
+                return  # else greenlet is not here, or no such driver: then without
+        with create_engine(state.request["url"]).connect() as connection:
+            migrate(connection)
+
+
+async def _awaited(url: str, migrate: Callable[[Any], None]) -> None:
+    """On an asynchronous engine, as env.py would have it: `op.run_async` wants one."""
+    from sqlalchemy.ext.asyncio import create_async_engine
+
+    engine = create_async_engine(forced(url, asynchronous=True))
+    async with engine.connect() as connection:
+        await connection.run_sync(migrate)
+
+
+def _env_text(folder: str) -> str:
+    """The text of env.py, for what can be seen of it without running it."""
     try:
         with open(os.path.join(folder, "env.py"), encoding="utf-8", errors="replace") as file:
-            return (
-                re.search(r"transaction_per_migration[\"']?\s*[=:]\s*True", file.read()) is not None
-            )
+            return file.read()
     except OSError:
-        return False
+        return ""

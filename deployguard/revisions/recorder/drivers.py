@@ -6,6 +6,8 @@ import re
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self
 
+from . import quoting
+
 if TYPE_CHECKING:
     from .channel import Channel
     from .state import State
@@ -75,8 +77,10 @@ class Connection:
         self.isolation_level: Any = None
         self.closed_by_text = False
         self.info = self
+        self.encoding = "UTF8"
 
     def cursor(self, *_args: Any, **_kwargs: Any) -> Cursor:
+        quoting.follow()
         return Cursor(self)
 
     def execute(self, sql: Any, parameters: Any = None, **_kwargs: Any) -> Cursor:
@@ -144,6 +148,10 @@ class Cursor:
     ) -> Cursor:
         many = list(parameters)
         return self.execute(sql, many[0] if many else None, context=context, many=len(many))
+
+    def mogrify(self, sql: Any, parameters: Any = None) -> bytes:
+        """psycopg2's: the statement with its values, of which only the places are told."""
+        return plain(sql, parameters is not None).encode()
 
     def copy_expert(self, sql: Any, *_args: Any, **_kwargs: Any) -> None:
         self.execute(sql)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import address, checkfirst
+from . import address, checkfirst, executing
 from .drivers import fake_dbapi
 from .memory import sqlite_dbapi
 from .reflection import QUESTIONS, Answers
@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
     from .state import State
 
+# SQLAlchemy 1.4 does not say that an engine is for asyncio; the driver that env.py names does.
+_ASYNCHRONOUS = ("+asyncpg", "+aiosqlite", "+aiomysql", "+asyncmy", "+psycopg_async")
 _FAMILIES = ("PGDialect", "MySQLDialect", "OracleDialect", "MSDialect")
-_LEVELS = ("AUTOCOMMIT", "READ COMMITTED", "READ UNCOMMITTED", "REPEATABLE READ", "SERIALIZABLE")
 
 
 def install(state: State) -> None:
@@ -61,6 +62,7 @@ def _patch_create_engine(state: State) -> None:
     import sqlalchemy
     from sqlalchemy import engine
     from sqlalchemy.engine import create
+    from sqlalchemy.engine.url import make_url
 
     original = create.create_engine
 
@@ -71,7 +73,8 @@ def _patch_create_engine(state: State) -> None:
             options.pop(name, None)
         options["hide_parameters"] = True
         if state.forced:
-            url = _forced(state.request["url"], options)
+            asked = options.get("_is_async") or make_url(url).drivername.endswith(_ASYNCHRONOUS)
+            url = forced(state.request["url"], asynchronous=bool(asked))
         made = original(url, **options)
         address.note(made, *given)
         return made
@@ -80,14 +83,15 @@ def _patch_create_engine(state: State) -> None:
         module.create_engine = create_engine  # type: ignore[attr-defined]  # the same function in three places
 
 
-def _forced(address: str, options: dict[str, Any]) -> Any:
+def forced(address: str, *, asynchronous: bool) -> Any:
+    """The request's URL, with a driver of the kind that is wanted."""
     from sqlalchemy.engine.url import make_url
 
     url = make_url(address)
     name = url.get_backend_name()
-    asynchronous = {"postgresql": "asyncpg", "sqlite": "aiosqlite", "mysql": "aiomysql"}
-    if options.get("_is_async") and name in asynchronous:
-        return url.set(drivername=f"{name}+{asynchronous[name]}")
+    drivers = {"postgresql": "asyncpg", "sqlite": "aiosqlite", "mysql": "aiomysql"}
+    if asynchronous and name in drivers:
+        return url.set(drivername=f"{name}+{drivers[name]}")
     return url.set(drivername=name)
 
 
@@ -177,17 +181,15 @@ def _fake(base: type, state: State, recorded: Callable[[type], type]) -> type:
     dbapi = classmethod(lambda cls, **_kw: driver)
     members.update({name: question(name) for name in QUESTIONS})
     members.update(_inherited_multi(base))
-    members.update(_isolation())
-    members.update(_execution())
+    members.update(executing.isolation())
+    members.update(executing.execution())
+    members.update(executing.returning(base))
     members.update(
         {
             "__init__": init,
             "initialize": initialize,
             "import_dbapi": dbapi,
             "dbapi": dbapi,
-            "use_insertmanyvalues": False,
-            "use_insertmanyvalues_wo_returning": False,
-            "insert_executemany_returning": False,
             "_load_enums": lambda self, connection, schema=None: answers.get_enums(
                 self, connection, schema
             ),
@@ -242,46 +244,6 @@ def _inherited_multi(base: type) -> dict[str, Any]:
         name: value
         for name, value in vars(DefaultDialect).items()
         if name.startswith(("get_multi_", "has_multi_"))
-    }
-
-
-def _isolation() -> dict[str, Any]:
-    def set_level(_self: Any, connection: Any, level: Any) -> None:
-        connection.autocommit = str(level).replace("_", " ").upper() == "AUTOCOMMIT"
-
-    return {
-        "set_isolation_level": set_level,
-        "get_isolation_level": lambda self, connection: (
-            "AUTOCOMMIT" if connection.autocommit else "READ COMMITTED"
-        ),
-        "get_default_isolation_level": lambda self, connection: "READ COMMITTED",
-        "reset_isolation_level": lambda self, connection: setattr(connection, "autocommit", False),
-        "get_isolation_level_values": lambda self, connection: list(_LEVELS),
-        "detect_autocommit_setting": lambda self, connection: bool(connection.autocommit),
-        "set_readonly": lambda self, connection, value: None,
-        "set_deferrable": lambda self, connection, value: None,
-    }
-
-
-def _execution() -> dict[str, Any]:
-    def execute(
-        _self: Any, cursor: Any, statement: Any, parameters: Any, context: Any = None
-    ) -> None:
-        cursor.execute(statement, parameters, context=context)
-
-    def execute_many(
-        _self: Any, cursor: Any, statement: Any, parameters: Any, context: Any = None
-    ) -> None:
-        cursor.executemany(statement, parameters, context=context)
-
-    def execute_plain(_self: Any, cursor: Any, statement: Any, context: Any = None) -> None:
-        cursor.execute(statement, None, context=context)
-
-    return {
-        "do_execute": execute,
-        "do_executemany": execute_many,
-        "do_execute_no_params": execute_plain,
-        "do_set_input_sizes": lambda self, *args: None,
     }
 
 

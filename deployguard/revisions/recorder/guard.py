@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import signal
@@ -9,7 +10,7 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from .channel import Channel, Limit
+from .channel import Channel, Limit, describe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,6 +125,32 @@ def _in_memory(database: str) -> bool:
 def install(channel: Channel) -> None:
     """Close the doors, for good: an audit hook cannot be removed."""
     sys.addaudithook(_Doors(channel))
+    _silence_logs(channel)
+
+
+def _silence_logs(channel: Channel) -> None:
+    """No log file is opened, and env.py does not fail for a handler or a folder that only production has."""
+    import logging.config
+
+    def tolerant(original: Any) -> Any:
+        def configure(*args: Any, **options: Any) -> None:
+            try:
+                original(*args, **options)
+            except Exception as error:  # whatever a handler of the project's raises
+                why = describe(error)
+                channel.note(
+                    f"The logging that env.py sets up did not work here, and was left out: {why}"
+                )
+
+        return configure
+
+    def nowhere(_self: Any) -> Any:
+        return io.StringIO()
+
+    # Its method opens the file, whichever kind of file handler it is.
+    logging.FileHandler._open = nowhere  # type: ignore[method-assign, assignment]  # no file
+    for name in ("fileConfig", "dictConfig"):
+        setattr(logging.config, name, tolerant(getattr(logging.config, name)))
 
 
 @contextmanager

@@ -35,6 +35,7 @@ def read_header(text: str) -> Header | None:
     A syntax error further down does not matter. A value that is computed is named in ``unknown``;
     when it is the identifier itself, ``revision`` is "".
     """
+    text = text.removeprefix("\ufeff")
     found = _ASSIGNMENT.findall(text)
     names = [name for name, _ in found]
     if "revision" in names and len(set(names)) == len(names):
@@ -51,7 +52,7 @@ def read_header(text: str) -> Header | None:
 
 def docstring(text: str) -> str:
     """The first line of the module's docstring, which is the revision's message."""
-    match = _DOCSTRING.match(text)
+    match = _DOCSTRING.match(text.removeprefix("\ufeff"))
     lines = match.group(2).strip().splitlines() if match else []
     return lines[0].strip() if lines else ""
 
@@ -90,15 +91,27 @@ def _from_tree(tree: ast.Module) -> Header | None:
             targets, value = [node.target], node.value
         else:
             continue
-        for target in targets:
-            if isinstance(target, ast.Name):
-                try:
-                    values[target.id] = _value(value, values)
-                    unknown.discard(target.id)
-                except _Unknown:
-                    values.pop(target.id, None)
-                    unknown.add(target.id)
+        for name, given in _pairs(targets, value):
+            try:
+                values[name] = _value(given, values)
+                unknown.discard(name)
+            except _Unknown:
+                values.pop(name, None)
+                unknown.add(name)
     return _header(values, unknown & _NAMES)
+
+
+def _pairs(targets: list[ast.expr], value: ast.expr) -> list[tuple[str, ast.expr]]:
+    """What each name is given, also in `revision, down_revision = "b", "a"`."""
+    found: list[tuple[str, ast.expr]] = []
+    for target in targets:
+        if isinstance(target, ast.Name):
+            found.append((target.id, value))
+        elif isinstance(target, (ast.Tuple, ast.List)):
+            alike = isinstance(value, (ast.Tuple, ast.List)) and len(value.elts) == len(target.elts)
+            for at, inner in enumerate(target.elts):
+                found += _pairs([inner], value.elts[at] if alike else value)  # type: ignore[attr-defined]  # alike
+    return found
 
 
 def _value(node: ast.expr, names: dict[str, object]) -> object:
@@ -114,10 +127,22 @@ def _value(node: ast.expr, names: dict[str, object]) -> object:
         if isinstance(left, tuple) and isinstance(right, tuple):
             return left + right
         raise _Unknown
+    if isinstance(node, ast.JoinedStr):
+        return "".join(_text(part, names) for part in node.values)
     try:
         return ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError) as error:
         raise _Unknown from error
+
+
+def _text(part: ast.expr, names: dict[str, object]) -> str:
+    """A piece of an f-string."""
+    if isinstance(part, ast.FormattedValue):
+        found = _value(part.value, names)
+        if part.conversion != -1 or part.format_spec is not None or not isinstance(found, str):
+            raise _Unknown
+        return found
+    return str(_value(part, names))
 
 
 def _header(values: dict[str, object], unknown: set[str]) -> Header | None:

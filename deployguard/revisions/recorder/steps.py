@@ -6,7 +6,7 @@ import threading
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from . import address, batch
+from . import address, batch, quoting
 from .believed import believed
 from .channel import Limit, describe, failure_line
 from .guard import bounded
@@ -142,6 +142,7 @@ def _one(
     main = threading.current_thread() is threading.main_thread()
     channel.enter(script.revision, path, direction, silent=silent)
     state.control.follow(context)
+    quoting.follow()
     try:
         limit = bounded(request["revision_seconds"]) if main else nullcontext()
         with limit, context.begin_transaction(_per_migration=True):
