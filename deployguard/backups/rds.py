@@ -16,7 +16,6 @@ from typing import Final
 from deployguard.backups import catalogue, rds_snapshots, rds_sweep, room, sealed
 from deployguard.backups.base import (
     NOT_MIGRATED,
-    UNTOUCHED,
     BackupRequest,
     Say,
     Site,
@@ -37,7 +36,7 @@ from deployguard.backups.rds_source import (
     snapshot_name,
 )
 from deployguard.backups.rds_wait import Patience, Seen, wait
-from deployguard.errors import BackupFailed, UsageError
+from deployguard.errors import BackupFailed
 from deployguard.model import BackupRecord, Json, Restored, Verification
 
 SNAPSHOT: Final = "snapshot.json"
@@ -247,18 +246,14 @@ class RdsBackups:
     def restore(
         self, record: BackupRecord, *, kept_as: str, on_progress: Say, still: Json = None
     ) -> Restored:
-        del kept_as, on_progress, still
-        facts = sealed.read_json(self.site.folder / record.folder / SNAPSHOT)
-        raise UsageError(
-            f"The snapshot {facts.get('name')} cannot be brought back by deployguard yet: restore it beside the"
-            f" {self.kind.word} {self.name} by hand.",
-            state=UNTOUCHED,
-            next_commands=("aws rds restore-db-instance-from-db-snapshot help",),
-        )
+        from deployguard.backups import rds_restore
+
+        return rds_restore.restore(self, record, kept_as, on_progress, still)
 
     def restored(self, record: BackupRecord, *, kept_as: str) -> bool:
-        del record, kept_as
-        return False
+        from deployguard.backups import rds_restore
+
+        return rds_restore.restored(self, record, kept_as)
 
     def _names(self, reason: str, at: datetime, identifier: str) -> tuple[str, ...]:
         """What a snapshot is to be called, and what else when somebody has that name already."""

@@ -68,3 +68,24 @@ def written_since(site: Site, beside: Beside) -> int | None:
             return database.rows_since(beside.still)
     except EnvironmentUnreachable:
         return None
+
+
+def shut_out(site: Site, still: Json) -> int | None:
+    """End every session and let nobody in any more, if nobody has written since ``still``: then 0.
+
+    Else everybody may come in as before, and it is how many rows were written at most; None is unknown.
+    """
+    from deployguard.database.postgresql import PostgresDatabase
+    from deployguard.database.shutting import shut
+
+    with PostgresDatabase(site.url, address=site.address) as database:
+        return shut(database, still)
+
+
+def let_in(site: Site) -> None:
+    """Take back what ``shut_out`` did."""
+    from deployguard.database.postgresql import PostgresDatabase
+    from deployguard.database.shutting import reopen
+
+    with PostgresDatabase(site.url, address=site.address) as database:
+        reopen(database)

@@ -217,3 +217,11 @@ def kept_name(name: str, deploy: str) -> str:
     """The identifier that the one in service gets when it is replaced; pure."""
     tail = re.sub(r"[^a-z0-9]+", "-", f"failed-{deploy}".lower()).strip("-")[:50]
     return f"{name[: 62 - len(tail)].rstrip('-')}-{tail}"
+
+
+def check_name(name: str) -> None:
+    """Raises UsageError for what cannot be an instance's or a cluster's identifier."""
+    if not _IDENTIFIER.fullmatch(name) or len(name) > 63 or name != name.lower():
+        raise UsageError(
+            f"{name!r} cannot be an identifier of RDS: small letters, digits and single hyphens."
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -23,3 +24,21 @@ def aws(aws_server: Aws, monkeypatch: pytest.MonkeyPatch) -> Aws:
     for name, value in aws_server.environment().items():
         monkeypatch.setenv(name, value)
     return aws_server
+
+
+@pytest.fixture
+def instance(aws: Aws) -> Iterator[Any]:
+    """The instance `bookings`; a client that asks moto itself, behind the program's back."""
+    rds = aws.client()
+    rds.create_db_instance(
+        DBInstanceIdentifier="bookings",
+        Engine="postgres",
+        EngineVersion="16.3",
+        DBInstanceClass="db.t4g.small",
+        AllocatedStorage=20,
+        MasterUsername="postgres",
+        MasterUserPassword="not-a-secret-1",
+        StorageEncrypted=True,
+    )
+    yield rds
+    rds.close()

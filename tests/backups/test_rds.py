@@ -34,23 +34,6 @@ COUNTS = {"alembic_version": 1, "bookings": 200}
 
 
 @pytest.fixture
-def instance(aws: Aws) -> Any:
-    rds = aws.client()
-    rds.create_db_instance(
-        DBInstanceIdentifier="bookings",
-        Engine="postgres",
-        EngineVersion="16.3",
-        DBInstanceClass="db.t4g.small",
-        AllocatedStorage=20,
-        MasterUsername="postgres",
-        MasterUserPassword="not-a-secret-1",
-        StorageEncrypted=True,
-    )
-    yield rds
-    rds.close()
-
-
-@pytest.fixture
 def site(tmp_path: Path, postgres_database: str, instance: Any) -> Site:
     with psycopg.connect(postgres_database, autocommit=True) as link:
         link.execute(SCHEMA.encode())

@@ -177,6 +177,10 @@ def _handler(aws: Aws, port: int) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def _any(self) -> None:
+            with suppress(ConnectionError):  # who asked was killed
+                self._one()
+
+        def _one(self) -> None:
             size = int(self.headers.get("Content-Length") or 0)
             body = self.rfile.read(size) if size else b""
             form = {key: values[0] for key, values in parse_qs(body.decode("latin-1")).items()}
