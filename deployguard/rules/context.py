@@ -107,9 +107,12 @@ class Context:
 
     def key(self, name: str) -> str:
         """One spelling for a table: without the default schema, folded where the server folds."""
-        folded = name if self.postgresql else name.casefold()
-        default = self.facts.default_schema if self.postgresql else "main"
-        bare = folded.removeprefix(f"{default}.") if default else folded
+        facts = self.facts
+        if facts.dialect == "postgresql":
+            folded, default = name, facts.default_schema
+        else:
+            folded, default = name.casefold(), "main"
+        bare = folded.removeprefix(f"{default}.") if default and "." in folded else folded
         # A temporary table hides the other one, which is then called by its schema.
         return folded if bare in self.known.temporary else bare
 

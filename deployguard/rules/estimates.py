@@ -78,33 +78,42 @@ def weighed(entry: Rule, found: Found, operation: Operation, context: Context) -
     Lower only where waiting is the whole danger: what loses data, breaks the application or fails on the rows
     does so on a small table as well.
     """
-    taken = timed(locks(operation, context), operation, context)
-    if not taken or found.risk is None:
-        return found
     only_time = entry.only_time if found.only_time is None else found.only_time
-    if only_time and found.risk > Risk.LOW:
+    may_fall = only_time and found.risk is not None and found.risk > Risk.LOW
+    may_rise = found.risk is Risk.MEDIUM and entry.code.startswith(_FAMILIES)
+    if not may_fall and not may_rise:
+        return found
+    taken = timed(locks(operation, context), operation, context)
+    if not taken:
+        return found
+    if may_fall:
         small = _tiny(taken, operation, context)
         if small is not None:
             return replace(found, risk=Risk.LOW, message=f"{found.message} {small}")
     longest = max(taken, key=_seconds_of)
-    # What does not block by itself may do so under a lock that the transaction holds already.
-    felt = [one for one in (*context.held.values(), *taken) if one.blocks in _BLOCKING]
-    own = {context.key(one.relation) for one in taken}
-    # Of its own table first, and what blocks more: a transaction that holds both blocks both.
-    felt.sort(key=lambda o: (context.key(o.relation) not in own, _BLOCKING.index(o.blocks)))
-    blocking = felt[0] if felt else None
-    if (
-        found.risk is Risk.MEDIUM
-        and entry.code.startswith(_FAMILIES)
-        and blocking is not None
-        and _seconds_of(longest) > LONG_SECONDS
-    ):
+    blocking = _felt(taken, context) if may_rise and _seconds_of(longest) > LONG_SECONDS else None
+    if blocking is not None:
         said = (
             f"Blocks {blocking.blocks} of {blocking.relation} for longer than"
             f" {LONG_SECONDS:g} s: {longest.basis}."
         )
         return replace(found, risk=Risk.HIGH, message=f"{found.message} {said}")
     return found
+
+
+def _felt(taken: Sequence[Lock], context: Context) -> Lock | None:
+    """The lock that others feel while the work is done; None where nobody is blocked.
+
+    What does not block by itself may do so under a lock that the transaction holds already. Of its own table first,
+    and what blocks more: a transaction that holds both blocks both.
+    """
+    felt = [one for one in (*context.held.values(), *taken) if one.blocks in _BLOCKING]
+    own = {context.key(one.relation) for one in taken}
+    return min(
+        felt,
+        key=lambda one: (context.key(one.relation) not in own, _BLOCKING.index(one.blocks)),
+        default=None,
+    )
 
 
 def _seconds_of(one: Lock) -> float:

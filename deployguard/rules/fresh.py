@@ -16,8 +16,12 @@ from deployguard.operations import (
     WriteRows,
 )
 from deployguard.rules.known import Key
+from deployguard.rules.types import HERE, marked
 
 Pair: TypeAlias = tuple[str, str]
+_WHERE_NULL = re.compile(
+    rf'\bwhere\s+\(*\s*(?:[\w"]+\.)*{HERE}\s+is\s+null\s*\)*\s*;?\s*$', re.IGNORECASE
+)
 _TO_NULL = re.compile(r"=\s*null\b", re.IGNORECASE)
 
 
@@ -97,6 +101,4 @@ def _filled_by(operation: WriteRows, sql: str) -> list[str]:
 
 def _where_null(sql: str, column: str) -> bool:
     """Whether an UPDATE's whole condition is that ``column`` IS NULL."""
-    name = rf'(?:[\w"]+\.)*"?{re.escape(column)}"?'
-    pattern = rf"\bwhere\s+\(*\s*{name}\s+is\s+null\s*\)*\s*;?\s*$"
-    return re.search(pattern, sql, re.IGNORECASE) is not None
+    return _WHERE_NULL.search(marked(sql, column)) is not None

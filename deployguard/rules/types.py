@@ -137,12 +137,10 @@ _UTC = frozenset({"UTC", "ETC/UTC", "ZULU", "UCT", "GMT", "0"})
 
 
 def _to_the_same(using: str, column: str, new_text: str) -> bool:
-    name = rf'"?{re.escape(column)}"?'
-    pattern = rf"\(*\s*{name}\s*\)*(?:\s*::\s*(?P<type>[^:()]+(?:\([\d, ]*\))?(?:[ a-z]*)))?\s*\)*"
-    match = re.fullmatch(pattern, using.strip(), re.IGNORECASE)
+    match = _SAME_CAST.fullmatch(marked(using.strip(), column))
     if match is None:
         return False
-    cast, new = parse(match["type"] or new_text), parse(new_text)
+    cast, new = parse((match["type"] or new_text).replace(HERE, column)), parse(new_text)
     return cast is not None and new is not None and same(cast, new)
 
 
@@ -191,11 +189,33 @@ def _into_string(old: Type, new: Type) -> bool:
     )
 
 
-_CAST = r"(?:\s*::\s*[\w. \"\[\]()]+?)*"
+HERE = "\0"  # what stands in a text for the name that is looked for; no SQL has it
+_WORD = re.compile(r'"(?:[^"]|"")*"|[\w$]+')
+_CAST = rf"(?:\s*::\s*[\w. \"\[\]{HERE}()]+?)*"
+_PLAIN_CAST = re.compile(
+    rf"\(*\s*(?:{HERE}\)*{_CAST}|cast\s*\(\s*{HERE}\s+as\s+[\w. \"\[\]{HERE}()]+\))\s*\)*",
+    re.IGNORECASE,
+)
+
+_SAME_CAST = re.compile(
+    rf"\(*\s*{HERE}\s*\)*(?:\s*::\s*(?P<type>[^:()]+(?:\([\d, ]*\))?(?:[ a-z]*)))?\s*\)*",
+    re.IGNORECASE,
+)
+
+
+def marked(text: str, name: str) -> str:
+    """``text`` with a mark for each mention of ``name``, quoted or not, in any case.
+
+    One compiled pattern then serves every name.
+    """
+    wanted = name.casefold()
+
+    def mark(word: re.Match[str]) -> str:
+        return HERE if word[0].strip('"').casefold() == wanted else word[0]
+
+    return _WORD.sub(mark, text)
 
 
 def plain_cast(expression: str, column: str) -> bool:
     """Whether a USING does nothing but cast the column itself."""
-    name = rf'"?{re.escape(column)}"?'
-    pattern = rf"\(*\s*(?:{name}\)*{_CAST}|cast\s*\(\s*{name}\s+as\s+[\w. \"\[\]()]+\))\s*\)*"
-    return re.fullmatch(pattern, expression.strip(), re.IGNORECASE) is not None
+    return _PLAIN_CAST.fullmatch(marked(expression.strip(), column)) is not None

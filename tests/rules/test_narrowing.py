@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from deployguard.rules.narrowing import Narrowing, misfits, narrowing
+from deployguard.rules.types import plain_cast
 from tests.support import postgres
 
 # (old type, a value at its edge, new type, with USING c::type?, what happens)
@@ -141,3 +142,22 @@ def test_the_query_finds_the_values_that_do_not_fit(
     found = link.execute(misfits("c", "t", new)).fetchone()
     link.rollback()
     assert found == (1,)
+
+
+@pytest.mark.parametrize(
+    ("using", "column", "plain"),
+    [
+        ("total::numeric", "total", True),
+        ('"Total"::numeric(10, 2)', "total", True),
+        ("date::date", "date", True),  # a type that is called as the column is
+        ("CAST(date AS date)", "date", True),
+        ("(total)::text::integer", "total", True),
+        ("total + 1", "total", False),
+        ("subtotal::numeric", "total", False),
+        ("coalesce(total, 0)::integer", "total", False),
+    ],
+)
+def test_a_cast_of_the_column_alone_is_told_from_an_expression(
+    using: str, column: str, plain: bool
+) -> None:
+    assert plain_cast(using, column) is plain
