@@ -191,9 +191,9 @@ def _into_string(old: Type, new: Type) -> bool:
 
 HERE = "\0"  # what stands in a text for the name that is looked for; no SQL has it
 _WORD = re.compile(r'"(?:[^"]|"")*"|[\w$]+')
-_CAST = rf"(?:\s*::\s*[\w. \"\[\]{HERE}()]+?)*"
+_CAST = rf"(?:\s*::\s*[\w., \"\[\]{HERE}()]+?)*"
 _PLAIN_CAST = re.compile(
-    rf"\(*\s*(?:{HERE}\)*{_CAST}|cast\s*\(\s*{HERE}\s+as\s+[\w. \"\[\]{HERE}()]+\))\s*\)*",
+    rf"\(*\s*(?:{HERE}\)*{_CAST}|cast\s*\(\s*{HERE}\s+as\s+[\w., \"\[\]{HERE}()]+\))\s*\)*",
     re.IGNORECASE,
 )
 
