@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from deployguard.cli.group import common, environment_option
+from deployguard.cli.options import known_dialect
 
 
 @click.command(
@@ -23,7 +24,9 @@ Exit codes: 0 written; 2 usage or configuration.
     type=click.Path(path_type=Path, dir_okay=False),
     help="Where to write it; else what [project] baseline says (deployguard-baseline.json).",
 )
-@click.option("--dialect", metavar="NAME", help="Judge for postgresql, sqlite, …")
+@click.option(
+    "--dialect", metavar="NAME", callback=known_dialect, help="Judge for postgresql, sqlite, …"
+)
 @environment_option
 @common
 @click.pass_context

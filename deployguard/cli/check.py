@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from deployguard.cli.group import common, environment_option, format_option
+from deployguard.cli.options import filled, known_dialect
 
 FORMS = ("text", "json", "markdown", "github", "sarif", "gitlab", "junit")
 
@@ -19,6 +20,10 @@ def _outputs(
             raise click.BadParameter(
                 f"{form}{sign}{path}: write FORMAT=FILE; formats: {', '.join(FORMS)}."
             )
+    files = [path for _, _, path in pairs]
+    twice = next((path for path in files if files.count(path) > 1), None)
+    if twice is not None:
+        raise click.BadParameter(f"{twice} is named for two formats; each needs its own file.")
     return tuple((form, Path(path)) for form, _, path in pairs)
 
 
@@ -38,9 +43,18 @@ Exit codes: 0 the level is below --fail-on, or nothing is pending; 2 usage or co
 unreachable; 10 the level is --fail-on or above.
 """
 )
-@click.option("--from", "start", metavar="REV", help="No database: as if it were at REV (or base).")
 @click.option(
-    "--since", metavar="GIT-REF", help="No database: the revisions that were added since GIT-REF."
+    "--from",
+    "start",
+    metavar="REV",
+    callback=filled,
+    help="No database: as if it were at REV (or base).",
+)
+@click.option(
+    "--since",
+    metavar="GIT-REF",
+    callback=filled,
+    help="No database: the revisions that were added since GIT-REF.",
 )
 @click.option(
     "--facts",
@@ -54,7 +68,10 @@ unreachable; 10 the level is --fail-on or above.
     help="Exit with 10 from this level on; else what the policy says.",
 )
 @click.option(
-    "--dialect", metavar="NAME", help="Judge for postgresql, sqlite, …; without a database."
+    "--dialect",
+    metavar="NAME",
+    callback=known_dialect,
+    help="Judge for postgresql, sqlite, …; without a database.",
 )
 @click.option(
     "--report", type=click.Path(path_type=Path), help="Write the JSON document to this file, too."

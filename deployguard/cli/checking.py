@@ -11,7 +11,7 @@ from deployguard.cli.app import App
 from deployguard.cli.session import world
 from deployguard.cli.terminal import data, people
 from deployguard.config import Config, DatabaseConfig, Environment
-from deployguard.errors import Refused, UsageError
+from deployguard.errors import EnvironmentUnreachable, Refused, UsageError
 from deployguard.formats import CheckReport, check_lines, written
 from deployguard.formats.github import complaints, outputs, summary
 from deployguard.formats.words import next_commands
@@ -156,10 +156,15 @@ def without_database(
 def _write(asked: Request, report: CheckReport, directory: Path) -> None:
     out = data()
     inside = prefix(directory, os.environ)
-    if asked.form == "text":
-        out.lines(check_lines(report, out.width))
-    else:
-        out.raw(written(asked.form, report, inside))
+    try:
+        if asked.form == "text":
+            out.lines(check_lines(report, out.width))
+        else:
+            out.raw(written(asked.form, report, inside))
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise EnvironmentUnreachable(f"Cannot write to stdout: {error.strerror}.") from error
     for form, path in (*asked.outputs, *([("json", asked.report)] if asked.report else [])):
         save(path, written(form, report, inside), "w")
     # A job of GitHub Actions names files for what later steps and the reviewer read.

@@ -13,6 +13,7 @@ import click
 
 from deployguard import __version__
 from deployguard.cli.app import App, PipeClosed
+from deployguard.cli.options import filled
 
 _F = TypeVar("_F", bound=Callable[..., object])
 
@@ -136,7 +137,11 @@ def common(function: _F) -> _F:
 def environment_option(function: _F) -> _F:
     """``--env NAME``."""
     return click.option(
-        "--env", "env", metavar="NAME", help="The environment; else the default one."
+        "--env",
+        "env",
+        metavar="NAME",
+        callback=filled,
+        help="The environment; else the default one.",
     )(function)
 
 

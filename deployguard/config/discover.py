@@ -206,8 +206,8 @@ def _alembic_ini(directory: Path) -> Path:
             f"There are several alembic.ini files: {names}{more}. Go to the project's own folder."
         )
     raise UsageError(
-        f"No alembic.ini in {directory}. Run init in the folder of an Alembic project.",
-        next_commands=("alembic init migrations",),
+        f"There is no alembic.ini in {directory}, nor in a folder below it. Go to the folder of an Alembic"
+        " project; `alembic init migrations` begins a new one.",
     )
 
 

@@ -23,7 +23,7 @@ from deployguard.model import (
 QUESTIONS = (
     ("Does it drop anything?", "drops"),
     ("Does it touch data in bulk?", "bulk_data"),
-    ("How long will it block?", "blocks"),
+    ("Will it block, and how long?", "blocks"),
     ("Is there a way back?", "way_back"),
 )
 

@@ -157,7 +157,7 @@ def _blocks(verdicts: Sequence[Verdict]) -> str:
     seconds = [one.seconds for _, one in long if one.seconds is not None]
     short = len(seconds) == len(long) and max(seconds, default=0.0) < _MOMENT
     if long and not short:
-        return f"yes, {_blocked(long)}"
+        return f"yes, {_blocked(long, _hidden(verdicts, rows=True))}"
     explicit = _found(verdicts, {"DG210"})
     if explicit:
         return f"yes, it {_several(explicit)}"
@@ -185,7 +185,7 @@ def _blocks(verdicts: Sequence[Verdict]) -> str:
     return "no, nothing that is in use is locked."
 
 
-def _blocked(long: list[tuple[Verdict, Lock]]) -> str:
+def _blocked(long: list[tuple[Verdict, Lock]], hidden: str) -> str:
     parts = []
     for verdict, one in long[:3]:
         when = f"during its {one.work}" if one.work else "to the end of the transaction"
@@ -193,7 +193,15 @@ def _blocked(long: list[tuple[Verdict, Lock]]) -> str:
     more = len(long) - len(parts)
     seconds = [one.seconds for _, one in long]
     known = [one for one in seconds if one is not None]
-    return f"{'; '.join(parts)}{f'; and {more} more' if more else ''}. {_how_long(long, known)}"
+    said = f"{'; '.join(parts)}{f'; and {more} more' if more else ''}. "
+    return said + (_at_least(known, hidden) if hidden else _how_long(long, known))
+
+
+def _at_least(known: list[float], hidden: str) -> str:
+    """What could not be read may lock anything, and for longer than all that is known."""
+    longest = max(known, default=0.0)
+    said = f"At least {about(longest)}, an estimate. " if longest >= _MOMENT else ""
+    return f"{said}How long in all is unknown: {hidden} could not be read completely."
 
 
 def _how_long(long: list[tuple[Verdict, Lock]], known: list[float]) -> str:
@@ -202,7 +210,8 @@ def _how_long(long: list[tuple[Verdict, Lock]], known: list[float]) -> str:
     endless = next((one for _, one in long if one.basis.startswith(AT_LEAST)), None)
     if endless is not None:
         return f"{endless.basis[:1].upper()}{endless.basis[1:]}."
-    said = f"At least {about(max(known))}, an estimate. " if known else ""
+    longest = max(known, default=0.0)
+    said = f"At least {about(longest)}, an estimate. " if longest >= _MOMENT else ""
     return f"{said}How long depends on the size of the table."
 
 

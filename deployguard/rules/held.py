@@ -11,9 +11,7 @@ from deployguard.rules.mysql_locks import MYSQL_MODES
 
 _ORDER = (*MODES, *(mode for mode in MYSQL_MODES if mode not in MODES))
 AT_LEAST = "at least"  # how the basis of a lock begins whose end is not known
-_ENDLESS = (
-    "and then for as long as the rest of its transaction takes, which nothing tells" + ESTIMATE
-)
+_ENDLESS = "plus the rest of its transaction, however long that takes" + ESTIMATE
 # What is left out may be work of any length; other opacities stand for statements that are known.
 _HIDING = {
     Opaque.FAILED,
@@ -83,7 +81,7 @@ def _held_on(one: Lock, step: Step, total: float | None) -> Lock:
     if total is None and one.seconds is None:
         return replace(one, basis="")
     if total is None:
-        by_itself = about(one.seconds) if one.seconds else "a moment"
+        by_itself = about(one.seconds) if (one.seconds or 0.0) >= 1 else "a moment"
         return replace(one, seconds=None, basis=f"{AT_LEAST} {by_itself}, {_ENDLESS}")
     if total <= (step.seconds or 0.0):
         return one

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -247,3 +248,42 @@ def test_paths_count_from_the_root_of_the_repository(tmp_path: Path) -> None:
     assert prefix(tmp_path, {}) == ""
     assert prefix(project, {"GITHUB_WORKSPACE": str(tmp_path / "services")}) == "api"
     assert prefix(project, {"GITHUB_WORKSPACE": "/elsewhere"}) == "services/api"
+
+
+@pytest.mark.parametrize("option", ["--from", "--since", "--env"])
+def test_an_unset_variable_of_a_pipeline_does_not_mean_the_default(
+    make_bookings: MakeBookings, option: str
+) -> None:
+    answer = make_bookings("b014").deployguard("check", option, "")
+    assert (answer.code, answer.out) == (2, "")
+    assert f"Invalid value for '{option}': it is empty." in answer.err
+
+
+@pytest.mark.parametrize("command", [("check", "--from", "b013"), ("baseline",)])
+def test_a_dialect_that_is_not_known_is_an_error_with_the_nearest(
+    make_bookings: MakeBookings, command: tuple[str, ...]
+) -> None:
+    answer = make_bookings("b014").deployguard(*command, "--dialect", "postgres")
+    assert (answer.code, answer.out) == (2, "")
+    assert "Did you mean 'postgresql'?" in " ".join(answer.err.split())
+
+
+def test_two_formats_are_not_written_to_one_file(make_bookings: MakeBookings) -> None:
+    bookings = make_bookings("b014")
+    answer = bookings.deployguard("check", "--output", "sarif=a.out", "--output", "junit=a.out")
+    assert answer.code == 2
+    assert "a.out is named for two formats" in answer.err
+    assert not (bookings.folder / "a.out").exists()
+
+
+def test_a_full_disk_behind_stdout_is_no_bug_of_deployguard(make_bookings: MakeBookings) -> None:
+    make_bookings("b014")
+    code = "import sys; from deployguard.cli.main import main; sys.argv[1:] = ['check']; main()"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 3
+    assert "Cannot write to stdout: No space left on device." in done.stderr
+    assert "bug" not in done.stderr
+    assert "Traceback" not in done.stderr

@@ -60,7 +60,7 @@ def test_every_fact_of_the_verdict_is_shown() -> None:
         "downgrade, but it loses data",
         "Does it drop anything?",
         "Does it touch data in bulk?",
-        "How long will it block?",
+        "Will it block, and how long?",
         "Is there a way back?",
         "needs an approval of this plan's digest",
         "a verified backup is required",

@@ -281,16 +281,37 @@ def test_what_could_not_be_read_makes_the_time_of_a_lock_unknown(hidden: Opaque)
         assert one.seconds is None
         assert one.basis.startswith("at least")
         assert "in all" not in one.basis
-    assert "at least about 1 s, and then for as long as" in lock_of(found, "users").basis
+    assert "at least about 1 s, plus the rest of its transaction" in lock_of(found, "users").basis
     assert "at the longest" not in answers((found,)).blocks
-    assert "At least about 1 s, and then for as long as" in answers((found,)).blocks
+
+
+def test_a_revision_that_could_not_be_read_leaves_no_longest_time_of_the_others() -> None:
+    seen = verdict("CREATE INDEX ix ON orders (a)", HUGE)
+    failed = Opacity(Opaque.FAILED, 3, "it failed while it was read")
+    second = replace(seen.revision, id="r2", up=Script((), opacities=(failed,)))
+    both = judge((seen.revision, second), Facts("postgresql", tables=(HUGE,)))
+
+    said = answers(both).blocks
+    assert said.startswith("yes, writes of orders during its index build")
+    assert "at the longest" not in said
+    assert said.endswith(
+        "At least about 4 min 10 s, an estimate. How long in all is unknown: r2 could not be read"
+        " completely."
+    )
+
+
+def test_less_than_a_second_is_never_called_the_least() -> None:
+    small = TableFact("users", 100_000, 20 * 10**6)
+    found = verdict("CREATE INDEX ix ON users (a); UPDATE users SET a = 1", small)
+    assert "at least a moment, plus the rest of its transaction" in lock_of(found, "users").basis
+    assert "least less" not in answers((found,)).blocks.lower()
 
 
 def test_a_statement_of_unknown_length_leaves_no_longest_time() -> None:
     sql = "CREATE INDEX ix ON orders (a); INSERT INTO orders SELECT * FROM other"
     said = answers((verdict(sql, HUGE),)).blocks
     assert "at the longest" not in said
-    assert "At least about 4 min 10 s, and then" in said
+    assert "At least about 4 min 10 s, plus the rest of its transaction" in said
 
 
 def test_a_brief_lock_before_work_of_unknown_length_is_not_a_moment() -> None:
