@@ -19,6 +19,8 @@ Exit codes: 0; 2 no such rule.
 @common
 def command(code: str) -> None:
     """Explain the rule CODE: what it finds, why that is dangerous, and the safe form, with examples."""
+    import difflib
+
     from deployguard.cli.terminal import data
     from deployguard.errors import UsageError
     from deployguard.formats.rule import book_lines, rule_lines
@@ -30,5 +32,12 @@ def command(code: str) -> None:
         return
     rule = explain(code.upper())
     if rule is None:
-        raise UsageError(f"There is no rule {code!r}.", next_commands=("deployguard explain",))
+        known = [name for one in BOOK for name in (one.code, one.name)]
+        near = difflib.get_close_matches(code, known, 1) or difflib.get_close_matches(
+            code.upper(), known, 1
+        )
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise UsageError(
+            f"There is no rule {code!r}.{hint}", state="", next_commands=("deployguard explain",)
+        )
     out.lines(rule_lines(rule, out.width))

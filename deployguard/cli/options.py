@@ -18,10 +18,8 @@ def by_option(function: _F) -> _F:
     )(function)
 
 
-def filled(
-    _context: click.Context, parameter: click.Parameter, value: str | None
-) -> str | None:
-    """The value, unless it is empty: an unset variable of a pipeline must not mean the default. Raises a usage error."""
+def filled(_context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """The value; a usage error when it is empty: an unset variable of a pipeline must not mean the default."""
     if value is not None and not value.strip():
         raise click.BadParameter("it is empty.", param=parameter)
     return value

@@ -44,7 +44,8 @@ def github(report: CheckReport, prefix: str = "") -> str:
             lines.append(_annotation(finding, prefix))
         else:
             place = f"{finding.path}:{finding.line}"
-            rest.append(_plain(f"{finding.rule} {finding.risk} {place} {finding.message}"))
+            message = words.sentence(finding.message)
+            rest.append(_plain(f"{finding.rule} {finding.risk} {place} {message}"))
     if rest:
         more = "1 more finding is" if len(rest) == 1 else f"{len(rest)} more findings are"
         rest.insert(0, f"{more} not annotated, since GitHub shows {_SHOWN} of a kind:")
@@ -95,11 +96,12 @@ def _kind(finding: Finding) -> str:
 
 
 def _annotation(finding: Finding, prefix: str) -> str:
+    said = words.sentence(finding.message)
     if finding.accepted:
-        parts = [finding.message, f"Accepted: {words.accepted(finding)}"]
+        parts = [said, f"Accepted: {words.accepted(finding)}"]
     else:
         instead = finding.instead and f"Instead: {finding.instead}"
-        parts = [part for part in (finding.message, finding.why, instead) if part]
+        parts = [part for part in (said, finding.why, instead) if part]
     return command(
         _kind(finding),
         "\n".join(parts),

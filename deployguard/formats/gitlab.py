@@ -38,7 +38,7 @@ def gitlab(report: CheckReport, prefix: str = "") -> str:
 
 
 def _description(finding: Finding) -> str:
-    said = one_line(finding.message)
+    said = one_line(words.sentence(finding.message))
     if finding.accepted:
         return f"{said} Accepted: {one_line(words.accepted(finding))}"
     return f"{said} {one_line(finding.why)}".rstrip()

@@ -47,7 +47,7 @@ def _case(suite: ET.Element, report: CheckReport, verdict: Verdict, prefix: str)
     failing = [f for f in verdict.findings if not f.accepted and f.risk >= report.fail_on]
     if verdict.open_risk >= report.fail_on:
         level = str(verdict.open_risk)
-        message = failing[0].message if failing else f"The level is {level}."
+        message = words.sentence(failing[0].message) if failing else f"The level is {level}."
         failure = ET.SubElement(case, "failure", {"type": level, "message": one_line(message)})
         failure.text = "\n\n".join(_told(finding) for finding in failing)
     others = [finding for finding in verdict.findings if finding not in failing]
@@ -57,7 +57,7 @@ def _case(suite: ET.Element, report: CheckReport, verdict: Verdict, prefix: str)
 
 def _told(finding: Finding) -> str:
     place = f"{finding.path}:{finding.line}" if finding.line else finding.path
-    parts = [f"{finding.rule} {finding.risk}: {finding.message}", place]
+    parts = [f"{finding.rule} {finding.risk}: {words.sentence(finding.message)}", place]
     if finding.accepted:
         parts.append(f"Accepted: {words.accepted(finding)}")
     else:

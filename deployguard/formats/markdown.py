@@ -6,7 +6,7 @@ from itertools import groupby
 
 from deployguard.formats import words
 from deployguard.formats.report import CheckReport
-from deployguard.formats.spans import clean
+from deployguard.formats.spans import clean, is_prose
 from deployguard.model import Finding, Verdict
 
 COMMENT = 65_536  # characters that GitHub takes in a comment
@@ -148,8 +148,18 @@ def _finding(finding: Finding) -> str:
     if finding.accepted:
         return f"{head}\n\n_Accepted:_ {escape(words.accepted(finding))}"
     why = f"\n\n{escape(finding.why)}" if finding.why else ""
-    instead = f"\n\nInstead:\n\n{fence(finding.instead)}" if finding.instead else ""
+    instead = f"\n\n{advised(finding.instead)}" if finding.instead.strip() else ""
     return head + why + instead
+
+
+def advised(text: str, title: str = "Instead:") -> str:
+    """A safe form: its sentences as text that wraps, its code in blocks to copy."""
+    parts: list[str] = []
+    for prose, together in groupby(clean(text).splitlines(), is_prose):
+        lines = tuple(together)
+        parts += [escape(line) for line in lines] if prose else [fence("\n".join(lines))]
+    first = f"{title} {parts[0]}" if is_prose(clean(text)) else f"{title}\n\n{parts[0]}"
+    return "\n\n".join([first, *parts[1:]])
 
 
 def _demands(report: CheckReport) -> str:

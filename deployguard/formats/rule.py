@@ -41,8 +41,8 @@ def rule_lines(rule: Rule, width: int = 80) -> list[Line]:
     return [
         *lines,
         *_locks(rule, width),
-        *_examples("Found in", rule.bad, Style.BAD, width),
-        *_examples("Not found in", rule.good, Style.GOOD, width),
+        *_examples("Flagged", rule.bad, Style.BAD, width),
+        *_examples("Not flagged", rule.good, Style.GOOD, width),
         *_accepting(rule),
     ]
 
@@ -53,7 +53,7 @@ def book_lines(book: Sequence[Rule], width: int = 80) -> list[Line]:
         [Span(rule.code, Style.TITLE), Span(str(rule.risk), risk_style(rule.risk)), Span(rule.name)]
         for rule in book
     ]
-    return table(("rule", "level", "finds"), rows, width)
+    return table(("code", "level", "name"), rows, width)
 
 
 def _locks(rule: Rule, width: int) -> list[Line]:

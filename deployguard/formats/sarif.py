@@ -5,12 +5,13 @@ from urllib.parse import quote
 
 from deployguard import __version__
 from deployguard.formats import words
-from deployguard.formats.markdown import escape, fence
+from deployguard.formats.markdown import advised, escape
 from deployguard.formats.marks import file_of, marked
 from deployguard.formats.report import CheckReport
 from deployguard.formats.spans import clean, one_line
 from deployguard.model import Finding, Json, Risk, Verdict
 from deployguard.rules import Rule, explain
+from deployguard.rules.reference import safe_form
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/schemas/sarif-schema-2.1.0.json"
 _LEVEL = {Risk.CRITICAL: "error", Risk.HIGH: "error", Risk.MEDIUM: "warning", Risk.LOW: "note"}
@@ -61,15 +62,17 @@ def _rule(code: str, known: Rule | None) -> Json:
     if known is None:  # a finding of a book that is not ours has its code only
         return {"id": code}
     said = clean(known.effect)
-    instead = clean(known.instead)
+    # Its own names are in each result; the rule's help has those of the rule's first example.
+    instead = clean(safe_form(known))
     return {
         "id": code,
         "name": "".join(word.capitalize() for word in known.name.split("-")),
         "shortDescription": {"text": known.name},
         "fullDescription": {"text": said},
         "help": {
-            "text": f"{said}\n\nInstead: {instead}",
-            "markdown": f"{escape(known.effect)}\n\n**Instead**\n\n{fence(known.instead)}\n",
+            "text": f"{said}\n\nInstead (for an example): {instead}",
+            "markdown": f"{escape(known.effect)}\n\n"
+            f"{advised(instead, '**Instead** (for an example):')}\n",
         },
         "defaultConfiguration": {"level": _LEVEL[known.risk]},
         "properties": {"level": str(known.risk), "tags": ["migration", f"level-{known.risk}"]},
@@ -77,7 +80,7 @@ def _rule(code: str, known: Rule | None) -> Json:
 
 
 def _result(verdict: Verdict, finding: Finding, mark: str, rule: int, prefix: str) -> Json:
-    parts = [clean(finding.message), clean(finding.why)]
+    parts = [clean(words.sentence(finding.message)), clean(finding.why)]
     if finding.instead:
         parts.append(f"Instead: {clean(finding.instead)}")
     # GitHub shows an absolute address as it is; a path must be one inside of the repository.

@@ -143,11 +143,16 @@ def advice(text: str, width: int, *, indent: int, label: str = "", hang: int = 0
     lines: list[Line] = []
     for number, part in enumerate(clean(text).splitlines()):
         name = label if number == 0 else ""
-        if _PROSE.match(part):
+        if is_prose(part):
             lines += paragraph(part, width, indent=indent, label=name, hang=hang)
         else:
             lines.append((Span(" " * indent + name.ljust(hang), Style.DIM), Span(part)))
     return lines
+
+
+def is_prose(line: str) -> bool:
+    """Whether a line of a safe form is a sentence, which may be wrapped; code must stay as it is."""
+    return _PROSE.match(line) is not None
 
 
 def ends(left: Sequence[Span], right: Span, width: int) -> list[Line]:

@@ -81,7 +81,8 @@ def _held_on(one: Lock, step: Step, total: float | None) -> Lock:
     if total is None and one.seconds is None:
         return replace(one, basis="")
     if total is None:
-        by_itself = about(one.seconds) if (one.seconds or 0.0) >= 1 else "a moment"
+        own_time = one.seconds or 0.0
+        by_itself = about(own_time) if own_time >= 1 else "a moment"
         return replace(one, seconds=None, basis=f"{AT_LEAST} {by_itself}, {_ENDLESS}")
     if total <= (step.seconds or 0.0):
         return one

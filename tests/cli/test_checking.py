@@ -281,7 +281,11 @@ def test_a_full_disk_behind_stdout_is_no_bug_of_deployguard(make_bookings: MakeB
     code = "import sys; from deployguard.cli.main import main; sys.argv[1:] = ['check']; main()"
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            [sys.executable, "-c", code],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
         )
     assert done.returncode == 3
     assert "Cannot write to stdout: No space left on device." in done.stderr

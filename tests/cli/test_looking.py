@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from deployguard.cli.main import run
 from tests.cli.conftest import MakeBookings
 
 
@@ -185,3 +186,13 @@ def test_a_restore_by_id_wants_the_id_typed(make_bookings: MakeBookings) -> None
     assert json.loads(done.out)["kind"] == "restore"
     assert bookings.sql("SELECT count(*) FROM import_batches") == [(2,)]
     assert "restore" in bookings.deployguard("history").out
+
+
+@pytest.mark.parametrize(("asked", "meant"), [("drop-colum", "drop-column"), ("dg1022", "DG102")])
+def test_a_rule_that_is_not_there_names_the_nearest(
+    capsys: pytest.CaptureFixture[str], asked: str, meant: str
+) -> None:
+    assert run(["explain", asked]) == 2
+    said = capsys.readouterr().err
+    assert f"There is no rule '{asked}'. Did you mean {meant}" in said
+    assert "Nothing changed" not in said

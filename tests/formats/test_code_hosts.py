@@ -1,6 +1,7 @@
 """SARIF, GitLab and JUnit: documents that their readers take, with every finding in its place."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from deployguard.formats.marks import marked
 from deployguard.formats.report import CheckReport
 from deployguard.formats.sarif import sarif
 from deployguard.model import Opacity, Opaque, Risk, Statement
-from deployguard.rules import BOOK
+from deployguard.rules import BOOK, Rule
 from tests.formats.reports import (
     ACCEPTED,
     CRITICAL,
@@ -78,8 +79,27 @@ def test_sarif_levels(risk: Risk, level: str) -> None:
 def test_sarif_rules_help() -> None:
     [rule] = log(CRITICAL)["tool"]["driver"]["rules"]
     assert (rule["id"], rule["name"]) == ("DG102", "DropColumn")
-    assert "Instead:" in rule["help"]["text"]
+    assert "Instead (for an example):" in rule["help"]["text"]
+    assert 'op.drop_column("orders", "note")' in rule["help"]["text"]
     assert "```" in rule["help"]["markdown"]
+
+
+@pytest.mark.parametrize("rule", BOOK, ids=lambda rule: rule.code)
+def test_no_rules_help_shows_a_template(rule: Rule) -> None:
+    [described] = log(report(verdict(rule.risk, finding(rule.risk, rule.code))))["tool"]["driver"][
+        "rules"
+    ]
+    for form in ("text", "markdown"):
+        assert not re.search(r"\{\w+\}", described["help"][form])
+
+
+def test_a_message_ends_before_the_reason_begins() -> None:
+    bare = finding(message="It reads guests while it runs", why="Rows decide.")
+    shown = report(verdict(Risk.CRITICAL, bare))
+    [issue] = json.loads(gitlab(shown))
+    assert issue["description"] == "It reads guests while it runs. Rows decide."
+    assert 'message="It reads guests while it runs."' in junit(shown)
+    assert log(shown)["results"][0]["message"]["text"].startswith("It reads guests while it runs.")
 
 
 def test_what_is_accepted_is_suppressed_with_its_reason() -> None:

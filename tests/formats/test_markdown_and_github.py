@@ -178,3 +178,21 @@ def test_records_as_tables() -> None:
     assert "b017 → b018" in history_markdown([DEPLOY])
     assert "exit code 1 \\| see the log" in deploy_markdown(DEPLOY)
     assert "deployguard resume --env production" in status_markdown(STATUS)
+
+
+def test_advice_in_sentences_wraps_and_code_can_be_copied() -> None:
+    both = finding(instead="Give it a revision of its own:\nop.drop_index('x')\nop.drop_index('y')")
+    plain = finding(instead="Drop it in the *next* release.")
+    shown = markdown(report(verdict(Risk.CRITICAL, both, plain)))
+    assert (
+        "Instead: Give it a revision of its own:\n\n```\nop.drop_index('x')\nop.drop_index('y')\n```"
+        in shown
+    )
+    assert "\nInstead: Drop it in the \\*next\\* release.\n" in shown
+
+
+def test_a_message_ends_before_the_reason_begins() -> None:
+    bare = finding(message="It reads guests while it runs", why="Rows decide.")
+    assert "It reads guests while it runs.%0ARows decide." in github(
+        report(verdict(Risk.CRITICAL, bare))
+    )

@@ -11,7 +11,7 @@ from deployguard.rules.base import Rule
 @pytest.mark.parametrize("rule", BOOK, ids=lambda rule: rule.code)
 def test_every_rule_explains_itself(rule: Rule) -> None:
     shown = plain(rule_lines(rule, 80))
-    for part in (rule.code, rule.name, str(rule.risk), "Instead", "Found in", "To accept it"):
+    for part in (rule.code, rule.name, str(rule.risk), "Instead", "Flagged", "To accept it"):
         assert part in shown
     assert f'# deployguard: accept {rule.code} reason="…"' in shown
     assert ".. " not in shown.replace("... ", "")
@@ -22,7 +22,7 @@ def test_the_safe_form_has_names_and_the_lock_is_told() -> None:
     shown = plain(rule_lines(rule, 110))
     assert 'op.create_index("ix", "orders", ["a"], postgresql_concurrently=True)' in shown
     assert "SHARE on orders: blocks writes, index build" in shown
-    assert "{" not in shown.partition("Found in")[0]
+    assert "{" not in shown.partition("Flagged")[0]
 
 
 def test_the_book_is_a_table() -> None:
