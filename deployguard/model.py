@@ -170,6 +170,11 @@ class Facts:
     # of a live database: own name of each relation → its columns and constraints; None: not surely all of them
     listed: Mapping[str, frozenset[str]] | None = None
     schemas: frozenset[str] = frozenset()  # those that `listed` is about
+    nullable: frozenset[tuple[str, str]] = frozenset()  # (table, column) that is known to take NULL
+    partitioned: frozenset[str] = frozenset()  # tables that the history made so
+    parents: Mapping[str, str] = field(
+        default_factory=dict
+    )  # partition → its table, by the history
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,11 @@ def enriched(facts: Facts, catalogue: Json) -> Facts:
     indexed, points_at = dict(facts.index_columns), dict(facts.points_at)
     unique, checks = set(facts.unique_indexes), dict(facts.checks)
     conditions = dict(facts.conditions)
+    nullable, partitioned, parents = (
+        set(facts.nullable),
+        set(facts.partitioned),
+        dict(facts.parents),
+    )
     for table in _entries(catalogue, "tables"):
         name = _name(table.get("schema"), table.get("name"), default)
         for index in _entries(table, "indexes"):
@@ -39,7 +44,14 @@ def enriched(facts: Facts, catalogue: Json) -> Facts:
             references[name, str(key.get("name"))] = other
             for column in _columns(key, "constrained_columns"):
                 points_at[name, column] = points_at.get((name, column), frozenset()) | {other}
-        not_null |= {(name, column) for column in _proven(name, table)}
+        required = frozenset((name, column) for column in _proven(name, table))
+        not_null |= required
+        nullable |= {(name, str(one.get("name"))) for one in _entries(table, "columns")} - required
+        if table.get("partitioned"):
+            partitioned.add(name)
+        match table.get("partition_of"):
+            case [schema, parent]:
+                parents[name] = _name(schema, parent, default)
         checks |= _checks(name, table)
         conditions |= {
             (name, str(check.get("name"))): (str(check.get("sqltext") or ""), _valid(check))
@@ -57,6 +69,9 @@ def enriched(facts: Facts, catalogue: Json) -> Facts:
         conditions=conditions,
         listed=listed(catalogue) if facts.tables is not None else None,
         schemas=frozenset(_strings(catalogue.get("schemas"))),
+        nullable=frozenset(nullable),
+        partitioned=frozenset(partitioned),
+        parents=parents,
     )
 
 

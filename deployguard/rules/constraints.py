@@ -4,7 +4,7 @@ from deployguard.model import Risk
 from deployguard.operations import AddColumn, AddConstraint, Constraint, SetNotNull
 from deployguard.rules.base import Answer, Found, rule
 from deployguard.rules.context import Context
-from deployguard.rules.proofs import never_null
+from deployguard.rules.proofs import may_be_null, never_null
 
 _SQLITE_COPY = "SQLite copies the table, and locks the whole database file while it does."
 _BRIEF = "Run it at a quiet time."
@@ -170,11 +170,11 @@ def add_primary_key(op: AddConstraint | AddColumn, ctx: Context) -> Answer:
         return f"Makes {', '.join(op.columns)} the primary key of {op.table}."
     if never_null(op, ctx):
         return None
-    # The database was asked, and does not say NOT NULL; otherwise nobody knows.
-    told = ctx.fact(op.table) is not None
+    # The database was asked, or the history, and does not say NOT NULL; otherwise nobody knows.
+    told = ctx.fact(op.table) is not None or may_be_null(op, ctx)
     return Found(
         f"Makes the index {op.using_index} the primary key of {op.table}.",
-        Risk.MEDIUM if told else Risk.LOW,
+        Risk.HIGH if told else Risk.LOW,
         why="Takes an ACCESS EXCLUSIVE lock; columns that may be NULL are looked at row by row"
         " under it.",
     )

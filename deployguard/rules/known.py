@@ -63,9 +63,10 @@ class Known:
         }
         for fact in facts.tables or ():
             parents |= {key(child): key(fact.table) for child in fact.partitions}
+        parents |= {key(child): key(parent) for child, parent in facts.parents.items()}
         return cls(
             parents,
-            frozenset(parents.values()),
+            frozenset(parents.values()) | {key(table) for table in facts.partitioned},
             dict(facts.index_columns),
             conditions={place: Condition(*told) for place, told in facts.conditions.items()},
             points_at=dict(facts.points_at),

@@ -25,6 +25,13 @@ def never_null(operation: AddConstraint, context: Context) -> bool:
     return bool(columns) and all((table, column) in known for column in columns)
 
 
+def may_be_null(operation: AddConstraint, context: Context) -> bool:
+    """Whether a column of the index that becomes a key is known to take NULL."""
+    columns = context.known.indexed.get(_index(operation, context), ())
+    table = context.key(operation.table)
+    return any((table, column) in context.facts.nullable for column in columns)
+
+
 def _index(operation: AddConstraint, context: Context) -> str:
     schema, _, _ = context.key(operation.table).rpartition(".")
     own = operation.using_index or ""

@@ -70,5 +70,50 @@ def test_nothing_is_sure_after_a_block_that_nobody_reads(tmp_path: Path) -> None
     assert known(tmp_path, TABLE, required, block) == Facts("postgresql")
 
 
+@pytest.mark.parametrize(
+    "block",
+    [
+        "DO $$ BEGIN CREATE TYPE mood AS ENUM ('a'); EXCEPTION WHEN duplicate_object THEN NULL; END $$",
+        """DO $$
+        BEGIN
+            IF NOT EXISTS (SELECT 1 FROM pg_type WHERE typname = 'mood') THEN
+                CREATE TYPE mood AS ENUM ('a');
+            END IF;
+        END $$;
+        """,
+    ],
+)
+def test_a_block_that_makes_a_type_leaves_the_tables_known(tmp_path: Path, block: str) -> None:
+    assert ("pets", "id") in known(tmp_path, TABLE, f"op.execute({block!r})").not_null
+
+
+def test_a_block_that_makes_a_type_and_more_does_not(tmp_path: Path) -> None:
+    block = "DO $$ BEGIN CREATE TYPE mood AS ENUM ('a'); PERFORM tidy_up(); END $$"
+    assert known(tmp_path, TABLE, f"op.execute({block!r})") == Facts("postgresql")
+
+
+LOGS = """op.create_table("logs", sa.Column("day", sa.Date), sa.Column("note", sa.Text),
+    postgresql_partition_by="RANGE (day)")"""
+LOGS_TEXT = 'op.execute("CREATE TABLE logs (day date, note text) PARTITION BY RANGE (day)")'
+PART = (
+    'op.execute("CREATE TABLE logs_1 PARTITION OF logs FOR VALUES FROM (MINVALUE) TO (MAXVALUE)")'
+)
+
+
+@pytest.mark.parametrize("table", [LOGS, LOGS_TEXT])
+def test_partitions_that_the_history_made_are_known(tmp_path: Path, table: str) -> None:
+    facts = known(tmp_path, table, PART)
+    assert (facts.partitioned, facts.parents) == ({"logs"}, {"logs_1": "logs"})
+    assert ("logs_1", "note") in facts.nullable
+
+
+def test_a_partition_follows_its_renamed_table_until_it_is_detached(tmp_path: Path) -> None:
+    attach = 'op.execute("ALTER TABLE logs ATTACH PARTITION pets FOR VALUES FROM (1) TO (2)")'
+    rename = 'op.rename_table("logs", "journal")'
+    detach = 'op.execute("ALTER TABLE journal DETACH PARTITION pets")'
+    assert known(tmp_path / "a", TABLE, LOGS, attach, rename).parents == {"pets": "journal"}
+    assert known(tmp_path / "b", TABLE, LOGS, attach, rename, detach).parents == {}
+
+
 def test_with_everything_pending_there_is_no_history(tmp_path: Path) -> None:
     assert reading(chain(tmp_path, TABLE, REQUIRE)).made() is None

@@ -32,8 +32,10 @@ PLAIN = {
 HIDDEN = {
     "old type": 'getattr(op, "alter_" + "column")("people", "wage", type_=sa.Numeric(12, 2))',
     "look": 'names = getattr(sa, "ins" + "pect")(getattr(op, "get_" + "bind")()).get_table_names()\n'
-    'op.execute("DROP TABLE " + names[0])',
+    'op.execute("ANALYZE " + names[0])',
     "named": 'getattr(sa, "En" + "um")("good", name="mood").create(getattr(op, "get_" + "bind")(), **{"check" + "first": True})',
+    "weighed": 'op.execute("CREATE INDEX CONCUR" + "RENTLY i ON people (wage)")',
+    "pointed at": 'op.drop_table("people")',
     "caught": 'try:\n    names = getattr(sa, "ins" + "pect")(getattr(op, "get_" + "bind")()).get_table_names()\n'
     "except BaseException:\n    names = []\nop.execute(f\"COMMENT ON TABLE people IS '{len(names)}'\")",
 }

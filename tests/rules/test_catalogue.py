@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from deployguard.config import parse_url
 from deployguard.database import connect
@@ -91,3 +92,45 @@ def test_a_default_schema_other_than_public_is_the_one_that_names_leave_out(
         "u": unknown,
         "public.t": unknown,
     }
+
+
+HISTORY = {
+    "dialect": "postgresql",
+    "default_schema": "public",
+    "tables": [
+        {
+            "schema": "public",
+            "name": name,
+            "partitioned": name == "logs",
+            "partition_of": ["public", "logs"] if name == "logs_1" else None,
+            "columns": [{"name": "id", "nullable": False}, {"name": "a", "nullable": True}],
+            "indexes": [
+                {"name": f"{name}_{column}", "column_names": [column], "unique": True}
+                for column in ("id", "a")
+            ],
+        }
+        for name in ("logs", "logs_1", "t")
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("sql", "found"),
+    [
+        ("ALTER TABLE t ADD PRIMARY KEY USING INDEX t_a", {("DG206", Risk.HIGH)}),
+        ("ALTER TABLE t ADD PRIMARY KEY USING INDEX t_id", set()),
+        ("DROP INDEX CONCURRENTLY logs_a", {("DG213", Risk.HIGH)}),
+        ("DROP INDEX CONCURRENTLY t_a", set()),
+    ],
+)
+def test_what_the_history_made_is_weighed_without_a_database(
+    sql: str, found: set[tuple[str, Risk]]
+) -> None:
+    told = verdict(sql, enriched(Facts("postgresql"), HISTORY))
+    ours = {"DG206", "DG213"}
+    assert {(one.rule, one.risk) for one in told.findings if one.rule in ours} == found
+
+
+def test_the_locks_of_partitions_that_the_history_made_are_told() -> None:
+    told = verdict("ALTER TABLE logs ADD COLUMN b int", enriched(Facts("postgresql"), HISTORY))
+    assert [lock.relation for lock in told.locks] == ["logs", "logs_1"]

@@ -13,6 +13,7 @@ SQLAlchemy and Alembic. So: the standard library only at import time, and nothin
     quoting     psycopg2's own functions, given the recorder's connection
     reflection  answers the inspector from the catalogue
     catalogue   the schema as the recorder believes it, moved on by what is recorded (ddl)
+    blocks      which code inside the server may have changed the schema unseen
     system      queries of information_schema and pg_catalog, answered from the catalogue (parts: as rows)
     memory      SQLite in memory, where the statements really run
     control     Alembic's transaction, and what a revision does to it by way of the driver

@@ -12,7 +12,7 @@ def believed(catalogue: Catalogue, dialect: str) -> dict[str, Any] | None:
     """What a rule may count on; None when something may have changed the schema unseen.
 
     Only the keys that tell what nobody has to ask a database for: which columns are required, the checks and
-    whether they hold for every row, indexes and foreign keys.
+    whether they hold for every row, indexes, foreign keys and partitions.
     """
     if not catalogue.sure:
         return None
@@ -28,6 +28,8 @@ def _table(table: Table) -> dict[str, Any]:
     return {
         "schema": table.schema,
         "name": table.name,
+        "partitioned": table.partitioned,
+        "partition_of": list(table.parent) if table.parent else None,
         "columns": [
             {
                 "name": str(name),

@@ -24,6 +24,8 @@ class Table:
         self.uniques: list[dict[str, Any]] = []
         self.checks: list[dict[str, Any]] = []
         self.indexes: list[dict[str, Any]] = []
+        self.partitioned = False
+        self.parent: tuple[str, str] | None = None  # of a partition
 
     def rename_column(self, old: str, new: str) -> None:
         """Keep the order; keys and indexes follow."""
@@ -125,6 +127,12 @@ class Catalogue:
             for key in other.foreign_keys:
                 if ((key.get("schema") or self.default_schema), key["table"]) == old:
                     key["schema"], key["table"] = table.schema, table.name
+            if other.parent == old:
+                other.parent = (table.schema, table.name)
+
+    def attach(self, parent: Table, partition: Table) -> None:
+        """Make one table a partition of another."""
+        parent.partitioned, partition.parent = True, (parent.schema, parent.name)
 
     def drop_index(self, name: str) -> None:
         """Index names are unique in a schema, so the table does not matter."""

@@ -35,6 +35,7 @@ class Channel:
         self.revision = ""
         self.path = ""
         self.silent = False
+        self.upgrading = False
         self.count = 0
         self.looking = 0
 
@@ -60,6 +61,7 @@ class Channel:
     def enter(self, revision: str, path: str, direction: str, *, silent: bool) -> None:
         """From here on events belong to this revision."""
         self.revision, self.path, self.silent, self.count = revision, path, silent, 0
+        self.upgrading = direction == "upgrade"
         if not silent:
             self.send("enter", revision=revision, direction=direction)
 
@@ -67,7 +69,7 @@ class Channel:
         """From here on events belong to no revision."""
         if self.revision and not self.silent:
             self.send("leave", revision=self.revision)
-        self.revision, self.path, self.silent = "", "", False
+        self.revision, self.path, self.silent, self.upgrading = "", "", False, False
 
     @property
     def inside(self) -> bool:

@@ -71,6 +71,7 @@ def _create_table(catalogue: Catalogue, construct: Any, dialect: Any) -> None:
     key = (str(source.schema or catalogue.default_schema), str(source.name))
     catalogue.tables.pop(key, None)
     table = catalogue.ensure(source.name, source.schema)
+    table.partitioned = bool(source.kwargs.get("postgresql_partition_by"))
     for column in source.columns:
         _column(table, column, dialect)
     for constraint in source.constraints:

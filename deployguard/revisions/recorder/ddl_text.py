@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from .blocks import hides
 from .ddl_keys import constrain, key_of_column
 from .names import IDENTIFIER, NAME, split, top_level, unquoted
 
@@ -17,8 +18,7 @@ _ALTER_TYPE = re.compile(
     r"\s*alter\s+table\s+(?:if\s+exists\s+)?(?:only\s+)?" + NAME + r"(\s.*)",
     re.IGNORECASE | re.DOTALL,
 )
-# What may change the schema in ways that no text shows.
-_UNSEEN = re.compile(r"\s*(?:--[^\n]*\n\s*)*(do|call|execute)\b", re.IGNORECASE)
+_PARTITION_BY = re.compile(r"\)\s*partition\s+by\b", re.IGNORECASE)
 _ALTER_ONE = r'alter\s+(?:column\s+)?("[^"]+"|\w+)\s+(?:set\s+data\s+)?type\s'
 
 
@@ -31,7 +31,12 @@ def advance(catalogue: Catalogue, text: str) -> None:
                 action(catalogue, match)
                 break
         else:
-            catalogue.sure = catalogue.sure and not _UNSEEN.match(statement)
+            catalogue.sure = catalogue.sure and not hides(statement, text)
+
+
+def _named(catalogue: Catalogue, text: str) -> Table:
+    schema, name = split(text)
+    return catalogue.ensure(name, schema)
 
 
 def retyped(text: str) -> list[tuple[str | None, str, str]]:
@@ -66,7 +71,9 @@ def _text(
 def _text_create_table(catalogue: Catalogue, match: re.Match[str]) -> None:
     schema, name = split(match.group(1))
     table = catalogue.ensure(name, schema)
-    for part in top_level(match.group(2)):
+    definition = _PARTITION_BY.split(match.group(2), maxsplit=1)
+    table.partitioned = len(definition) > 1
+    for part in top_level(definition[0]):
         column = re.match(r'\s*("[^"]+"|\w+)\s+(.*)', part, re.DOTALL)
         if (
             not constrain(table, part)
@@ -83,6 +90,15 @@ def _text_create_table(catalogue: Catalogue, match: re.Match[str]) -> None:
             )
         ):
             _text_column(table, column.group(1), column.group(2))
+
+
+@_text(r"create\s+(?:unlogged\s+)?table\s+(?:if\s+not\s+exists\s+)?NAME\s+partition\s+of\s+NAME")
+def _text_create_partition(catalogue: Catalogue, match: re.Match[str]) -> None:
+    """It has the parent's columns."""
+    parent, table = (_named(catalogue, match.group(at)) for at in (2, 1))
+    table.columns = {name: dict(column) for name, column in parent.columns.items()}
+    table.partitioned = _PARTITION_BY.search(match.string) is not None
+    catalogue.attach(parent, table)
 
 
 def _text_column(table: Table, name: str, rest: str) -> None:
@@ -114,6 +130,14 @@ def _text_drop_table(catalogue: Catalogue, match: re.Match[str]) -> None:
 def _text_create_view(catalogue: Catalogue, match: re.Match[str]) -> None:
     schema, name = split(match.group(1))
     catalogue.ensure(name, schema).kind = "view"
+
+
+@_text(r"alter\s+table\s+(?:if\s+exists\s+)?NAME\s+(attach|detach)\s+partition\s+NAME")
+def _text_attach(catalogue: Catalogue, match: re.Match[str]) -> None:
+    table, partition = (_named(catalogue, match.group(at)) for at in (1, 3))
+    partition.parent = None
+    if match.group(2).lower() == "attach":
+        catalogue.attach(table, partition)
 
 
 @_text(r"alter\s+table\s+(?:if\s+exists\s+)?(?:only\s+)?NAME\s+(.*)")

@@ -13,7 +13,7 @@ from .catalogue import Catalogue
 from .control import Transaction
 from .drivers import Connection
 from .memory import memory_connection
-from .unasked import Unasked
+from .unasked import Unasked, weighed
 
 if TYPE_CHECKING:
     import sqlite3
@@ -120,6 +120,8 @@ class State:
             return
         if not self.channel.revision and self.tier != "bare":
             self.channel.send("around", sql=text)
+        if self.unasked and self.channel.upgrading and weighed(text):
+            self.channel.again()
         construct = getattr(getattr(context, "compiled", None), "statement", None)
         dialect = getattr(context, "dialect", None)
         old = [*ddl.old_types(self.catalogue, construct, text, dialect), *replaced]

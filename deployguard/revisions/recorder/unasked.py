@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from .catalogue import Catalogue
@@ -10,6 +11,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _ANSWERS = frozenset(("tables", "enums", "domains", "sequences", "schemas", "find", "named"))
+
+
+# What a rule weighs by the schema: whether a table is partitioned, what a foreign key points at, what a check proves.
+_WEIGHED = re.compile(
+    r"\bconcurrently\b|\bnot\s+valid\b|\battach\s+partition\b|\busing\s+index\b|\bset\s+not\s+null\b"
+    r"|\bdrop\s+(?:table|constraint)\b",
+    re.IGNORECASE,
+)
+
+
+def weighed(text: str) -> bool:
+    """Whether it takes the schema to say how dangerous a statement is."""
+    return _WEIGHED.search(text) is not None
 
 
 class Unasked(Catalogue):
