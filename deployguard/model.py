@@ -411,6 +411,21 @@ class Pin:
 
 
 @dataclass(frozen=True, slots=True)
+class OffsiteCopy:
+    """One complete copy of a backup in another place. ``url`` is the copy's own folder there.
+
+    ``files`` maps a file's name to what proved that it is the same: sha256 as read back, or the store's checksum.
+    ``manifest`` is the manifest's sha256. ``held_until``: before that the store lets nobody delete it.
+    """
+
+    url: str
+    at: datetime
+    manifest: str
+    files: Mapping[str, str]
+    held_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Restored:
     """What a restore did: the live database was replaced, the former one is kept under ``kept_as``."""
 

@@ -27,8 +27,14 @@ class Listing:
 
 def new_id(project: str, environment: str, at: datetime, suffix: str) -> str:
     """``bookings-production-20260218-103000-ab12``; the time is UTC."""
+    stamp = at.astimezone(UTC).strftime("%Y%m%d-%H%M%S")
+    return f"{id_begin(project, environment)}{stamp}-{suffix}"
+
+
+def id_begin(project: str, environment: str) -> str:
+    """How every id of this project's environment begins, and no other's: ``bookings-production-``."""
     words = (_ID.sub("_", word.lower()).strip("_") or "x" for word in (project, environment))
-    return "-".join((*words, at.astimezone(UTC).strftime("%Y%m%d-%H%M%S"), suffix))
+    return "".join(f"{word}-" for word in words)
 
 
 def listing(directory: Path, environment: str | None = None) -> Listing:
@@ -52,16 +58,23 @@ def listing(directory: Path, environment: str | None = None) -> Listing:
 def find(directory: Path, wanted: str, environment: str | None = None) -> BackupRecord:
     """The backup of this id, of an id that begins so, of this deploy, or the ``latest``. Raises UsageError."""
     records = listing(directory, environment).records
-    exact = [record for record in records if record.id == wanted]
-    found = exact or [
-        record for record in records if record.id.startswith(wanted) or record.deploy == wanted
-    ]
-    if wanted == "latest" and records:
-        return records[0]
-    if wanted and len(found) == 1:
+    found = matching(records, wanted)
+    if len(found) == 1:
         return found[0]
     said = f"{len(found)} backups match {wanted!r}" if found else f"There is no backup {wanted!r}"
     raise UsageError(f"{said} in {directory}.", next_commands=("deployguard backup list",))
+
+
+def matching(records: tuple[BackupRecord, ...], wanted: str) -> tuple[BackupRecord, ...]:
+    """Those of ``records`` (newest first) that a person may mean: id, its beginning, deploy, or ``latest``."""
+    if not wanted:
+        return ()
+    if wanted == "latest":
+        return records[:1]
+    exact = tuple(record for record in records if record.id == wanted)
+    return exact or tuple(
+        record for record in records if record.id.startswith(wanted) or record.deploy == wanted
+    )
 
 
 def load(manifest: Path) -> BackupRecord:

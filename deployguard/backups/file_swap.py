@@ -22,7 +22,7 @@ from deployguard.errors import BackupFailed, EnvironmentUnreachable, UsageError
 PATIENCE: Final = 2.0  # seconds that somebody's lock is waited for
 _NEW: Final = ".restoring-"
 _NOTE: Final = ".restored.json"  # beside the kept file: which backup took its place
-_NO_LINKS: Final = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+NO_LINKS: Final = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 _BESIDE: Final = ("-wal", "-shm", "-journal")
 
 

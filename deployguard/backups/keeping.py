@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from deployguard.backups import beside, catalogue, sealed
+from deployguard.backups import beside, catalogue, offsite_notes, sealed
 from deployguard.backups.retention import NEWEST, Candidate, Read, judge
 from deployguard.config import Config, Environment
 from deployguard.errors import BackupFailed, UsageError
@@ -76,6 +76,7 @@ def entry(folder: Path, record: BackupRecord, now: datetime) -> BackupEntry:
         beside.drilled(folder, record),
         beside.pinned(folder, record),
         now - record.created,
+        offsite_notes.copies(folder, record),
     )
 
 

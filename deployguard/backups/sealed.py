@@ -88,18 +88,23 @@ def seal(draft: Draft, record: BackupRecord) -> BackupRecord:
         files=dict(draft.files),
         seconds=round(record.seconds, 3),
     )
+    place(draft, encode(sealed))
+    return sealed
+
+
+def place(draft: Draft, manifest: bytes) -> None:
+    """Put the draft's folder in its place, then the manifest: from then on it is a backup."""
     final = draft.folder.with_name(draft.id)
     flush(draft.folder)
     draft.folder.rename(final)
     try:
         flush(final.parent)
-        write_atomically(final / MANIFEST, encode(sealed))
+        write_atomically(final / MANIFEST, manifest)
     except BaseException:
         with suppress(OSError):
             (final / MANIFEST).unlink(missing_ok=True)
         shutil.rmtree(final, ignore_errors=True)
         raise
-    return sealed
 
 
 def sweep(directory: Path) -> tuple[str, ...]:

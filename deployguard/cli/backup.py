@@ -1,4 +1,4 @@
-"""``deployguard backup``: take, find, verify, restore, keep and remove backups."""
+"""``deployguard backup``: take, find, verify, copy, restore, keep and remove backups."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -17,6 +17,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "Say whether the backups are as they should be.",
         ),
         "verify": ("deployguard.cli.backup_verify", "Read a backup back completely."),
+        "copy": ("deployguard.cli.backup_copy", "Copy a backup off-site."),
+        "fetch": ("deployguard.cli.backup_fetch", "Bring an off-site copy back."),
         "restore": ("deployguard.cli.backup_restore", "Put a backup in the place of the database."),
         "prune": ("deployguard.cli.backup_prune", "Say which backups may go, and remove them."),
         "pin": ("deployguard.cli.backup_pin", "Keep a backup for ever."),
@@ -36,7 +38,7 @@ damaged, or is missing; 23 a deploy is at work.
 """,
 )
 def command() -> None:
-    """Take, find, verify, restore, keep and remove backups.
+    """Take, find, verify, copy, restore, keep and remove backups.
 
     A backup counts when its manifest is sealed and it was read back completely. BACKUP is an id or the beginning of
     one, the id of the deploy that took it, or `latest`.

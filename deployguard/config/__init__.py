@@ -1,6 +1,7 @@
 """deployguard.toml → frozen Config, strict: an unknown key is an error naming the nearest key."""
 
 from deployguard.config.load import FILE_NAME, find, load, parse, resolve_url
+from deployguard.config.offsite import OffsiteConfig, Place, parse_place
 from deployguard.config.rds import RdsConfig
 from deployguard.config.schema import (
     AcceptConfig,
@@ -29,6 +30,8 @@ __all__ = [
     "Environment",
     "HealthConfig",
     "MigrateConfig",
+    "OffsiteConfig",
+    "Place",
     "Policy",
     "Project",
     "RdsConfig",
@@ -37,6 +40,7 @@ __all__ = [
     "find",
     "load",
     "parse",
+    "parse_place",
     "parse_url",
     "resolve_url",
 ]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from types import MappingProxyType
 
-from deployguard.config import rds, retention
+from deployguard.config import offsite, rds, retention
 from deployguard.config.commands import commands
 from deployguard.config.discover import ProjectFacts
 from deployguard.config.schema import (
@@ -27,6 +27,7 @@ _KINDS = MappingProxyType(
         "backup": BackupConfig,
         "retention": retention.RetentionConfig,
         "rds": rds.RdsConfig,
+        "offsite": offsite.OffsiteConfig,
         "health": HealthConfig,
     }
 )
@@ -40,6 +41,7 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "backup": "Where backups go, and how hard to try.",
         "retention": "Which backups are kept; only `backup prune` removes any. docs/retention.md says more.",
         "rds": 'Amazon RDS and Aurora, where store above is "rds"; docs/rds.md says what it needs.',
+        "offsite": "Where copies of backups go; docs/offsite.md says more. Credentials never stand here.",
         "health": "When the application counts as healthy after the update.",
         "policy": "What each level demands. High and critical always need an approval and a verified backup.",
     }
@@ -104,6 +106,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         },
         "retention": retention.MEANINGS,
         "rds": rds.MEANINGS,
+        "offsite": offsite.MEANINGS,
         "health": {
             "urls": "Each must answer; [] checks no HTTP.",
             "expect_status": "The HTTP status that means healthy.",

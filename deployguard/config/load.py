@@ -11,6 +11,7 @@ from typing import Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from deployguard.config.accepted import parse_accepted, places
 from deployguard.config.keys import known
+from deployguard.config.offsite import OffsiteConfig, check_offsite
 from deployguard.config.rds import RdsConfig
 from deployguard.config.retention import RetentionConfig
 from deployguard.config.retention import check as check_retention
@@ -33,7 +34,17 @@ from deployguard.model import ApprovalMode, BackupMode, Requirement, Risk
 FILE_NAME = "deployguard.toml"
 _T = TypeVar("_T")
 _Table = Mapping[str, object]
-_SECTIONS = ("read", "migrate", "target", "backup", "retention", "rds", "health", "policy")
+_SECTIONS = (
+    "read",
+    "migrate",
+    "target",
+    "backup",
+    "retention",
+    "rds",
+    "offsite",
+    "health",
+    "policy",
+)
 # What pg_dump can compress with, and up to which level.
 COMPRESSION = MappingProxyType({"auto": 0, "zstd": 22, "lz4": 12, "gzip": 9, "none": 0})
 _LEVELS = MappingProxyType({str(risk): risk for risk in Risk})
@@ -130,6 +141,7 @@ def _environment(name: str, table: _Table, shared: Mapping[str, _Table]) -> Envi
             section(RetentionConfig, "retention"), f"[retention] for {name!r}"
         ),
         rds=section(RdsConfig, "rds"),
+        offsite=check_offsite(section(OffsiteConfig, "offsite"), f"[offsite] for {name!r}"),
         health=section(HealthConfig, "health"),
         policy=_policy(
             _merge(shared["policy"], _table(table, "policy", where)), f"[policy] for {name!r}"

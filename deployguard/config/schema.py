@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from deployguard.config.offsite import OffsiteConfig
 from deployguard.config.rds import RdsConfig
 from deployguard.config.retention import RetentionConfig
 from deployguard.errors import UsageError
@@ -165,6 +166,7 @@ class Environment:
     backup: BackupConfig = field(default_factory=BackupConfig)
     retention: RetentionConfig = field(default_factory=RetentionConfig)
     rds: RdsConfig = field(default_factory=RdsConfig)
+    offsite: OffsiteConfig = field(default_factory=OffsiteConfig)
     health: HealthConfig = field(default_factory=HealthConfig)
     policy: Policy = field(default_factory=Policy)
 

@@ -9,7 +9,16 @@ from deployguard.formats.report import (
     DeployView,
     StatusReport,
 )
-from deployguard.model import Drilled, Finding, Json, Pin, Script, Verdict, Verification
+from deployguard.model import (
+    Drilled,
+    Finding,
+    Json,
+    OffsiteCopy,
+    Pin,
+    Script,
+    Verdict,
+    Verification,
+)
 
 
 def render(document: Json) -> str:
@@ -81,6 +90,7 @@ def backup_document(entry: BackupEntry) -> Json:
         "pin": _pin(entry.pin),
         "age": None if entry.age is None else round(entry.age.total_seconds()),
         "where": list(entry.places),
+        "copies": [copy_facts(copy) for copy in entry.copies],
     }
 
 
@@ -210,6 +220,17 @@ def _pin(pin: Pin | None) -> Json:
     if pin is None:
         return None
     return {"reason": pin.reason, "by": pin.by, "at": _time(pin.at) if pin.at else None}
+
+
+def copy_facts(copy: OffsiteCopy) -> dict[str, Json]:
+    """What is known of an off-site copy; ``files`` maps a name to what proved that it is the same."""
+    return {
+        "url": copy.url,
+        "at": _time(copy.at),
+        "manifest": copy.manifest,
+        "files": dict(copy.files),
+        "held_until": _time(copy.held_until) if copy.held_until else None,
+    }
 
 
 def _verification(verification: Verification | None) -> Json:

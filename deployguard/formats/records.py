@@ -141,6 +141,7 @@ def _backup_facts(entry: BackupEntry) -> _Facts:
         ("drilled", drilled(entry)),
         *((("pinned", pinned(entry.pin)),) if entry.pin else ()),
         ("where", ", ".join(entry.places)),
+        *(("off-site", f"{copy.url}, {words.moment(copy.at)} UTC") for copy in entry.copies),
     ]
 
 

@@ -9,6 +9,7 @@ from deployguard.model import (
     BackupRecord,
     Drilled,
     Evidence,
+    OffsiteCopy,
     Pin,
     Plan,
     Risk,
@@ -65,11 +66,26 @@ class BackupEntry:
     age: timedelta | None = (
         None  # negative: its time lies in the future; None: nobody looked at the clock
     )
-    places: tuple[str, ...] = ("here",)
+    copies: tuple[OffsiteCopy, ...] = ()  # elsewhere
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Where it lies: "here", and the kinds of places that it was copied to."""
+        return ("here", *dict.fromkeys(copy.url.partition(":")[0] for copy in self.copies))
 
     @property
     def verified(self) -> bool:
         return self.verification is not None and self.verification.ok
+
+
+@dataclass(frozen=True, slots=True)
+class CopiesView:
+    """The complete copies in an off-site place, newest first; ``here`` are the ids that are here as well."""
+
+    place: str
+    records: tuple[BackupRecord, ...]
+    here: frozenset[str] = frozenset()
+    problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

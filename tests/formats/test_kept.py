@@ -18,6 +18,7 @@ from deployguard.formats.kept import (
 )
 from deployguard.formats.records import backup_lines
 from deployguard.formats.spans import plain
+from deployguard.model import OffsiteCopy
 from tests.formats.reports import BACKUP, DISK, DRILLED, PRUNE, STANDING
 
 
@@ -32,7 +33,7 @@ def test_the_narrow_list_says_verified_and_drilled_in_one_word() -> None:
 
 
 def test_the_wide_list_has_the_drill_and_the_places() -> None:
-    far = replace(DRILLED, places=("here", "s3"))
+    far = replace(DRILLED, copies=(OffsiteCopy("s3://b/x", DRILLED.record.created, "0" * 64, {}),))
     assert "2026-02-18  here, s3  pre-deploy, pinned" in plain(backups_lines([far], 200))
     assert "here, s3" in backups_markdown([far])
 

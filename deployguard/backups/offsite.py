@@ -1,0 +1,293 @@
+"""Copies of sealed backups in another place: made so that a listed copy is complete, found, fetched, deleted.
+
+The manifest goes last and is what makes a copy: what has none is a leftover that the next copy goes on with. Each
+file is compared after it was sent. Nothing is ever overwritten.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from deployguard.backups import catalogue, offsite_notes, room, sealed
+from deployguard.backups.base import Say
+from deployguard.backups.offsite_base import (
+    Damaged,
+    ObjectStore,
+    OffsiteFailed,
+    Source,
+    Taken,
+    has_data,
+    is_manifest,
+    sha256,
+)
+from deployguard.backups.offsite_progress import Progress
+from deployguard.errors import BackupFailed, UsageError
+from deployguard.model import BackupRecord, OffsiteCopy
+
+_TRIES: Final = 2  # how often a file is sent that arrived damaged
+_MANIFEST_MOST: Final = 64 << 20  # bytes; what is larger is no manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """The complete copies in a place, newest first, and sentences on what is there and is none."""
+
+    records: tuple[BackupRecord, ...]
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Offsite:
+    """The off-site place of one environment. ``folder`` is the local catalogue's.
+
+    ``begin`` is how the ids of this project and environment begin: others may share the place.
+    """
+
+    store: ObjectStore
+    folder: Path
+    begin: str
+    read_back: bool = True
+    say: Say = lambda line: None  # noqa: ARG005 - says nothing
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    clock: Callable[[], float] = field(default=time.monotonic, repr=False)
+
+    def describe(self) -> str:
+        return self.store.describe()
+
+    def preflight(self) -> None:
+        """Look that the place answers. Raises EnvironmentUnreachable or OffsiteFailed."""
+        with self._closing():
+            self.store.preflight()
+
+    def put(self, record: BackupRecord) -> OffsiteCopy:
+        """Copy a sealed backup, or the rest of it, and note it beside the manifest.
+
+        Raises OffsiteFailed or EnvironmentUnreachable; then no complete copy is listed that wasn't before.
+        """
+        if not has_data(record):
+            raise UsageError(
+                f"The data of {record.id} lie elsewhere ({record.store}), so there is nothing to copy."
+            )
+        problems, _ = sealed.check_files(self.folder, record)
+        if problems:
+            raise OffsiteFailed(
+                f"The backup {record.id} is damaged here, so it is not copied: {problems[0]}.",
+                state="Nothing was copied.",
+                next_commands=(f"deployguard backup verify {record.id}",),
+            )
+        with self._closing():
+            self.store.sweep(record.id)
+            manifest = self._manifest(record)
+            complete = self._complete(record, manifest)
+            progress = Progress(record.size, self.say, self.clock, f"to {self.store.url}")
+            sources = [
+                (name, Source(self.folder / record.folder / name, size, sha))
+                for name, (size, sha) in record.files.items()
+            ]
+            proofs = {
+                name: self._put(f"{record.id}/{name}", source, progress, keep=complete)
+                for name, source in (*sources, (sealed.MANIFEST, manifest))
+            }
+            return self._note(record, manifest, proofs)
+
+    def find(self, record: BackupRecord) -> OffsiteCopy | None:
+        """The complete copy of this very backup, by its manifest; None when there is none. Notes it if it wasn't."""
+        with self._closing():
+            manifest = self._manifest(record)
+            if not self._complete(record, manifest):
+                return None
+            url = self._url(record.id)
+            noted = offsite_notes.copies(self.folder, record)
+            known = next((copy for copy in noted if copy.url == url), None)
+            return known or self._note(record, manifest, {sealed.MANIFEST: "sha256 as read back"})
+
+    def listing(self) -> Copies:
+        """Every complete copy of this project's environment, newest first."""
+        with self._closing():
+            there = dict[str, dict[str, int]]()
+            for name, size in self.store.names(self.begin):
+                folder, _, file = name.partition("/")
+                there.setdefault(folder, {})[file] = size
+            records, problems = list[BackupRecord](), list[str]()
+            with tempfile.TemporaryDirectory(prefix="deployguard-") as scratch:
+                for identifier, files in there.items():
+                    try:
+                        records.append(self._listed(identifier, files, Path(scratch)))
+                    except BackupFailed as error:
+                        problems.append(error.message)
+        records.sort(key=lambda record: (record.created, record.id), reverse=True)
+        return Copies(tuple(records), tuple(problems))
+
+    def choose(self, wanted: str) -> BackupRecord:
+        """The copy of this id, of an id that begins so, of this deploy, or the ``latest``. Raises UsageError."""
+        records = self.listing().records
+        found = catalogue.matching(records, wanted)
+        if len(found) == 1:
+            return found[0]
+        said = f"{len(found)} copies match {wanted!r}" if found else f"There is no copy {wanted!r}"
+        raise UsageError(
+            f"{said} in {self.store.url}.", next_commands=("deployguard backup list --offsite",)
+        )
+
+    def get(self, wanted: str) -> BackupRecord:
+        """Fetch a copy into the local catalogue, every byte compared with its manifest.
+
+        Raises UsageError when it is here already, OffsiteFailed when it is damaged; then nothing is listed.
+        """
+        record = self.choose(wanted)
+        room.writable(self.folder)
+        sealed.sweep(self.folder)
+        if (self.folder / record.folder).exists():
+            raise UsageError(
+                f"The backup {record.id} is in {self.folder} already.",
+                next_commands=(f"deployguard backup verify {record.id}",),
+            )
+        room.need(self.folder, record.size, "the copy")
+        with self._closing(), sealed.drafting(self.folder, record.id) as draft:
+            progress = Progress(record.size, self.say, self.clock, f"from {self.store.url}")
+            content = b"".join(self._small(f"{record.id}/{sealed.MANIFEST}"))
+            for name, (size, sha) in record.files.items():
+                self._fetch(f"{record.id}/{name}", draft.path(name), progress)
+                progress.finish(size)
+                draft.finish(name)
+                if draft.files[name] != (size, sha):
+                    raise Damaged(
+                        f"{self._url(record.id)}/{name} is damaged: it has {draft.files[name][0]} bytes and sha256"
+                        f" {draft.files[name][1][:12]}… instead of {size} and {sha[:12]}….",
+                        state="Nothing was fetched.",
+                    )
+            sealed.place(draft, content)
+            manifest = self._manifest(record)
+            self._note(record, manifest, dict.fromkeys(record.files, "sha256 as read back"))
+        return record
+
+    def delete(self, identifier: str) -> None:
+        """Delete the copy of this id: the manifest first, so that half a copy is never listed. Then its note.
+
+        Raises OffsiteFailed while the store holds it (Object Lock); nothing was deleted then. One that is not there
+        is no error.
+        """
+        if not identifier.startswith(self.begin) or "/" in identifier:
+            raise UsageError(f"{identifier!r} is no backup of this environment.")
+        with self._closing():
+            names = [name for name, _ in self.store.names(f"{identifier}/")]
+            first = f"{identifier}/{sealed.MANIFEST}"
+            names.sort(key=lambda name: name != first)
+            held = [until for name in names if (until := self.store.held_until(name))]
+            if held and max(held) > self.now():
+                raise OffsiteFailed(
+                    f"{self._url(identifier)} is locked until {max(held):%Y-%m-%d %H:%M} UTC and cannot be deleted.",
+                    state="Nothing was deleted.",
+                )
+            for name in names:
+                self.store.remove(name)
+            self.store.forget(identifier)
+        for record in catalogue.listing(self.folder).records:
+            if record.id == identifier:
+                offsite_notes.drop(self.folder, record, self._url(identifier))
+
+    def _put(self, name: str, source: Source, progress: Progress, *, keep: bool) -> str:
+        """Send one file unless it is there; what proves that it is the same. ``keep``: never remove a bad one."""
+        for number in range(1, _TRIES + 1):
+            there = self.store.size(name)
+            try:
+                if there is None:
+                    self.store.put(name, source, progress.moved)
+                proof = self._compared(name, source)
+                progress.finish(source.size)
+            except Taken:
+                if number == _TRIES:
+                    raise
+            except Damaged:
+                if keep:  # a complete copy: a person decides what becomes of it
+                    raise
+                self.store.remove(name)
+                if number == _TRIES:
+                    raise
+                self.say(f"{name} arrived damaged; sending it again")
+            else:
+                return proof
+        raise AssertionError("unreachable: the last try returns or raises")
+
+    def _compared(self, name: str, source: Source) -> str:
+        there = self.store.size(name)
+        if there != source.size:
+            raise Damaged(f"{self.store.url}/{name} has {there} bytes instead of {source.size}.")
+        proof = self.store.proof(name, source)
+        if proof and not self.read_back:
+            return proof
+        if sha256(self.store.read(name)).hex() != source.sha256:
+            raise Damaged(f"{self.store.url}/{name} is not what was sent: its sha256 differs.")
+        return f"{proof}, sha256 as read back" if proof else "sha256 as read back"
+
+    def _complete(self, record: BackupRecord, manifest: Source) -> bool:
+        """Whether there is a complete copy of this backup. Raises OffsiteFailed when it is of another one."""
+        name = f"{record.id}/{sealed.MANIFEST}"
+        if self.store.size(name) is None:
+            return False
+        content = self._small(name)
+        if sha256(iter(content)).hex() == manifest.sha256:
+            return True
+        if is_manifest(b"".join(content)):
+            raise OffsiteFailed(
+                f"{self.store.url}/{name} is the manifest of another backup; nothing is overwritten."
+            )
+        return False  # it arrived damaged, and whoever sent it died before it was compared
+
+    def _listed(self, identifier: str, files: Mapping[str, int], scratch: Path) -> BackupRecord:
+        url = self._url(identifier)
+        if sealed.MANIFEST not in files:
+            raise OffsiteFailed(f"{url} is not complete: its copy was interrupted.")
+        path = scratch / identifier / sealed.MANIFEST
+        path.parent.mkdir()
+        path.write_bytes(b"".join(self._small(f"{identifier}/{sealed.MANIFEST}")))
+        try:
+            record = catalogue.load(path)
+        except BackupFailed as error:
+            raise OffsiteFailed(f"{url}: {error.message}") from None
+        for name, (size, _) in record.files.items():
+            if files.get(name) != size:
+                raise OffsiteFailed(f"{url} is damaged: {name} has {files.get(name, 'no')} bytes.")
+        return record
+
+    def _small(self, name: str) -> list[bytes]:
+        found, size = list[bytes](), 0
+        for block in self.store.read(name):
+            size += len(block)
+            if size > _MANIFEST_MOST:
+                raise Damaged(f"{self.store.url}/{name} is too large for a manifest.")
+            found.append(block)
+        return found
+
+    def _fetch(self, name: str, target: Path, progress: Progress) -> None:
+        with sealed.open_private(target) as file:
+            for block in self.store.read(name):
+                file.write(block)
+                progress.moved(len(block))
+
+    def _manifest(self, record: BackupRecord) -> Source:
+        path = self.folder / record.folder / sealed.MANIFEST
+        return Source(path, path.stat().st_size, sealed.digest(path))
+
+    def _note(
+        self, record: BackupRecord, manifest: Source, proofs: Mapping[str, str]
+    ) -> OffsiteCopy:
+        held = self.store.held_until(f"{record.id}/{sealed.MANIFEST}")
+        copy = OffsiteCopy(self._url(record.id), self.now(), manifest.sha256, proofs, held)
+        offsite_notes.note(self.folder, record, copy)
+        return copy
+
+    def _url(self, identifier: str) -> str:
+        return f"{self.store.url}/{identifier}"
+
+    @contextmanager
+    def _closing(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            self.store.close()
