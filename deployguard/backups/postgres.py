@@ -3,6 +3,7 @@
 import re
 import secrets
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -19,8 +20,9 @@ from deployguard.backups.base import (
 from deployguard.backups.pgargv import Form
 from deployguard.backups.postgres_dump import APPLICATION, PASSES, dump, facts
 from deployguard.backups.postgres_verify import read_back
+from deployguard.database.counting import Counted, counting
 from deployguard.database.postgresql import PostgresDatabase
-from deployguard.database.snapshot import exported
+from deployguard.database.snapshot import Instant, exported, sequences
 from deployguard.errors import BackupFailed, EnvironmentUnreachable
 from deployguard.model import BackupRecord, Json, Restored, Verification
 from deployguard.process import Redactor
@@ -82,20 +84,15 @@ class PostgresBackups:
         )
         with sealed.drafting(self.site.folder, identifier) as draft, self.database() as database:
             try:
-                with exported(
-                    database,
-                    application=APPLICATION + identifier,
-                    version_table=self.site.version_table,
-                    on_table=self._counting,
-                ) as instant:
-                    dump(self.site, tools, form, database=database, instant=instant, draft=draft)
+                seen = self._dump(tools, form, database, draft)
             except EnvironmentUnreachable as error:
                 raise self._lost(error) from None
             except BackupFailed:
                 self._end(database, identifier)
                 raise
             draft.finish_all()
-            draft.write_json(sealed.EVIDENCE, facts(instant))
+            instant, counted, after = seen
+            draft.write_json(sealed.EVIDENCE, facts(instant, counted, after))
             return sealed.seal(
                 draft,
                 BackupRecord(
@@ -107,7 +104,8 @@ class PostgresBackups:
                     folder=identifier,
                     files={},
                     revision=instant.revision,
-                    counts=instant.counts,
+                    counts=counted.exact,
+                    estimates=counted.estimates,
                     seconds=time.monotonic() - began,
                     reason=request.reason,
                     deploy=request.deploy,
@@ -122,6 +120,39 @@ class PostgresBackups:
                     jobs=form.jobs,
                 ),
             )
+
+    def _dump(
+        self, tools: pgtools.Tools, form: Form, database: PostgresDatabase, draft: sealed.Draft
+    ) -> tuple[Instant, Counted, Mapping[str, int | None]]:
+        """Dump and count beside each other; what was seen, and the sequences after it."""
+        site, application = self.site, APPLICATION + draft.id
+        with (
+            exported(
+                database, application=application, version_table=site.version_table
+            ) as instant,
+            counting(
+                database,
+                instant,
+                application=application,
+                jobs=pgtools.connections(site),
+                budget=site.config.count_budget,
+                on_table=self._counting,
+            ) as count,
+        ):
+            dump(
+                site,
+                tools,
+                form,
+                database=database,
+                instant=instant,
+                draft=draft,
+                check=count.check,
+            )
+            counted = count.finish()
+        for table, rows in counted.estimates.items():
+            about = "unknown" if rows is None else f"about {rows}"
+            site.say(f"no time to count {table}: {about} rows by the planner's statistics")
+        return instant, counted, sequences(database)
 
     def _end(self, database: PostgresDatabase, identifier: str) -> None:
         """End what a dump that failed left on the server: a pg_dump that is killed leaves its helpers behind."""

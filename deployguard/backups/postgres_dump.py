@@ -1,13 +1,14 @@
 """One run of pg_dump: its environment, what is written down beside the dump, and why it failed."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
 from deployguard.backups import pgargv, pgtools, sealed
 from deployguard.backups.base import NOT_MIGRATED, Say, Site, TransientFailure, failed
 from deployguard.database import libpq
+from deployguard.database.counting import Counted
 from deployguard.database.postgresql import PostgresDatabase
 from deployguard.database.snapshot import Instant
 from deployguard.errors import BackupFailed
@@ -20,7 +21,8 @@ _XFSZ: Final = -25  # ended by SIGXFSZ: the file size limit
 PASSES: Final = re.compile(
     r"server closed the connection|terminating connection|connection to server|could not connect|"
     r"lock timeout|starting up|shutting down|too many (clients|connections)|remaining connection slots|"
-    r"lost synchronization|could not (receive|send) data",
+    r"lost synchronization|could not (receive|send) data|could not obtain lock on relation|"
+    r"conflict with recovery|deadlock detected|relation .* does not exist",
     re.IGNORECASE,
 )
 _NOISE: Final = re.compile(r"^pg_(dump|restore): ")
@@ -35,8 +37,9 @@ def dump(
     database: PostgresDatabase,
     instant: Instant,
     draft: sealed.Draft,
+    check: Callable[[], None] = lambda: None,
 ) -> None:
-    """Dump what the snapshot shows into the draft. Raises BackupFailed."""
+    """Dump what the snapshot shows into the draft. Raises BackupFailed, and what ``check`` raises now and then."""
     target = draft.path(form.data) if form.data else draft.folder
     if form.data:
         with sealed.open_private(target):
@@ -49,7 +52,7 @@ def dump(
         environment(site, database, tools, application),
         redact=Redactor(site.url.secrets()),
         timeout=site.config.timeout,
-        say=telling(site.say),
+        say=telling(site.say, check),
         stdout_path=target if tools.inside else None,
     )
     if not done.ok:
@@ -71,11 +74,28 @@ def environment(
     return libpq.environment(found, site.environ) | {"LC_ALL": "C"}
 
 
-def facts(instant: Instant) -> Mapping[str, Json]:
-    """What was seen in the dump's own snapshot, as it is kept beside the dump."""
+def facts(
+    instant: Instant, counted: Counted, after: Mapping[str, int | None]
+) -> Mapping[str, Json]:
+    """What was seen in the dump's own snapshot, as it is kept beside the dump.
+
+    ``after`` are the sequences once it was dumped: the dump's values lie between the two.
+    """
+    moved = {
+        name
+        for name in instant.cycling
+        if after.get(name) != instant.sequences[name]  # it may have begun anew
+    }
     return {
-        "tables": [[schema, name, rows] for schema, name, rows in instant.tables],
-        "counts": dict(instant.counts),
+        "tables": [
+            [table.schema, table.name, counted.exact.get(table.label)] for table in instant.tables
+        ],
+        "counts": dict(counted.exact),
+        "estimates": dict(counted.estimates),
+        "sequences_after": {
+            name: after[name] for name in instant.sequences if name in after and name not in moved
+        },
+        "large_objects": instant.large_objects,
         "revision": [*instant.revision],
         "sequences": dict(instant.sequences),
         "position": instant.position,
@@ -100,10 +120,11 @@ def why(done: Completed, folder: Path) -> BackupFailed:
     return failed(message)
 
 
-def telling(say: Say) -> Say:
+def telling(say: Say, check: Callable[[], None] = lambda: None) -> Say:
     """Of what the tools say with --verbose, the lines that show progress."""
 
     def line(text: str) -> None:
+        check()
         if _TELLING.search(text):
             say(_NOISE.sub("", text).strip())
 

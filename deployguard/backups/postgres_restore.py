@@ -14,8 +14,9 @@ from deployguard.backups.pgargv import form_of, psql_argv, restore_argv
 from deployguard.backups.postgres_dump import environment, telling
 from deployguard.backups.postgres_verify import dumped_by
 from deployguard.database import same_counts
+from deployguard.database.counting import count_now
 from deployguard.database.postgresql import PostgresDatabase
-from deployguard.database.snapshot import sequences
+from deployguard.database.snapshot import large_objects, sequence_problems, sequences
 from deployguard.database.swap import SWAPS, Maintenance, check_name
 from deployguard.errors import BackupFailed, EnvironmentUnreachable, UsageError
 from deployguard.model import BackupRecord, Json, Restored
@@ -229,26 +230,40 @@ def _failed(program: str, done: Completed) -> BackupFailed:
 
 def _compare(store: "PostgresBackups", record: BackupRecord, fresh: str) -> dict[str, int]:
     """The rows of the restored database; raises BackupFailed when it is not what was backed up."""
-    taken = sealed.read_json(store.site.folder / record.folder / sealed.EVIDENCE).get("sequences")
-    wanted = (
-        {name for name, last in taken.items() if last is not None}
-        if isinstance(taken, dict)
-        else set()
-    )
+    taken = sealed.read_json(store.site.folder / record.folder / sealed.EVIDENCE)
     with _opened(store, fresh) as database:
-        counts = database.row_counts()
+        jobs = pgtools.connections(store.site)
+        counts = dict(count_now(database, application=APPLICATION, jobs=jobs).exact)
         revision = database.current_revisions(store.site.version_table)
-        missing = wanted - {name for name, last in sequences(database).items() if last is not None}
-    problems = [*same_counts(record.counts, counts)]
-    if revision != record.revision:
-        problems.append(f"its revision is {revision}, {record.revision} was backed up")
-    problems += [f"sequence {name} has no value" for name in sorted(missing)]
+        problems = [*differences(record, counts)]
+        if revision != record.revision:
+            problems.append(f"its revision is {revision}, {record.revision} was backed up")
+        problems += sequence_problems(
+            _values(taken, "sequences"), _values(taken, "sequences_after"), sequences(database)
+        )
+        objects = large_objects(database)
+    if taken.get("large_objects", objects) != objects:
+        problems.append(f"it has {objects} large objects of {taken['large_objects']}")
     if problems:
         raise BackupFailed(
             f"The restored database differs from what was backed up: {'; '.join(problems[:5])}.",
             state=UNTOUCHED,
         )
     return counts
+
+
+def differences(record: BackupRecord, counts: Mapping[str, int]) -> tuple[str, ...]:
+    """How a restored database differs: exact rows must be equal, tables that were estimated be there; pure."""
+    exact = {table: rows for table, rows in counts.items() if table not in record.estimates}
+    missing = sorted(set(record.estimates) - set(counts))
+    return (*same_counts(record.counts, exact), *(f"{table} is missing" for table in missing))
+
+
+def _values(taken: Mapping[str, Json], key: str) -> dict[str, int | None]:
+    """Values by sequence, out of what was seen when the backup was taken."""
+    found = taken.get(key)
+    values = found.items() if isinstance(found, dict) else ()
+    return {name: value for name, value in values if value is None or isinstance(value, int)}
 
 
 def _opened(store: "PostgresBackups", name: str) -> PostgresDatabase:

@@ -24,7 +24,12 @@ _ROWS_END: Final = b"\\.\n\n\n"  # what pg_dump writes behind the rows of a tabl
 def read_back(site: Site, record: BackupRecord) -> tuple[list[str], list[str]]:
     """(problems, evidence) from decompressing the whole dump, and from its table of contents."""
     taken = sealed.read_json(site.folder / record.folder / sealed.EVIDENCE)
-    if taken.get("counts") != dict(record.counts) or taken.get("revision") != [*record.revision]:
+    estimates = taken.get("estimates", {})
+    if (
+        estimates != dict(record.estimates)
+        or taken.get("counts") != dict(record.counts)
+        or taken.get("revision") != [*record.revision]
+    ):
         return ["the manifest's counts or revision are not those that were taken"], []
     if record.layout == "plain":
         return _plain(site, record, taken)

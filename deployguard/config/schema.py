@@ -87,6 +87,7 @@ class BackupConfig:
     format: Literal["directory", "custom", "plain"] = "directory"
     compression: str = "auto"
     jobs: int = 0
+    count_budget: int = 600
 
 
 @dataclass(frozen=True, slots=True)

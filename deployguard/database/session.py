@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final, NoReturn, TypeAlias
 
 import psycopg
@@ -58,6 +58,13 @@ class Session:
         if self._connection is None:
             self._connection = self._open()
         return self._connection
+
+    def cancel(self) -> None:
+        """End the statement that is running, from another thread. Nothing happens when there is none."""
+        connection = self._connection
+        if connection is not None and not connection.closed:
+            with suppress(psycopg.Error):
+                connection.cancel()
 
     def close(self) -> None:
         """Let the connection go."""

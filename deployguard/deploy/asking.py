@@ -61,9 +61,13 @@ def _losses(run: Run) -> str:
 def losses(record: BackupRecord, now: Mapping[str, int], wrote: str) -> str:
     """What a restore of ``record`` would lose, per table that has other rows now."""
     then = dict(record.counts)
+    words = {table: f"{rows}" for table, rows in then.items()} | {
+        table: "an unknown number" if rows is None else f"about {rows}"
+        for table, rows in record.estimates.items()
+    }
     rows = [
-        f"    {table}: {now.get(table, 0)} rows now, {then.get(table, 0)} in the backup"
-        for table in sorted({*now, *then})
+        f"    {table}: {now.get(table, 0)} rows now, {words.get(table, '0')} in the backup"
+        for table in sorted({*now, *words})
         if now.get(table) != then.get(table)
     ]
     changed = "\n".join(rows) or "    every table has as many rows as in the backup"

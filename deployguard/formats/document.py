@@ -84,6 +84,11 @@ def backup_document(entry: BackupEntry) -> Json:
             name: {"size": size, "sha256": sha256} for name, (size, sha256) in record.files.items()
         },
         "counts": dict(record.counts),
+        "estimates": dict(record.estimates),
+        "scope": str(record.scope),
+        "layout": record.layout,
+        "compression": record.compression,
+        "jobs": record.jobs,
         "tools": dict(record.tools),
         "verification": _verification(entry.verification),
         "drill": _drill(entry.drill),

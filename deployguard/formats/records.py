@@ -7,9 +7,10 @@ from deployguard.formats.markdown import code, escape, fence
 from deployguard.formats.report import BackupEntry, DeployView, StatusReport
 from deployguard.formats.spans import BLANK, Line, Span, Style, one_line, paragraph, table
 from deployguard.formats.text import WIDEST, command_lines
-from deployguard.model import Pin
+from deployguard.model import BackupRecord, Pin
 
 _BAD_STATES = ("failed", "needs-human", "interrupted")
+_FILES = 12  # of a backup that are shown, the largest
 _Facts = list[tuple[str, str]]
 
 
@@ -18,20 +19,30 @@ def backup_lines(entry: BackupEntry, width: int = 80) -> list[Line]:
     lines = fact_lines(_backup_facts(entry), width)
     record = entry.record
     lines += [BLANK, (Span("Files", Style.TITLE),)]
+    largest = sorted(record.files, key=lambda name: -record.files[name][0])[:_FILES]
     for name, (size, sha256) in record.files.items():
-        lines.append((Span(f"  {one_line(name)}  {words.size(size)}"),))
-        lines.append((Span(f"    sha256 {sha256}", Style.DIM),))
+        if name in largest:
+            lines.append((Span(f"  {one_line(name)}  {words.size(size)}"),))
+            lines.append((Span(f"    sha256 {sha256}", Style.DIM),))
+    if len(record.files) > _FILES:
+        lines.append((Span(f"  and {len(record.files) - _FILES} smaller ones", Style.DIM),))
     lines += [BLANK, (Span("Rows", Style.TITLE),)]
-    longest = max((len(name) for name in record.counts), default=0)
-    lines += [
-        (Span(f"  {one_line(name).ljust(longest)}  {rows:>12,}"),)
-        for name, rows in sorted(record.counts.items())
-    ]
+    rows = _rows(record)
+    longest = max((len(name) for name, _ in rows), default=0)
+    lines += [(Span(f"  {one_line(name).ljust(longest)}  {text:>12}"),) for name, text in rows]
     lines += [BLANK, (Span("Verified", Style.TITLE),)]
     evidence = entry.verification.evidence if entry.verification else ("not yet",)
     for item in evidence:
         lines += paragraph(item, width, indent=2)
     return lines
+
+
+def _rows(record: BackupRecord) -> list[tuple[str, str]]:
+    """Every table with its rows in words; what was only estimated says so."""
+    found = {name: f"{rows:,}" for name, rows in record.counts.items()}
+    for name, about in record.estimates.items():
+        found[name] = "not counted" if about is None else f"about {about:,}"
+    return sorted(found.items())
 
 
 def history_lines(views: Sequence[DeployView], width: int = 80) -> list[Line]:
@@ -85,7 +96,7 @@ def status_lines(report: StatusReport, width: int = 80) -> list[Line]:
 def backup_markdown(entry: BackupEntry) -> str:
     """One backup as a table of facts and a table of rows."""
     facts = markdown_table(("backup", ""), [(k, escape(v)) for k, v in _backup_facts(entry)])
-    counts = [(code(name), f"{rows:,}") for name, rows in sorted(entry.record.counts.items())]
+    counts = [(code(name), text) for name, text in _rows(entry.record)]
     return facts + "\n" + markdown_table(("table", "rows"), counts)
 
 
