@@ -5,6 +5,7 @@ from typing import Final
 
 from deployguard.backups.base import BackupRequest, BackupStore, Inside, Site
 from deployguard.backups.catalogue import Listing, find, listing, verification
+from deployguard.backups.partial import whole_only
 from deployguard.backups.sealed import sweep
 from deployguard.errors import UsageError
 
@@ -20,6 +21,7 @@ __all__ = [
     "store",
     "sweep",
     "verification",
+    "whole_only",
 ]
 
 

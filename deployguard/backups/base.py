@@ -9,8 +9,8 @@ from typing import Final, Protocol, TypeAlias
 
 from deployguard.config import BackupConfig, DatabaseUrl, RdsConfig
 from deployguard.database import VERSION_TABLE, Address
-from deployguard.errors import BackupFailed
-from deployguard.model import BackupRecord, Json, Restored, Verification
+from deployguard.errors import BackupFailed, UsageError
+from deployguard.model import BackupRecord, Json, Restored, Scope, Verification
 from deployguard.process import Completed, Redactor
 
 Say: TypeAlias = Callable[[str], None]  # takes one line of progress, for people
@@ -41,6 +41,14 @@ class BackupRequest:
     reason: str = "manual"
     deploy: str | None = None
     git_commit: str | None = None
+    scope: Scope = field(default_factory=Scope)
+
+    def want_whole(self, store: str) -> None:
+        """Raises UsageError for a part of a database, which only PostgreSQL's pg_dump can back up."""
+        if not self.scope.whole:
+            raise UsageError(
+                f"A part of a database can be backed up with PostgreSQL only, not with {store}."
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,8 @@ def matching(records: tuple[BackupRecord, ...], wanted: str) -> tuple[BackupReco
     if not wanted:
         return ()
     if wanted == "latest":
-        return records[:1]
+        whole = tuple(record for record in records if record.scope.whole)
+        return (whole or records)[:1]  # a part cannot be restored
     exact = tuple(record for record in records if record.id == wanted)
     return exact or tuple(
         record for record in records if record.id.startswith(wanted) or record.deploy == wanted

@@ -85,7 +85,8 @@ def _candidate(one: BackupEntry, needed: str) -> Candidate:
     return Candidate(
         id=record.id,
         reason=record.reason,
-        of=f"{record.environment} {record.store} {record.database}",
+        # a part of a database is compared with the same parts only
+        of=f"{record.environment} {record.store} {record.database} {record.scope}",
         created=record.created,
         read=_read(one.verification),
         pinned=pin.reason or "no reason was given" if pin else "",

@@ -1,5 +1,6 @@
 """The argv of PostgreSQL's programs, and what form of dump they are told to make; pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -7,6 +8,7 @@ from deployguard.model import BackupRecord
 
 LOCK_WAIT: Final = 60  # seconds that pg_dump waits for a table that is locked
 CUSTOM: Final = "database.dump"
+GLOBALS: Final = "globals.sql"
 PLAIN: Final = "database.sql"
 PLAIN_GZIP: Final = "database.sql.gz"
 
@@ -32,8 +34,10 @@ def form_of(record: BackupRecord) -> Form:
     return Form(record.layout, record.compression, record.jobs)
 
 
-def dump_argv(program: str, major: int, form: Form, snapshot: str, file: str) -> list[str]:
-    """pg_dump of everything in the snapshot that was counted; "" is standard output.
+def dump_argv(
+    program: str, major: int, form: Form, snapshot: str, file: str, *, scope: Sequence[str] = ()
+) -> list[str]:
+    """pg_dump of what the snapshot shows, ``scope`` narrows it; "" is standard output.
 
     A dump to a file is the better one: it knows where in it each table begins. What is written is flushed to the disk
     by us, once, when all of it is there.
@@ -48,7 +52,19 @@ def dump_argv(program: str, major: int, form: Form, snapshot: str, file: str) ->
         "--no-sync",
         "--no-password",
         "--verbose",
+        *scope,
         *([f"--file={file}"] if file else []),
+    ]
+
+
+def globals_argv(program: str, database: str) -> list[str]:
+    """pg_dumpall of roles, without their passwords, and tablespaces, to standard output."""
+    return [
+        program,
+        "--globals-only",
+        "--no-role-passwords",
+        f"--database={database}",
+        "--no-password",
     ]
 
 

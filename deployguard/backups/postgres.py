@@ -18,13 +18,14 @@ from deployguard.backups.base import (
     failed,
 )
 from deployguard.backups.pgargv import Form
-from deployguard.backups.postgres_dump import APPLICATION, PASSES, dump, facts
+from deployguard.backups.postgres_dump import APPLICATION, PASSES, dump, dump_globals, facts
+from deployguard.backups.postgres_scope import narrowed, scope_argv
 from deployguard.backups.postgres_verify import read_back
 from deployguard.database.counting import Counted, counting
 from deployguard.database.postgresql import PostgresDatabase
 from deployguard.database.snapshot import Instant, exported, sequences
 from deployguard.errors import BackupFailed, EnvironmentUnreachable
-from deployguard.model import BackupRecord, Json, Restored, Verification
+from deployguard.model import BackupRecord, Json, Restored, Scope, Verification
 from deployguard.process import Redactor
 
 NAME_BYTES: Final = 63  # of a database's name, PostgreSQL's limit
@@ -84,7 +85,10 @@ class PostgresBackups:
         )
         with sealed.drafting(self.site.folder, identifier) as draft, self.database() as database:
             try:
-                seen = self._dump(tools, form, database, draft)
+                seen = self._dump(tools, form, database, draft, request.scope)
+                unrecorded = (
+                    dump_globals(self.site, tools, database, draft) if request.scope.whole else ""
+                )
             except EnvironmentUnreachable as error:
                 raise self._lost(error) from None
             except BackupFailed:
@@ -92,7 +96,10 @@ class PostgresBackups:
                 raise
             draft.finish_all()
             instant, counted, after = seen
-            draft.write_json(sealed.EVIDENCE, facts(instant, counted, after))
+            draft.write_json(
+                sealed.EVIDENCE,
+                {**facts(instant, counted, after), "globals_missing": unrecorded},
+            )
             return sealed.seal(
                 draft,
                 BackupRecord(
@@ -118,21 +125,25 @@ class PostgresBackups:
                     layout=form.layout,
                     compression=form.compression,
                     jobs=form.jobs,
+                    scope=request.scope,
                 ),
             )
 
     def _dump(
-        self, tools: pgtools.Tools, form: Form, database: PostgresDatabase, draft: sealed.Draft
+        self,
+        tools: pgtools.Tools,
+        form: Form,
+        database: PostgresDatabase,
+        draft: sealed.Draft,
+        scope: Scope,
     ) -> tuple[Instant, Counted, Mapping[str, int | None]]:
         """Dump and count beside each other; what was seen, and the sequences after it."""
         site, application = self.site, APPLICATION + draft.id
         with (
-            exported(
-                database, application=application, version_table=site.version_table
-            ) as instant,
+            exported(database, application=application, version_table=site.version_table) as whole,
             counting(
                 database,
-                instant,
+                instant := narrowed(whole, scope),
                 application=application,
                 jobs=pgtools.connections(site),
                 budget=site.config.count_budget,
@@ -146,6 +157,7 @@ class PostgresBackups:
                 database=database,
                 instant=instant,
                 draft=draft,
+                scope=scope_argv(whole, scope),
                 check=count.check,
             )
             counted = count.finish()

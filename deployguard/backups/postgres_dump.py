@@ -1,7 +1,7 @@
 """One run of pg_dump: its environment, what is written down beside the dump, and why it failed."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +11,7 @@ from deployguard.database import libpq
 from deployguard.database.counting import Counted
 from deployguard.database.postgresql import PostgresDatabase
 from deployguard.database.snapshot import Instant
-from deployguard.errors import BackupFailed
+from deployguard.errors import BackupFailed, EnvironmentUnreachable
 from deployguard.model import Json
 from deployguard.process import Completed, Redactor
 
@@ -37,6 +37,7 @@ def dump(
     database: PostgresDatabase,
     instant: Instant,
     draft: sealed.Draft,
+    scope: Sequence[str] = (),
     check: Callable[[], None] = lambda: None,
 ) -> None:
     """Dump what the snapshot shows into the draft. Raises BackupFailed, and what ``check`` raises now and then."""
@@ -48,7 +49,9 @@ def dump(
     file = "" if tools.inside else str(target)
     done = pgtools.execute(
         tools,
-        pgargv.dump_argv(tools.program("pg_dump"), tools.major, form, instant.name, file),
+        pgargv.dump_argv(
+            tools.program("pg_dump"), tools.major, form, instant.name, file, scope=scope
+        ),
         environment(site, database, tools, application),
         redact=Redactor(site.url.secrets()),
         timeout=site.config.timeout,
@@ -57,6 +60,33 @@ def dump(
     )
     if not done.ok:
         raise why(done, site.folder)
+
+
+def dump_globals(
+    site: Site, tools: pgtools.Tools, database: PostgresDatabase, draft: sealed.Draft
+) -> str:
+    """Record roles and tablespaces beside the dump; what it returns says why that is not permitted or possible."""
+    target = draft.path(pgargv.GLOBALS)
+    try:
+        done = pgtools.execute(
+            tools,
+            pgargv.globals_argv(tools.program("pg_dumpall"), database.name),
+            environment(site, database, tools, APPLICATION + draft.id),
+            redact=Redactor(site.url.secrets()),
+            timeout=60,
+            stdout_path=target,
+        )
+        said = "" if done.ok and _ends(target) else done.why()
+    except EnvironmentUnreachable as error:
+        said = error.message
+    if said:
+        target.unlink(missing_ok=True)
+        site.say(f"roles and tablespaces could not be recorded: {said}")
+    return said
+
+
+def _ends(path: Path) -> bool:
+    return "PostgreSQL database cluster dump complete" in path.read_text(errors="replace")[-200:]
 
 
 def environment(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from deployguard.backups import pgtools, plain, sealed
 from deployguard.backups.base import UNTOUCHED, Say, Site, WrittenMeanwhile
+from deployguard.backups.partial import whole_only
 from deployguard.backups.pgargv import form_of, psql_argv, restore_argv
 from deployguard.backups.postgres_dump import environment, telling
 from deployguard.backups.postgres_verify import dumped_by
@@ -36,6 +37,7 @@ def restore(
     """All or nothing: the live database is untouched until one transaction renames both."""
     began = time.monotonic()
     check_name(kept_as)
+    whole_only(store.site.folder, record)
     with store.database() as database:
         live = database.name
         maintenance = Maintenance(database, APPLICATION)

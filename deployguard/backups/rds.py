@@ -95,6 +95,7 @@ class RdsBackups:
         return kept_name(self.name, deploy)
 
     def take(self, request: BackupRequest) -> BackupRecord:
+        request.want_whole("a snapshot of RDS")
         with self._translated():
             self.preflight()
         created, began = self.site.now(), time.monotonic()

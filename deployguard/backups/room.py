@@ -52,7 +52,7 @@ def expected(site: Site, database: str, now: int, otherwise: int) -> int:
     """
     for record in catalogue.listing(site.folder, site.environment).records:
         was = record.tools.get("database_bytes", "")
-        if record.database == database and was.isdigit() and int(was):
+        if record.scope.whole and record.database == database and was.isdigit() and int(was):
             return int(record.size / int(was) * now * GROWTH)
     return otherwise
 

@@ -54,6 +54,7 @@ class SqliteBackups:
         return f"{self.path.name}.failed-{deploy}"
 
     def take(self, request: BackupRequest) -> BackupRecord:
+        request.want_whole("SQLite")
         if not self.path.exists() and request.reason == "manual":
             raise failed(f"There is no database file {self.path}, so there is nothing to back up.")
         self.preflight()

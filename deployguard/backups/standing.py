@@ -15,6 +15,7 @@ def standing(
     unreadable: Sequence[str] = (),
 ) -> Standing:
     """Where the backups of an environment stand. ``entries`` are newest first; ``unreadable`` are their manifests."""
+    entries = [one for one in entries if one.record.scope.whole]
     past = [one for one in entries if one.record.created <= now]
     newest = next((one for one in past if one.verified), None)
     allowed = timedelta(hours=policy.hours_allowed)

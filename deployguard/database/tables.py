@@ -26,6 +26,14 @@ def listed(cursor: Cursor[Row]) -> tuple[Table, ...]:
     )
 
 
+def below(cursor: Cursor[Row], table: Table) -> tuple[tuple[str, str], ...]:
+    """(schema, table) of all partitions of a partitioned table, at every depth."""
+    query = b"""SELECT n.nspname, c.relname FROM pg_partition_tree(%s::regclass) p
+      JOIN pg_class c ON c.oid = p.relid JOIN pg_namespace n ON n.oid = c.relnamespace"""
+    name = quoted(table.schema, table.name).as_string(cursor)
+    return tuple((schema, part) for schema, part in cursor.execute(query, [name]).fetchall())
+
+
 def count_rows(cursor: Cursor[Row], table: Table) -> int:
     """Exact rows of one table, without those of tables that inherit from it."""
     query = b"SELECT count(*) FROM ONLY " + quoted(table.schema, table.name).as_bytes(cursor)

@@ -21,6 +21,9 @@ def _record(run: Run) -> BackupRecord:
 def verify(run: Run) -> Evidence:
     """Nothing is replaced by a backup that cannot be read to its end today."""
     record = _record(run)
+    if not record.scope.whole:
+        folder = run.world.config_path.parent / run.world.environment.backup.directory
+        backups.whole_only(folder.resolve(), record)
     verification = run.world.backups.verify(record)
     if not verification.ok:
         raise BackupFailed(

@@ -72,6 +72,9 @@ def wire(
         take_backup=lambda reason, deploy: store.take(
             backups.BackupRequest(reason, deploy or None, around.git_commit())
         ),
+        take_part=lambda reason, scope: store.take(
+            backups.BackupRequest(reason, None, around.git_commit(), scope)
+        ),
         find_backup=lambda reason, deploy: _find_backup(site, reason, deploy),
         sweep_backups=store.sweep,
         would_run=lambda current: around.would_run(current, migrator.image()),
@@ -223,7 +226,11 @@ def _find_backup(site: "Site", reason: str, deploy: str) -> BackupRecord | None:
     from deployguard import backups
 
     records = backups.listing(site.folder, site.environment).records
-    return next((r for r in records if r.deploy == deploy and r.reason == reason), None)
+    return next((r for r in records if _counts(r, reason, deploy)), None)
+
+
+def _counts(record: BackupRecord, reason: str, deploy: str) -> bool:
+    return record.deploy == deploy and record.reason == reason and record.scope.whole
 
 
 def _now() -> datetime:

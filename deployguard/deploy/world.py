@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from deployguard.config import Environment, Project
 from deployguard.deploy.reporter import Reporter
-from deployguard.model import BackupRecord, Health, HealthSample, Json, Plan
+from deployguard.errors import UsageError
+from deployguard.model import BackupRecord, Health, HealthSample, Json, Plan, Scope
 from deployguard.state import DeployLock, Journal
 
 if TYPE_CHECKING:  # the collaborators load only what they need, when wire() makes them
@@ -17,6 +18,10 @@ if TYPE_CHECKING:  # the collaborators load only what they need, when wire() mak
     from deployguard.migrators.base import Migrator
     from deployguard.revisions.graph import Graph
     from deployguard.targets.base import Target
+
+
+def _no_parts(reason: str, scope: Scope) -> BackupRecord:
+    raise UsageError(f"No {reason} backup of a part ({scope}) can be taken here.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,7 @@ class World:
     redact: Callable[[str], str]
     clock: Callable[[], datetime]
     sleep: Callable[[float], None]  # seconds
+    take_part: Callable[[str, Scope], BackupRecord] = _no_parts  # (reason, what of the database)
 
     def revisions(self, database: "Database") -> tuple[str, ...]:
         """What the project's version table holds."""

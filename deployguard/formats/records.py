@@ -144,6 +144,7 @@ def _backup_facts(entry: BackupEntry) -> _Facts:
         *((("age", words.age(entry.age)),) if entry.age is not None else ()),
         ("why", record.reason + (f" of deploy {record.deploy}" if record.deploy else "")),
         ("revision", words.revisions(record.revision)),
+        *((("holds", str(record.scope)),) if not record.scope.whole else ()),
         ("size", words.size(record.size)),
         ("folder", record.folder),
         *((f"{tool}", version) for tool, version in record.tools.items()),

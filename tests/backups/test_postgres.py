@@ -94,6 +94,7 @@ def test_a_backup_counts_and_is_verified(backups: PostgresBackups, site: Site) -
     assert {p.name for p in folder.iterdir()} == {
         "database.dump",
         "evidence.json",
+        "globals.sql",
         "manifest.json",
         "verification.json",
     }
