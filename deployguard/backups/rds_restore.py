@@ -15,8 +15,8 @@ from deployguard.backups.base import UNTOUCHED, Say, WrittenMeanwhile
 from deployguard.backups.rds_api import Answer, AwsError, AwsUnreachable
 from deployguard.backups.rds_check import check_rows
 from deployguard.backups.rds_evidence import let_in, look_beside, shut_out
-from deployguard.backups.rds_members import complete
 from deployguard.backups.rds_roles import Role, Step, Stuck, following, mark, new_name
+from deployguard.backups.rds_settle import Settler
 from deployguard.backups.rds_source import CLUSTER, PREFIX, check_name, endpoint, tags_of
 from deployguard.backups.rds_wait import GaveUp, Patience, Seen, Stopwatch, Wait, judge, progress
 from deployguard.errors import BackupFailed, EnvironmentUnreachable, UsageError
@@ -42,13 +42,14 @@ class Switch:
     this: str = field(init=False)
     new: str = field(init=False)
     half: bool = field(default=False, init=False)  # the live name is given up, or about to be
-    _changed: bool = field(default=False, init=False)
+    settler: Settler = field(init=False)
     _shut: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         check_name(self.kept)
         self.this = mark(self.record.id, self.kept)
         self.new = new_name(self.store.name, self.this)
+        self.settler = Settler(self.store.api, self.store.kind, {"restore": self.this})
 
     def found(self) -> dict[str, Answer | None]:
         """What AWS has under the three names."""
@@ -135,19 +136,8 @@ class Switch:
 
     def _check(self, live: Answer, new: Answer) -> None:
         """Nothing is renamed before the new one is as the live one, and has in it what was backed up."""
-        kind, api = self.store.kind, self.store.api
-        if not complete(api, kind, live, new, {"restore": self.this}):
-            return
-        changes = rds_carry.changes(kind, live, new)
-        if not self._changed and (changes or rds_carry.needs_reboot(new)):
-            self._changed = True
-            if changes:
-                self.say(
-                    f"changing {', '.join(changes)} of {self.new} to what {self.store.name} has"
-                )
-                api(f"modify_{kind.noun}", **{kind.key: self.new}, ApplyImmediately=True, **changes)
-            else:
-                api("reboot_db_instance", DBInstanceIdentifier=self.new)
+        kind = self.store.kind
+        if not self.settler.settled(live, new):
             return
         if different := rds_carry.differences(kind, live, new):
             raise self.failed(

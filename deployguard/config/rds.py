@@ -17,6 +17,13 @@ class RdsConfig:
     tags: tuple[str, ...] = ()
     timeout: int = 7200
     poll: float = 15.0
+    copy_region: str = ""
+    copy_role: str = ""
+    copy_kms_key: str = ""
+    export_bucket: str = ""
+    export_prefix: str = ""
+    export_role: str = ""
+    export_kms_key: str = ""
     endpoint_url: str = ""
 
 
@@ -29,6 +36,13 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "tags": '"key=value" each, on snapshots besides our own.',
         "timeout": "Seconds without any progress that a snapshot or a restore is waited for.",
         "poll": "Seconds between two looks at it.",
+        "copy_region": "Where `backup rds copy` copies a snapshot to …",
+        "copy_role": "… as this role, when it is in another account: it is shared with that account meanwhile …",
+        "copy_kms_key": "… under this key of the destination; an encrypted snapshot needs one there.",
+        "export_bucket": "Where `backup rds export` writes a snapshot's tables as Parquet files …",
+        "export_prefix": "… in this folder of the bucket …",
+        "export_role": "… by this role, which AWS takes on …",
+        "export_kms_key": "… encrypted with this key.",
         "endpoint_url": 'A private endpoint of RDS; "" is the region\'s.',
     }
 )
