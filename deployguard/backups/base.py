@@ -72,6 +72,12 @@ class Site:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     sleep: Callable[[float], None] | None = None  # None: time.sleep
     say: Say = lambda line: None  # noqa: ARG005 - says nothing
+    source: DatabaseUrl | None = None  # the server or replica to read backups from; None: ``url``
+
+    @property
+    def redact(self) -> Redactor:
+        """Hides what neither URL may show."""
+        return Redactor(self.url.secrets() + (self.source.secrets() if self.source else ()))
 
     @property
     def folder(self) -> Path:

@@ -97,7 +97,7 @@ def offers(site: Site, tools: Tools, method: str) -> bool:
         tools,
         probe_argv(tools.program("pg_dump"), method),
         nowhere,
-        redact=Redactor(site.url.secrets()),
+        redact=site.redact,
         timeout=30,
     )
     return "compress" not in done.stderr

@@ -5,7 +5,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from deployguard.backups import catalogue, pgtools, room, sealed
@@ -20,13 +20,14 @@ from deployguard.backups.base import (
 from deployguard.backups.pgargv import Form
 from deployguard.backups.postgres_dump import APPLICATION, PASSES, dump, dump_globals, facts
 from deployguard.backups.postgres_scope import narrowed, scope_argv
+from deployguard.backups.postgres_source import caught_up, check, is_standby
 from deployguard.backups.postgres_verify import read_back
+from deployguard.config import DatabaseUrl
 from deployguard.database.counting import Counted, counting
 from deployguard.database.postgresql import PostgresDatabase
 from deployguard.database.snapshot import Instant, exported, sequences
 from deployguard.errors import BackupFailed, EnvironmentUnreachable
 from deployguard.model import BackupRecord, Json, Restored, Scope, Verification
-from deployguard.process import Redactor
 
 NAME_BYTES: Final = 63  # of a database's name, PostgreSQL's limit
 
@@ -37,12 +38,25 @@ class PostgresBackups:
 
     site: Site
 
-    def database(self) -> PostgresDatabase:
-        return PostgresDatabase(self.site.url, address=self.site.address)
+    _primary: DatabaseUrl | None = field(default=None, init=False, repr=False)
 
-    @property
-    def redact(self) -> Redactor:
-        return Redactor(self.site.url.secrets())
+    def database(self) -> PostgresDatabase:
+        """The database that is restored into."""
+        return PostgresDatabase(self.primary(), address=self.site.address)
+
+    def source(self) -> PostgresDatabase:
+        """The database that backups are read from: the server itself, or a replica of it."""
+        return PostgresDatabase(self.site.source or self.site.url, address=self.site.address)
+
+    def primary(self) -> DatabaseUrl:
+        """The URL for a restore: the one for backups, unless a replica is behind it, which takes no change."""
+        if self._primary is None:
+            self._primary = self.site.url
+            if self.site.source is not None:
+                with self.source() as database:
+                    if not is_standby(database):
+                        self._primary = self.site.source
+        return self._primary
 
     def preflight(self) -> None:
         self._preflight()
@@ -50,7 +64,8 @@ class PostgresBackups:
     def _preflight(self) -> tuple[pgtools.Tools, Form]:
         room.writable(self.site.folder)
         self.sweep()
-        with self.database() as database:
+        with self.source() as database:
+            check(self.site, database)
             tools = pgtools.choose(self.site, database.server_version[0], "The server")
             form = pgtools.form(self.site, tools)
             now = database.size()
@@ -62,7 +77,7 @@ class PostgresBackups:
     def sweep(self) -> tuple[str, ...]:
         """Remove what a killed attempt left, and end its pg_dump: its locks would hold up a migration."""
         removed = sealed.sweep(self.site.folder)
-        with self.database() as database:
+        with self.source() as database:
             for name in removed:
                 if name.startswith(sealed.PARTIAL):
                     database.terminate(APPLICATION + name.removeprefix(sealed.PARTIAL))
@@ -75,7 +90,7 @@ class PostgresBackups:
         return name.encode()[: NAME_BYTES - len(tail)].decode(errors="ignore") + tail
 
     def take(self, request: BackupRequest) -> BackupRecord:
-        tools, form = self._preflight()
+        tools, form = room.retrying(self._preflight, self.site, self.site.say)
         return room.retrying(lambda: self._take(request, tools, form), self.site, self.site.say)
 
     def _take(self, request: BackupRequest, tools: pgtools.Tools, form: Form) -> BackupRecord:
@@ -83,8 +98,9 @@ class PostgresBackups:
         identifier = catalogue.new_id(
             self.site.project, self.site.environment, created, secrets.token_hex(2)
         )
-        with sealed.drafting(self.site.folder, identifier) as draft, self.database() as database:
+        with sealed.drafting(self.site.folder, identifier) as draft, self.source() as database:
             try:
+                caught_up(self.site, database)
                 seen = self._dump(tools, form, database, draft, request.scope)
                 unrecorded = (
                     dump_globals(self.site, tools, database, draft) if request.scope.whole else ""

@@ -13,7 +13,7 @@ from deployguard.database.postgresql import PostgresDatabase
 from deployguard.database.snapshot import Instant
 from deployguard.errors import BackupFailed, EnvironmentUnreachable
 from deployguard.model import Json
-from deployguard.process import Completed, Redactor
+from deployguard.process import Completed
 
 APPLICATION: Final = "deployguard-backup:"
 _FULL: Final = ("No space left on device", "Disk quota exceeded", "File too large")
@@ -53,7 +53,7 @@ def dump(
             tools.program("pg_dump"), tools.major, form, instant.name, file, scope=scope
         ),
         environment(site, database, tools, application),
-        redact=Redactor(site.url.secrets()),
+        redact=site.redact,
         timeout=site.config.timeout,
         say=telling(site.say, check),
         stdout_path=target if tools.inside else None,
@@ -72,7 +72,7 @@ def dump_globals(
             tools,
             pgargv.globals_argv(tools.program("pg_dumpall"), database.name),
             environment(site, database, tools, APPLICATION + draft.id),
-            redact=Redactor(site.url.secrets()),
+            redact=site.redact,
             timeout=60,
             stdout_path=target,
         )

@@ -21,7 +21,7 @@ from deployguard.database.snapshot import large_objects, sequence_problems, sequ
 from deployguard.database.swap import SWAPS, Maintenance, check_name
 from deployguard.errors import BackupFailed, EnvironmentUnreachable, UsageError
 from deployguard.model import BackupRecord, Json, Restored
-from deployguard.process import Completed, Redactor
+from deployguard.process import Completed
 
 if TYPE_CHECKING:
     from deployguard.backups.postgres import PostgresBackups
@@ -191,7 +191,7 @@ def _run_archive(
             strict=strict,
         ),
         around,
-        redact=Redactor(site.url.secrets()),
+        redact=site.redact,
         timeout=TIMEOUT,
         say=telling(say),
         stdin_path=dump if tools.inside else None,
@@ -215,7 +215,7 @@ def _run_sql(
             tools,
             psql_argv(tools.program("psql"), fresh),
             around,
-            redact=Redactor(site.url.secrets()),
+            redact=site.redact,
             timeout=TIMEOUT,
             stdin_path=source,
         )
@@ -269,4 +269,4 @@ def _values(taken: Mapping[str, Json], key: str) -> dict[str, int | None]:
 
 
 def _opened(store: "PostgresBackups", name: str) -> PostgresDatabase:
-    return PostgresDatabase(replace(store.site.url, database=name), address=store.site.address)
+    return PostgresDatabase(replace(store.primary(), database=name), address=store.site.address)

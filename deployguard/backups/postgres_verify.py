@@ -11,7 +11,7 @@ from deployguard.backups.base import Site
 from deployguard.database import libpq
 from deployguard.errors import BackupFailed, EnvironmentUnreachable
 from deployguard.model import BackupRecord, Json
-from deployguard.process import Completed, Redactor
+from deployguard.process import Completed
 
 _DATA_FILE: Final = re.compile(r"\.dat(\.(gz|zst|lz4))?$")
 _ENTRY: Final = re.compile(
@@ -122,7 +122,7 @@ def _offline(site: Site, tools: pgtools.Tools, argv: list[str], dump: Path) -> C
         tools,
         argv,
         libpq.environment({}, site.environ) | {"LC_ALL": "C"},
-        redact=Redactor(site.url.secrets()),
+        redact=site.redact,
         timeout=site.config.timeout,
         stdin_path=dump if tools.inside else None,
     )

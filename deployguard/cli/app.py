@@ -85,12 +85,14 @@ class App:
 
     def _configured_secrets(self) -> set[str]:
         """Passwords of every environment whose variable is set: an error may stem from any of them."""
-        from deployguard.config import resolve_url
+        from deployguard.config import backup_url, resolve_url
 
         found: set[str] = set()
         for environment in self._config.environments.values() if self._config else ():
             try:
                 found.update(resolve_url(environment, os.environ).secrets())
+                if (other := backup_url(environment, os.environ)) is not None:
+                    found.update(other.secrets())
             except DeployguardError:
                 continue  # not set, or no URL: then there is no password to hide
         return found

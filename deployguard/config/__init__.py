@@ -1,6 +1,6 @@
 """deployguard.toml → frozen Config, strict: an unknown key is an error naming the nearest key."""
 
-from deployguard.config.load import FILE_NAME, find, load, parse, resolve_url
+from deployguard.config.load import FILE_NAME, backup_url, find, load, parse, resolve_url
 from deployguard.config.offsite import OffsiteConfig, Place, parse_place
 from deployguard.config.rds import RdsConfig
 from deployguard.config.schema import (
@@ -37,6 +37,7 @@ __all__ = [
     "RdsConfig",
     "ReadConfig",
     "TargetConfig",
+    "backup_url",
     "find",
     "load",
     "parse",

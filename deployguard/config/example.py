@@ -103,6 +103,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "format": 'PostgreSQL: "directory" (dumped in parallel), "custom" (one file) or "plain" (.sql.gz).',
             "compression": '"auto", or what pg_dump can do, also with a level: "zstd:3", "lz4", "gzip:9", "none".',
             "jobs": "Tables that are dumped, counted and restored at once; 0 is one a processor, up to 4.",
+            "database_url_env": "The variable with another URL to back up from: past PgBouncer, or of a replica.",
             "count_budget": "Seconds for counting rows exactly; of tables beyond it the planner's estimate is kept.",
         },
         "retention": retention.MEANINGS,

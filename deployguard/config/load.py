@@ -117,6 +117,20 @@ def resolve_url(environment: Environment, environ: Mapping[str, str]) -> Databas
     return parse_url(environ[variable], f"The environment variable {variable}")
 
 
+def backup_url(environment: Environment, environ: Mapping[str, str]) -> DatabaseUrl | None:
+    """The URL that backups are read from, where [backup] names a variable for it. Raises UsageError."""
+    variable = environment.backup.database_url_env
+    if not variable:
+        return None
+    if not environ.get(variable):
+        raise UsageError(
+            f"The environment variable {variable}, which holds the URL for backups of"
+            f" {environment.name!r}, is not set.",
+            next_commands=(f"export {variable}=…",),
+        )
+    return parse_url(environ[variable], f"The environment variable {variable}")
+
+
 def _environment(name: str, table: _Table, shared: Mapping[str, _Table]) -> Environment:
     where = f"[environments.{name}]"
     known(table, ("database_url", "database_url_env", *_SECTIONS), where)

@@ -88,6 +88,7 @@ class BackupConfig:
     compression: str = "auto"
     jobs: int = 0
     count_budget: int = 600
+    database_url_env: str = ""
 
 
 @dataclass(frozen=True, slots=True)

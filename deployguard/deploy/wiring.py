@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deployguard.config import Config, DatabaseUrl, Environment, resolve_url
+from deployguard.config import Config, DatabaseUrl, Environment, backup_url, resolve_url
 from deployguard.deploy.reporter import Reporter
 from deployguard.deploy.world import World
 from deployguard.errors import EnvironmentUnreachable, UsageError
@@ -95,6 +95,7 @@ class _Surroundings:
     engine: "Engine"
     cached: bool
     url: DatabaseUrl = field(init=False)
+    source: DatabaseUrl | None = field(init=False)
     redact: Redactor = field(init=False)
 
     def __post_init__(self) -> None:
@@ -102,7 +103,9 @@ class _Surroundings:
         if variable := self.environment.database.url_env:
             # What was checked and backed up must be what the migration connects to.
             self.environ[variable] = self.environ.get(variable) or self.url.raw
-        self.redact = Redactor(self.url.secrets())
+        self.source = backup_url(self.environment, self.environ)
+        hidden = self.source.secrets() if self.source else ()
+        self.redact = Redactor(self.url.secrets() + hidden)
 
     def database(self) -> "Database":
         from deployguard.database import connect
@@ -153,7 +156,9 @@ class _Surroundings:
             rds=self.environment.rds,
             version_table=self.config.project.version_table,
             address=self.address,
-            inside=self.inside if self.url.dialect == "postgresql" else None,
+            # the container is that of the URL's own server
+            inside=self.inside if self.url.dialect == "postgresql" and not self.source else None,
+            source=self.source,
             environ=self.environ,
             say=self.reporter.progress,
         )
