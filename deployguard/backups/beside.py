@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Final
 
 from deployguard.backups import sealed
-from deployguard.model import BackupRecord, Drilled, Pin
+from deployguard.model import BackupRecord, Drilled, Json, Pin
 
 PIN: Final = "pin.json"
 DRILL: Final = "drill.json"
+MARK: Final = "mark.json"
 
 
 def pin(directory: Path, record: BackupRecord, pinned: Pin) -> None:
@@ -64,6 +65,24 @@ def drilled(directory: Path, record: BackupRecord) -> Drilled | None:
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def keep_mark(directory: Path, record: BackupRecord, mark: Json) -> None:
+    """Keep where writing stood before the backup was taken, so that what came after can be counted."""
+    folder = directory / record.folder
+    content = {"manifest": sealed.digest(folder / sealed.MANIFEST), "mark": mark}
+    sealed.write_atomically(folder / MARK, json.dumps(content).encode() + b"\n")
+
+
+def mark(directory: Path, record: BackupRecord) -> Json:
+    """Where writing stood before this very backup was taken; None is unknown."""
+    folder = directory / record.folder
+    content = sealed.read_json(folder / MARK)
+    try:
+        same = content.get("manifest") == sealed.digest(folder / sealed.MANIFEST)
+    except OSError:
+        return None
+    return content.get("mark") if same else None
 
 
 def missing(directory: Path, record: BackupRecord) -> tuple[str, ...]:

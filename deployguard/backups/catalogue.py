@@ -73,8 +73,25 @@ def matching(records: tuple[BackupRecord, ...], wanted: str) -> tuple[BackupReco
         whole = tuple(record for record in records if record.scope.whole)
         return (whole or records)[:1]  # a part cannot be restored
     exact = tuple(record for record in records if record.id == wanted)
-    return exact or tuple(
+    found = exact or tuple(
         record for record in records if record.id.startswith(wanted) or record.deploy == wanted
+    )
+    if all(record.deploy == wanted for record in found):
+        # of what a deploy took, the one that shows how it was before
+        return tuple(record for record in found if record.reason == "pre-deploy") or found
+    return found
+
+
+def at(directory: Path, moment: datetime, environment: str | None = None) -> BackupRecord:
+    """The newest backup that was taken at this time or before it. Raises UsageError when there is none."""
+    records = listing(directory, environment).records
+    for record in records:
+        if record.created <= moment:
+            return record
+    first = f"; the oldest is of {records[-1].created:%Y-%m-%d %H:%M:%S} UTC" if records else ""
+    raise UsageError(
+        f"There is no backup of {moment:%Y-%m-%d %H:%M:%S} UTC or before in {directory}{first}.",
+        next_commands=("deployguard backup list",),
     )
 
 

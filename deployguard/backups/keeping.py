@@ -204,7 +204,8 @@ def disk_use(folder: Path, environment: str, found: Sequence[BackupEntry]) -> Di
     for one in found:
         classes.setdefault(one.record.reason, []).append(one.record.size)
     mine = {one.record.folder for one in found}
-    others = [path for path in folder.iterdir() if path.name not in mine] if folder.is_dir() else []
+    there = folder.iterdir() if folder.is_dir() else ()
+    others = [path for path in there if path.is_dir() and path.name not in mine]
     disk = shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists()))
     return DiskUse(
         environment=environment,

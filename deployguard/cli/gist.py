@@ -16,7 +16,7 @@ _SHOWN: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "schema-ok": {"revision": "at {}"},
         "health": {"detail": "{}"},
         "decide": {"way": "{}"},
-        "safety-net": {"bytes": "{}", "id": "{}"},
+        "safety-net": {"bytes": "{}", "id": "{}", "missing": "none: {}"},
         "downgrade": {"to": "now at {}"},
         "restore": {"backup": "from {}", "kept_as": "the former one is kept as {}"},
         "schema-back": {"revision": "at {}"},

@@ -12,7 +12,7 @@ from deployguard.cli.terminal import people
 from deployguard.cli.who import operator
 from deployguard.errors import UsageError
 from deployguard.formats import BackupEntry, DiskUse, PruneReport, Standing
-from deployguard.model import Pin
+from deployguard.model import BackupRecord, Pin
 
 if TYPE_CHECKING:
     from deployguard.cli.app import App
@@ -67,6 +67,28 @@ def unpin(context: click.Context, env: str | None, wanted: str) -> BackupEntry:
     if not beside.unpin(_folder(context, env), record):
         raise UsageError(f"The backup {record.id} is not pinned.")
     return entry(context, env, record.id)
+
+
+def to_restore(context: click.Context, env: str | None, wanted: str, at: str) -> BackupRecord:
+    """The backup that a person names, or the newest one of a time or before. Raises UsageError."""
+    from deployguard.backups import catalogue
+
+    if bool(wanted) == bool(at):
+        raise UsageError("Name a BACKUP, or a time with --at: one of both.")
+    if wanted:
+        return entry(context, env, wanted).record
+    environment = context.obj.environment(env)
+    return catalogue.at(_folder(context, env), _moment(at), environment.name)
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(
+            f"--at is {text!r}; write a time as 2026-02-18T10:30 (UTC), or with its zone: 2026-02-18T10:30+01:00."
+        ) from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def standing(context: click.Context, env: str | None) -> Standing:

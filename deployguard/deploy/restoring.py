@@ -4,18 +4,22 @@ from typing import Final
 
 from deployguard import backups
 from deployguard.deploy import asking, guard, names, undo
-from deployguard.deploy.before import lock_database
+from deployguard.deploy.before import backup_evidence, lock_database
 from deployguard.deploy.change import StepFailed, has_target
 from deployguard.deploy.run import Run, listed, strings, text
 from deployguard.deploy.step import Evidence, Step
-from deployguard.errors import ApprovalMissing, BackupFailed
+from deployguard.errors import (
+    ApprovalMissing,
+    BackupFailed,
+    EnvironmentUnreachable,
+)
 from deployguard.model import BackupRecord
+
+WITHOUT: Final = "without"  # what is typed to go on when no emergency backup can be taken
 
 
 def _record(run: Run) -> BackupRecord:
-    world = run.world
-    folder = (world.config_path.parent / world.environment.backup.directory).resolve()
-    return backups.find(folder, text(run.deploy.options, "backup"), world.environment.name)
+    return run.world.named_backup(text(run.deploy.options, "backup"))
 
 
 def verify(run: Run) -> Evidence:
@@ -42,13 +46,20 @@ def unfinished(run: Run) -> bool:
 def confirm(run: Run) -> Evidence:
     """Say per table what would be lost; go on only when the backup's id is typed."""
     record = _record(run)
+    mark = run.world.backup_mark(record)
     with run.world.database() as database:
         now, name = database.row_counts(), database.name
-    warning = asking.losses(record, now, "How much was written since the backup is unknown.")
+        same = record.database == name and mark is not None
+        writes = run.world.writes_since(database, mark) if same else None
+    warning = asking.losses(record, now, _wrote(writes))
+    if takes_safety_net(run):
+        warning = f"{warning} An emergency backup of the present is taken first."
     if record.database != name:
         warning = f"The backup is of ANOTHER DATABASE: {record.database}, not {name}. {warning}"
     former = run.done(names.CONFIRM)
-    if former is not None and text(former, "warning") == warning:
+    # How often was written grows by itself (autovacuum); that nobody has is a proof, and what rows are lost counts.
+    lost: Evidence = {"rows": asking.losses(record, now, ""), "still": writes == 0}
+    if former is not None and former.get("lost") == lost:
         return former
     given = "" if former is not None else text(run.deploy.options, "confirm")
     if given != record.id and not run.world.reporter.confirm(warning, record.id):
@@ -58,7 +69,53 @@ def confirm(run: Run) -> Evidence:
                 f"deployguard backup restore {record.id} --env {run.deploy.environment} --confirm {record.id}",
             ),
         )
-    return {"by": run.world.by, "warning": warning}
+    return {"by": run.world.by, "warning": warning, "lost": lost}
+
+
+def _wrote(writes: int | None) -> str:
+    if writes is None:
+        return "How much was written since the backup is unknown."
+    if not writes:
+        return "Nobody has written since the backup."
+    return f"At most {writes} transaction(s) wrote since the backup."
+
+
+def takes_safety_net(run: Run) -> bool:
+    """Unless it was said beforehand that none is to be taken."""
+    return run.deploy.options.get("emergency") is True
+
+
+def safety_net(run: Run) -> Evidence:
+    """An emergency backup of the present, read back; where there can be none, only a person may go on without."""
+    world = run.world
+    try:
+        record = world.find_backup("emergency", run.id)
+        if record is None:
+            world.backups.preflight()
+            record = world.take_backup("emergency", run.id)
+        found = world.backups.verify(record)
+    except (BackupFailed, EnvironmentUnreachable) as error:
+        return _without(run, error.message)
+    if not found.ok:
+        why = f"{record.id} could not be read back: {'; '.join(found.evidence)}"
+        return _without(run, why)
+    return backup_evidence(record)
+
+
+def _without(run: Run, why: str) -> Evidence:
+    warning = (
+        f"No emergency backup of the present could be taken: {why.rstrip('.')}. The restore keeps the"
+        " present database under another name, on the same server, and nothing else would have it."
+    )
+    if not run.world.reporter.confirm(warning, WITHOUT):
+        name, env = _record(run).id, run.deploy.environment
+        again = f"deployguard backup restore {name} --env {env} --confirm {name}"
+        raise BackupFailed(
+            warning,
+            state="The database was not touched.",
+            next_commands=(f"{again} --no-emergency-backup",),
+        )
+    return {"missing": why, "by": run.world.by}
 
 
 def arm(run: Run) -> Evidence:
@@ -136,6 +193,12 @@ RESTORING: Final[tuple[Step, ...]] = (
     ),
     Step(names.VERIFY_AGAIN, "Reading the backup back", verify, again=unfinished),
     Step(names.CONFIRM, "Asking for confirmation", confirm, again=unfinished),
+    Step(
+        names.SAFETY_NET,
+        "Taking an emergency backup of the present",
+        safety_net,  # a second call finds what the first one took
+        applies=takes_safety_net,
+    ),
     Step(names.ARM, "Recording the point of first change", arm, arms=True),
     Step(
         names.STOP_APP,

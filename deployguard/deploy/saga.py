@@ -68,11 +68,14 @@ def rollback(world: World, options: RollbackOptions) -> Outcome:
         return _work(world, row, _roll_back)
 
 
-def restore(world: World, backup: str, confirm: str = "") -> Outcome:
-    """Put any backup in the place of the database; ``confirm`` is its id, where nobody can be asked to type it."""
+def restore(world: World, backup: str, confirm: str = "", *, emergency: bool = True) -> Outcome:
+    """Put any backup in the place of the database; ``confirm`` is its id, where nobody can be asked to type it.
+
+    ``emergency``: take a backup of the present first.
+    """
     with _locked(world, "restore") as journal_free:
         journal_free()
-        asked: dict[str, Json] = {"backup": backup, "confirm": confirm}
+        asked: dict[str, Json] = {"backup": backup, "confirm": confirm, "emergency": emergency}
         row = world.journal.begin(world.environment.name, Kind.RESTORE, world.by, asked)
         return _work(world, row, _roll_back)
 

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -12,13 +13,13 @@ from typing import TYPE_CHECKING
 from deployguard.config import Config, DatabaseUrl, Environment, backup_url, resolve_url
 from deployguard.deploy.reporter import Reporter
 from deployguard.deploy.world import World
-from deployguard.errors import EnvironmentUnreachable, UsageError
-from deployguard.model import BackupRecord, Health, HealthSample, Plan
+from deployguard.errors import DeployguardError, EnvironmentUnreachable, UsageError
+from deployguard.model import BackupRecord, Health, HealthSample, Json, Plan
 from deployguard.process import Completed, Redactor, run
 from deployguard.state import DeployLock, Journal
 
 if TYPE_CHECKING:
-    from deployguard.backups import Site
+    from deployguard.backups import BackupStore, Site
     from deployguard.containers import Engine
     from deployguard.database import Database
     from deployguard.revisions.graph import Graph
@@ -45,6 +46,7 @@ def wire(
     ``cached``: what is only shown may rest on a reading that was kept.
     """
     from deployguard import backups, migrators, targets
+    from deployguard.backups import beside
     from deployguard.containers import Engine
 
     outer = {**config.alembic_environ(), **(os.environ if environ is None else environ)}
@@ -69,13 +71,13 @@ def wire(
         migrator=migrator,
         target=targets.make(targets.Setting(*settings, reporter.progress)),
         poll_health=around.poll_health,
-        take_backup=lambda reason, deploy: store.take(
-            backups.BackupRequest(reason, deploy or None, around.git_commit())
-        ),
+        take_backup=lambda reason, deploy: _take_backup(around, site, store, reason, deploy),
         take_part=lambda reason, scope: store.take(
             backups.BackupRequest(reason, None, around.git_commit(), scope)
         ),
         find_backup=lambda reason, deploy: _find_backup(site, reason, deploy),
+        named_backup=lambda name: backups.find(site.folder, name, site.environment),
+        backup_mark=lambda record: beside.mark(site.folder, record),
         sweep_backups=store.sweep,
         would_run=lambda current: around.would_run(current, migrator.image()),
         redact=around.redact,
@@ -225,6 +227,22 @@ class _Surroundings:
         if target.project_name:
             return target.project_name
         return Compose(target, self.config.directory, self.environ, self.redact).project().name
+
+
+def _take_backup(
+    around: _Surroundings, site: "Site", store: "BackupStore", reason: str, deploy: str
+) -> BackupRecord:
+    """Take a backup; where writing stood before is kept beside it, so that a restore can say what came after."""
+    from deployguard.backups import BackupRequest, beside
+
+    mark: Json = None
+    with suppress(DeployguardError), around.database() as database:  # then that is unknown
+        mark = database.writes_mark()
+    record = store.take(BackupRequest(reason, deploy or None, around.git_commit()))
+    if mark:
+        with suppress(OSError):
+            beside.keep_mark(site.folder, record, mark)
+    return record
 
 
 def _find_backup(site: "Site", reason: str, deploy: str) -> BackupRecord | None:

@@ -45,6 +45,8 @@ class World:
     poll_health: Callable[[Callable[[HealthSample], None]], Health]
     take_backup: Callable[[str, str], BackupRecord]  # (reason, deploy id)
     find_backup: Callable[[str, str], BackupRecord | None]  # (reason, deploy id): the sealed one
+    named_backup: Callable[[str], BackupRecord]  # by its id; raises UsageError
+    backup_mark: Callable[[BackupRecord], Json]  # where writing stood before it; None is unknown
     sweep_backups: Callable[[], object]
     # (revisions that the database is at) → what a migration would run: revision → its file's digest, and the image
     would_run: Callable[[tuple[str, ...]], Mapping[str, str]]

@@ -26,7 +26,7 @@ def backups_lines(entries: Sequence[BackupEntry], width: int = 80) -> list[Line]
         ]
     if width < _ROOMY:
         head = ("backup", "age", "size", "verified", "class")
-        rows = [[*_first(entry), _short(entry), Span(_class(entry))] for entry in entries]
+        rows = [[*_first(entry), _short(entry), Span(_kept_as(entry))] for entry in entries]
         return table(head, rows, width)
     rows = []
     for entry in entries:
@@ -51,8 +51,8 @@ def prune_lines(report: PruneReport, width: int = 80) -> list[Line]:
         lines.append(
             (Span(mark, style), Span(f"  {one_line(record.id)}", Style.TITLE), Span(facts))
         )
-        for reason in fate.reasons:
-            lines += paragraph(reason, min(width, WIDEST), indent=8, style=Style.DIM)
+        why = "; ".join(fate.reasons)
+        lines += paragraph(why, min(width, WIDEST), indent=8, style=Style.DIM)
     lines += [BLANK, (Span(_sum(report)),)]
     return [*lines, *command_lines(report.next_commands)]
 
@@ -175,6 +175,11 @@ def _class(entry: BackupEntry) -> str:
     return one_line(entry.record.reason) + (", pinned" if entry.pin else "")
 
 
+def _kept_as(entry: BackupEntry) -> str:
+    """The class, in few columns: that it is pinned says more of how long it stays."""
+    return "pinned" if entry.pin else one_line(entry.record.reason)
+
+
 def _sum(report: PruneReport) -> str:
     going, kept = len(report.going), len(report.fates) - len(report.going)
     size = words.size(report.freed)
@@ -206,7 +211,7 @@ def _standing(report: Standing) -> list[tuple[str, str]]:
         ("allowed", f"{words.age(report.allowed)} old at most"),
     ]
     if report.due is not None:
-        facts.append(("next by", f"{words.moment(report.due)} UTC"))
+        facts.append(("due by", f"{words.moment(report.due)} UTC"))
     counts = ", ".join(f"{count} {what}" for what, count in report.counts)
     return [*facts, ("backups", counts or "none")]
 

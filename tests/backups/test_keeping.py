@@ -278,6 +278,37 @@ def test_a_drill_belongs_to_one_manifest_and_its_absence_is_no_error(config: Con
     assert beside.drilled(folder(config), made) is None
 
 
+def test_a_backup_is_found_by_time(config: Config) -> None:
+    new, old = make(config, 1), make(config, 3)
+    where = folder(config)
+    assert catalogue.at(where, NOW, "production") == new
+    assert catalogue.at(where, new.created, "production") == new
+    assert catalogue.at(where, new.created - timedelta(seconds=1), "production") == old
+    for moment, environment in ((old.created - timedelta(seconds=1), "production"), (NOW, "x")):
+        with pytest.raises(UsageError, match="There is no backup of 2026"):
+            catalogue.at(where, moment, environment)
+
+
+def test_of_what_a_deploy_took_the_one_before_it_is_found(config: Config) -> None:
+    make(config, 1, reason="emergency", deploy="d-1")
+    before = make(config, 3, reason="pre-deploy", deploy="d-1")
+    assert catalogue.find(folder(config), "d-1") == before
+    make(config, 4, reason="emergency", deploy="d-2")
+    make(config, 5, reason="emergency", deploy="d-2")
+    with pytest.raises(UsageError, match="2 backups match"):
+        catalogue.find(folder(config), "d-2")
+
+
+def test_where_writing_stood_belongs_to_one_manifest(config: Config) -> None:
+    made = make(config, 1)
+    assert beside.mark(folder(config), made) is None
+    beside.keep_mark(folder(config), made, {"next": 7})
+    assert beside.mark(folder(config), made) == {"next": 7}
+    manifest = folder(config) / made.id / sealed.MANIFEST
+    manifest.write_bytes(manifest.read_bytes() + b" ")
+    assert beside.mark(folder(config), made) is None
+
+
 # --- where the backups stand ---------------------------------------------------------------------------------------
 
 

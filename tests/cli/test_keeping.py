@@ -53,7 +53,7 @@ def test_a_pin_keeps_until_it_is_taken_away(make_bookings: MakeBookings) -> None
     shown = bookings.deployguard("backup", "pin", old, "--reason", "the audit", "--by", "ada")
     assert shown.code == 0
     assert "the audit, by ada" in shown.out
-    assert "scheduled, pinned" in bookings.deployguard("backup", "list").out
+    assert "pinned" in bookings.deployguard("backup", "list").out
     assert "pinned: the audit" in bookings.deployguard("backup", "prune", "--yes").out
     assert bookings.deployguard("backup", "unpin", old).code == 0
     assert bookings.deployguard("backup", "unpin", old).code == 2
@@ -79,3 +79,38 @@ def test_du_and_status_need_no_database(make_bookings: MakeBookings) -> None:
     late = bookings.deployguard("backup", "status", "--format", "json")
     assert late.code == 20
     assert "3 d old; 26 h are allowed" in json.loads(late.out)["problems"][0]
+
+
+def test_a_restore_by_time_backs_the_present_up_first(make_bookings: MakeBookings) -> None:
+    bookings = project(make_bookings)
+    name = taken(bookings, "manual")
+    bookings.sql("DELETE FROM import_batches")
+    soon = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    refused = bookings.deployguard("backup", "restore", "--at", soon)
+    assert refused.code == 11
+    assert "import_batches: 0 rows now, 2 in the backup" in refused.err
+    assert "transaction(s) wrote since the backup" in refused.err
+    done = bookings.deployguard("backup", "restore", "--at", soon, "--confirm", name)
+    assert done.code == 0, done.err
+    assert bookings.sql("SELECT count(*) FROM import_batches") == [(2,)]
+    listed = json.loads(bookings.deployguard("backup", "list", "--format", "json").out)["backups"]
+    [kept] = [one for one in listed if one["reason"] == "emergency"]
+    assert kept["counts"]["import_batches"] == 0
+    back = bookings.deployguard(
+        "backup", "restore", kept["deploy"], "--confirm", kept["id"], "--no-emergency-backup"
+    )
+    assert back.code == 0, back.err
+    assert bookings.sql("SELECT count(*) FROM import_batches") == [(0,)]
+
+
+def test_a_time_that_none_can_mean_is_refused(make_bookings: MakeBookings) -> None:
+    bookings = project(make_bookings)
+    name = taken(bookings, "manual")
+    for arguments, said in (
+        ((), "one of both"),
+        ((name, "--at", "2026-02-18"), "one of both"),
+        (("--at", "yesterday"), "write a time"),
+        (("--at", "2020-01-01T10:30+01:00"), "of 2020-01-01 09:30:00 UTC or before"),
+    ):
+        answer = bookings.deployguard("backup", "restore", *arguments)
+        assert (answer.code, said in answer.err.replace("\n", " ")) == (2, True), answer.err

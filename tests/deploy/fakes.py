@@ -185,6 +185,8 @@ def make_world(
         poll_health=poll,
         take_backup=store.take,
         find_backup=store.find,
+        named_backup=store.named,
+        backup_mark=store.mark,
         sweep_backups=lambda: production.change("sweep"),
         would_run=would_run,
         redact=lambda text: text.replace("hunter2", "***"),

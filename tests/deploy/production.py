@@ -207,8 +207,19 @@ class FakeStore:
     def find(self, reason: str, deploy: str) -> BackupRecord | None:
         name = f"{reason}-{deploy}"
         kept = self.world["backups"].get(name)  # type: ignore[attr-defined]
-        if kept is None:
-            return None
+        return None if kept is None else self._record(name, reason, deploy)
+
+    def named(self, name: str) -> BackupRecord:
+        """One that was taken by hand."""
+        found = self.find("manual", name.removeprefix("manual-"))
+        assert found is not None
+        return found
+
+    def mark(self, record: BackupRecord) -> Json:
+        return {"writes": 0} if self.world.says("mark") != "unknown" else None
+
+    def _record(self, name: str, reason: str, deploy: str) -> BackupRecord:
+        kept = self.world["backups"][name]  # type: ignore[index]
         return BackupRecord(
             id=name,
             store="fake",

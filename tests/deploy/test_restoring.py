@@ -6,15 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from deployguard.backups import beside, catalogue
 from deployguard.config import load
 from deployguard.deploy import saga
+from deployguard.deploy.restoring import WITHOUT
 from deployguard.deploy.run import DeployOptions
 from deployguard.deploy.wiring import wire
 from deployguard.deploy.world import World
 from deployguard.errors import ApprovalMissing, BackupFailed, Busy, NeedsHuman
 from deployguard.gate import Mode
 from deployguard.model import BackupRecord, Restored
-from deployguard.state import Kind, Status
+from deployguard.state import EventKind, Kind, Status
 from tests.deploy.fakes import Recorder
 from tests.deploy.real import DESTROY, Small, small
 
@@ -169,3 +171,68 @@ def test_a_killed_restore_asks_again_when_other_rows_would_be_lost(
     asked = replace(world, reporter=Recorder(types=record.id))
     assert saga.resume(asked).status is Status.DONE
     assert rooms(project) == 3
+
+
+def emergencies(project: Small) -> list[BackupRecord]:
+    listing = catalogue.listing(project.folder / ".deployguard" / "backups")
+    return [record for record in listing.records if record.reason == "emergency"]
+
+
+def test_the_present_is_backed_up_before_anything_is_stopped(project: Small, world: World) -> None:
+    record = world.take_backup("manual", "")
+    project.sql("DELETE FROM rooms WHERE name = 'a'")
+    outcome = saga.restore(world, record.id, record.id)
+    [kept] = emergencies(project)
+    assert (kept.deploy, kept.counts["rooms"]) == (outcome.deploy, 2)
+    events = [(e.step, e.kind) for e in world.journal.events(outcome.deploy)]
+    done = [step for step, kind in events if kind is EventKind.DONE]
+    assert done.index("safety-net") < done.index("arm") < done.index("stop-app")
+    assert rooms(project) == 3
+    again = saga.restore(world, kept.id, kept.id)  # and back
+    assert rooms(project) == 2
+    assert again.status is Status.DONE
+
+
+def test_without_an_emergency_backup_nothing_changes_until_a_person_says_so(
+    project: Small, world: World
+) -> None:
+    record = world.take_backup("manual", "")
+    project.sql("DELETE FROM rooms WHERE name = 'a'")
+    full = lambda reason, deploy: raised(BackupFailed("The disk is full."))  # noqa: E731
+    broken = replace(world, take_backup=full)
+    with pytest.raises(BackupFailed, match=r"No emergency backup .* The disk is full") as caught:
+        saga.restore(broken, record.id, record.id)
+    assert caught.value.state == "The database was not touched."
+    assert caught.value.next_commands[0].endswith("--no-emergency-backup")
+    assert rooms(project) == 2
+    assert not (project.folder / "stopped").exists()
+    assert world.journal.unfinished("development") is None
+    asked = replace(broken, reporter=Recorder(types=WITHOUT))
+    outcome = saga.restore(asked, record.id, record.id)
+    assert rooms(project) == 3
+    [net] = [e for e in world.journal.events(outcome.deploy) if e.step == "safety-net"][-1:]
+    assert net.evidence == {"missing": "The disk is full.", "by": "ann"}
+
+
+def test_it_can_be_said_beforehand_that_it_goes_without(project: Small, world: World) -> None:
+    record = world.take_backup("manual", "")
+    saga.restore(world, record.id, record.id, emergency=False)
+    assert emergencies(project) == []
+
+
+def test_what_was_written_since_is_counted_where_it_can_be(project: Small, world: World) -> None:
+    record = world.take_backup("manual", "")
+    with pytest.raises(ApprovalMissing, match="Nobody has written since the backup"):
+        saga.restore(world, record.id)
+    project.sql("UPDATE rooms SET name = name || 'x'")
+    project.sql("UPDATE rooms SET name = name || 'y'")
+    with pytest.raises(ApprovalMissing, match=r"At most \d transaction\(s\) wrote") as caught:
+        saga.restore(world, record.id)
+    assert "every table has as many rows as in the backup" in str(caught.value)
+    (project.folder / ".deployguard" / "backups" / record.folder / beside.MARK).unlink()
+    with pytest.raises(ApprovalMissing, match="since the backup is unknown"):
+        saga.restore(world, record.id)
+
+
+def raised(error: Exception) -> BackupRecord:
+    raise error

@@ -24,7 +24,7 @@ from tests.formats.reports import BACKUP, DISK, DRILLED, PRUNE, STANDING
 
 def test_the_narrow_list_says_verified_and_drilled_in_one_word() -> None:
     shown = plain(backups_lines([DRILLED, BACKUP], 80))
-    assert "3 h  1.5 KB  drilled   pre-deploy, pinned" in shown
+    assert "3 h  1.5 KB  drilled   pinned" in shown
     assert "3 h  1.5 KB  yes       pre-deploy\n" in shown
     assert DRILLED.drill is not None
     bad = replace(DRILLED, drill=replace(DRILLED.drill, ok=False))
@@ -47,6 +47,7 @@ def test_one_backup_shows_its_pin_and_its_drill() -> None:
 def test_prune_says_what_goes_why_and_that_nothing_was_changed() -> None:
     shown = plain(prune_lines(PRUNE, 80))
     assert "remove  bookings-production-20260218-123005  1.5 KB, 3 h, pre-deploy" in shown
+    assert "        the newest verified backup; pinned: audit" in shown
     assert "        outside of what is kept of scheduled: daily 7" in shown
     assert "1 would be removed (1.5 KB), 1 kept. Nothing was changed." in shown
     assert "--yes" in shown
