@@ -6,21 +6,22 @@ next sweep removes, never half a backup that is listed.
 
 import secrets
 import shutil
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from deployguard.backups import beside, catalogue, offsite_notes, sealed
 from deployguard.backups.retention import NEWEST, Candidate, Read, judge
-from deployguard.config import Config, Environment
-from deployguard.errors import BackupFailed, UsageError
+from deployguard.config import Config, DatabaseUrl, Environment
+from deployguard.errors import BackupFailed, EnvironmentUnreachable, UsageError
 from deployguard.formats import BackupEntry, DiskUse, Fate
 from deployguard.model import BackupRecord, Json, Verification
 from deployguard.state import Deploy, DeployLock, Journal
 
+_After: TypeAlias = Callable[[], None]
 _LARGEST: Final = 5  # shown by name
 _HERE: Final = ("sqlite", "postgresql")  # the stores whose backups are wholly in their folder
 BY_HAND: Final = "removed by hand"
@@ -45,7 +46,7 @@ def look(config: Config, environment: Environment, journal: Journal, now: dateti
     """What becomes of each backup of the environment; no database is asked. Raises StateError or UsageError."""
     folder = folder_of(config, environment)
     listing = catalogue.listing(folder, environment.name)
-    needed = needs(journal, environment.name, listing.records)
+    needed = needs(journal, environment.name, listing.records, _removable(environment))
     entries = [entry(folder, record, now) for record in listing.records]
     judged = judge(
         [_candidate(one, needed.get(one.record.id, "")) for one in entries],
@@ -107,12 +108,22 @@ def _read(verification: Verification | None) -> Read:
     return Read.VERIFIED if verification.ok else Read.DAMAGED
 
 
-def needs(journal: Journal, environment: str, records: Sequence[BackupRecord]) -> Mapping[str, str]:
+def _removable(environment: Environment) -> tuple[str, ...]:
+    """The stores whose backups can be removed wholly: snapshots only where AWS is configured."""
+    return (*_HERE, "rds") if environment.backup.store == "rds" else _HERE
+
+
+def needs(
+    journal: Journal,
+    environment: str,
+    records: Sequence[BackupRecord],
+    removable: Collection[str] = _HERE,
+) -> Mapping[str, str]:
     """Backup → what needs it: an unfinished run that took it, was told of it or has written it down."""
     needed = {
         record.id: f"what it describes, which lies elsewhere ({record.store}): prune does not remove that"
         for record in records
-        if record.store not in _HERE
+        if record.store not in removable
     }
     for run in journal.all_unfinished(environment):
         told = "\n".join(_told(run, journal))
@@ -157,11 +168,47 @@ def prune(
         going = (
             chosen(seen, named) if named else tuple(fate for fate in seen.fates if not fate.keep)
         )
-        removed = [(fate, _unlist(folder, fate.entry.record)) for fate in going]
-    for _, aside in removed:
-        shutil.rmtree(aside, ignore_errors=True)
+        _remove(folder, [fate.entry.record for fate in going], _elsewhere(config, environment))
     sealed.sweep(folder)
-    return tuple(fate for fate, _ in removed)
+    return going
+
+
+def _remove(
+    folder: Path, records: Sequence[BackupRecord], elsewhere: Callable[[BackupRecord], _After]
+) -> None:
+    """Unlist all of them, then delete them: what fails in between is left to a sweep, and is listed nowhere."""
+    unlisted = list[tuple[Path, _After]]()
+    try:
+        for record in records:
+            after = elsewhere(record)
+            unlisted.append((_unlist(folder, record), after))
+    finally:
+        for aside, after in unlisted:
+            shutil.rmtree(aside, ignore_errors=True)
+            with suppress(BackupFailed, EnvironmentUnreachable):
+                after()
+
+
+def _elsewhere(config: Config, environment: Environment) -> Callable[[BackupRecord], _After]:
+    """What a provider keeps of a backup: let go of right before it is unlisted, deleted after."""
+
+    def release(record: BackupRecord) -> _After:
+        if record.store != "rds":
+            return lambda: None
+        from deployguard.backups.base import Site
+        from deployguard.backups.rds import RdsBackups
+
+        site = Site(
+            url=DatabaseUrl("postgresql"),  # no database is asked
+            directory=config.directory,
+            project=config.project.name,
+            environment=environment.name,
+            config=environment.backup,
+            rds=environment.rds,
+        )
+        return RdsBackups(site).release(record)
+
+    return release
 
 
 def chosen(seen: Look, named: Collection[str]) -> tuple[Fate, ...]:

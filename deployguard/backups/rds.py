@@ -6,7 +6,7 @@ exists, or is not the one that was taken, is not a backup.
 
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -255,6 +255,28 @@ class RdsBackups:
         from deployguard.backups import rds_restore
 
         return rds_restore.restored(self, record, kept_as)
+
+    def release(self, record: BackupRecord) -> Callable[[], None]:
+        """Take the seal off a backup's snapshot, which is to go; what is returned deletes it.
+
+        Between the two the backup is unlisted: then the sweep deletes what a crash leaves, and before it, it seals
+        the snapshot again. Raises AwsError or BackupFailed.
+        """
+        facts = sealed.read_json(self.site.folder / record.folder / SNAPSHOT)
+        name = str(facts.get("name", ""))
+        found = rds_snapshots.find(self.api, self.kind, name) if name else None
+        if found is None:
+            return lambda: None
+        if found.tags.get("id") != record.id:
+            raise BackupFailed(
+                f"The snapshot {name} is not that of {record.id}; nothing of it was removed."
+            )
+        rds_sweep.unmark(self.api, found)
+
+        def delete() -> None:
+            rds_snapshots.delete(self.api, self.kind, name, record.id)
+
+        return delete
 
     def _names(self, reason: str, at: datetime, identifier: str) -> tuple[str, ...]:
         """What a snapshot is to be called, and what else when somebody has that name already."""

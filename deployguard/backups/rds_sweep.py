@@ -66,6 +66,11 @@ def mark(api: Api, snapshot: Snapshot, identifier: str) -> None:
     )
 
 
+def unmark(api: Api, snapshot: Snapshot) -> None:
+    """Take the mark away: once its backup is not listed any more, a sweep deletes the snapshot."""
+    api("remove_tags_from_resource", ResourceName=snapshot.arn, TagKeys=[f"{PREFIX}sealed"])
+
+
 def owner(folder: Path) -> str:
     """The mark of this backup folder, made once: it tells whose unfinished snapshots are ours."""
     path = folder / OWNER

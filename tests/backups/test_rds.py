@@ -491,3 +491,20 @@ def test_a_full_disk_leaves_no_snapshot(site: Site, instance: Any) -> None:
     assert sealed.seal is told
     assert backups.sweep() == () or snapshots(instance) == {}
     assert snapshots(instance) == {}
+
+
+def test_a_snapshot_that_was_released_is_sealed_again_unless_its_backup_is_gone(
+    backups: RdsBackups, site: Site, instance: Any
+) -> None:
+    made = backups.take(BackupRequest())
+    delete = backups.release(made)
+    [tags] = snapshots(instance).values()
+    assert "deployguard:sealed" not in tags
+    assert backups.sweep() == ()  # killed before it was unlisted: it stays
+    [tags] = snapshots(instance).values()
+    assert tags["deployguard:sealed"]
+    backups.release(made)
+    (site.folder / made.id).rename(site.folder / ".elsewhere")
+    assert backups.sweep() == (made.tools["snapshot"],)  # killed after it: the next sweep deletes
+    delete()  # gone already
+    assert snapshots(instance) == {}

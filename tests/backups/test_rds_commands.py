@@ -122,3 +122,54 @@ def test_without_rds_the_commands_say_so(deployguard: Shell) -> None:
     path.write_text(path.read_text().replace('backup.store = "rds"', 'backup.store = "auto"'))
     said = deployguard("backup", "rds", "recover", "--at", "2026-01-01", code=2)
     assert "are not on RDS" in said
+
+
+def test_retention_deletes_snapshots_that_are_ours_and_only_with_their_backup(
+    deployguard: Shell, aws: Aws, instance: Any
+) -> None:
+    path = Path("deployguard.toml")
+    path.write_text(path.read_text() + "retention.scheduled = { last = 1 }\n")
+    create = ("backup", "create", "--class", "scheduled", "--format", "json")
+    old, older = (json.loads(deployguard(*create))["id"] for _ in range(2))
+    newest = json.loads(deployguard(*create))["id"]
+    dry = json.loads(deployguard("backup", "prune", "--format", "json"))
+    assert dry
+    assert len(snapshots(instance)) == 3
+    assert not aws.asked("DeleteDBSnapshot")
+    aws.fault("DeleteDBSnapshot", "pass", "denied")
+    deployguard("backup", "prune", "--yes")
+    assert newest in deployguard("backup", "list")
+    assert len(listed(deployguard)) == 1
+    left = snapshots(instance)
+    assert set(left) == {newest, old} or set(left) == {newest, older}
+    newer = json.loads(deployguard(*create))["id"]  # its sweep deletes what was left
+    assert set(snapshots(instance)) == {newest, newer}
+
+
+def test_a_prune_that_aws_does_not_answer_removes_nothing(
+    deployguard: Shell, aws: Aws, instance: Any
+) -> None:
+    path = Path("deployguard.toml")
+    path.write_text(path.read_text() + "retention.scheduled = { last = 1 }\n")
+    create = ("backup", "create", "--class", "scheduled", "--format", "json")
+    made = {json.loads(deployguard(*create))["id"] for _ in range(2)}
+    aws.fault("RemoveTagsFromResource", "denied")
+    deployguard("backup", "prune", "--yes", code=3)
+    assert set(listed(deployguard)) == made == set(snapshots(instance))
+    aws.fault("DescribeDBSnapshots", "expired")
+    deployguard("backup", "prune", "--yes", code=3)
+    assert set(listed(deployguard)) == made == set(snapshots(instance))
+
+
+def listed(deployguard: Shell) -> list[str]:
+    return [
+        one["id"]
+        for one in json.loads(deployguard("backup", "list", "--format", "json"))["backups"]
+    ]
+
+
+def snapshots(rds: Any) -> set[str]:
+    """The backups' ids on the manual snapshots."""
+    found = rds.describe_db_snapshots(SnapshotType="manual")["DBSnapshots"]
+    tags = [{tag["Key"]: tag["Value"] for tag in one["TagList"]} for one in found]
+    return {one["deployguard:id"] for one in tags}
