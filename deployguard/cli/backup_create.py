@@ -1,5 +1,7 @@
 """``deployguard backup create``: take a backup now, and read it back."""
 
+from dataclasses import replace
+
 import click
 
 from deployguard.cli.group import common, environment_option, format_option
@@ -67,6 +69,7 @@ def command(
     loading by hand.
     """
     from deployguard.cli.session import checked, world, write_backup
+    from deployguard.deploy import offsite
     from deployguard.model import Scope
 
     if schema_only and data_only:
@@ -80,4 +83,8 @@ def command(
         record = here.take_backup(reason, "") if scope.whole else here.take_part(reason, scope)
         here.reporter.progress("Reading the backup back")
         entry = checked(here.backups, record)
+        if here.offsite is not None:
+            here.reporter.progress("Copying the backup off-site")
+            made, _ = offsite.copy(here, record)
+            entry = replace(entry, copies=(made,) if made else ())
     write_backup(form, entry)

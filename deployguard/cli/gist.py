@@ -12,6 +12,7 @@ _SHOWN: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "plan": {"risk": "{}"},
         "approve": {"because": "{}"},
         "backup": {"bytes": "{}", "id": "{}"},
+        "offsite": {"url": "{}", "skipped": "not copied: {}"},
         "migrate": {"to": "now at {}"},
         "schema-ok": {"revision": "at {}"},
         "health": {"detail": "{}"},

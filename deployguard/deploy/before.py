@@ -1,7 +1,7 @@
 """The steps before the first change: lock, look, plan, approve, back up, arm. Stopping in any of them is safe."""
 
 from deployguard import gate
-from deployguard.deploy import guard, names
+from deployguard.deploy import guard, names, offsite
 from deployguard.deploy.facts import plan_evidence
 from deployguard.deploy.run import Run, mapping, strings, text
 from deployguard.deploy.shape import schema_mark
@@ -79,7 +79,7 @@ def preflight(run: Run) -> Evidence:
     if migrates(run):
         world.migrator.preflight()
     if asked.backup:
-        world.backups.preflight()
+        offsite.ready(world)
     world.target.prepare()
     return {}
 
@@ -108,7 +108,7 @@ def make_plan(run: Run) -> Evidence:
     if needed and absent:
         run.world.reporter.note("There is no database yet, so there is nothing to back up.")
     elif needed:
-        run.world.backups.preflight()
+        offsite.ready(run.world)
     run.world.reporter.show_plan(plan, _decide(run, plan, None))
     return plan_evidence(plan, needs_backup=needed) | {"absent": absent, "would_run": files}
 

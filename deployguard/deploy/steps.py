@@ -6,7 +6,7 @@ a step is adding a row: what it does, how the world can be asked about it after 
 
 from typing import Final
 
-from deployguard.deploy import before, change, guard, names
+from deployguard.deploy import before, change, guard, names, offsite
 from deployguard.deploy.step import Step, always
 
 STEPS: Final[tuple[Step, ...]] = (
@@ -52,6 +52,14 @@ STEPS: Final[tuple[Step, ...]] = (
         before.verify_backup,
         applies=before.takes_backup,
         again=before.backup_is_unread,
+    ),
+    Step(
+        names.OFFSITE,
+        "Copying the backup off-site",
+        offsite.copy_backup,
+        probe=offsite.probe_copy,
+        applies=offsite.copies,
+        again=offsite.another,
     ),
     Step(
         names.ARM,

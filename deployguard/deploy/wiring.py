@@ -20,6 +20,7 @@ from deployguard.state import DeployLock, Journal
 
 if TYPE_CHECKING:
     from deployguard.backups import BackupStore, Site
+    from deployguard.backups.offsite import Offsite
     from deployguard.containers import Engine
     from deployguard.database import Database
     from deployguard.revisions.graph import Graph
@@ -83,6 +84,7 @@ def wire(
         redact=around.redact,
         clock=_now,
         sleep=time.sleep,
+        offsite=around.offsite if environment.offsite.url else None,
     )
 
 
@@ -164,6 +166,11 @@ class _Surroundings:
             environ=self.environ,
             say=self.reporter.progress,
         )
+
+    def offsite(self) -> "Offsite":
+        from deployguard.backups.offsite_places import needed
+
+        return needed(self.config, self.environment, self.reporter.progress)
 
     def inside(
         self,

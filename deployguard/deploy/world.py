@@ -14,6 +14,7 @@ from deployguard.state import DeployLock, Journal
 
 if TYPE_CHECKING:  # the collaborators load only what they need, when wire() makes them
     from deployguard.backups.base import BackupStore
+    from deployguard.backups.offsite import Offsite
     from deployguard.database import Database
     from deployguard.migrators.base import Migrator
     from deployguard.revisions.graph import Graph
@@ -53,6 +54,7 @@ class World:
     redact: Callable[[str], str]
     clock: Callable[[], datetime]
     sleep: Callable[[float], None]  # seconds
+    offsite: "Callable[[], Offsite] | None" = None  # None: no place for copies is configured
     take_part: Callable[[str, Scope], BackupRecord] = _no_parts  # (reason, what of the database)
 
     def revisions(self, database: "Database") -> tuple[str, ...]:

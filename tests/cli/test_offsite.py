@@ -33,10 +33,57 @@ def create(bookings: Bookings) -> str:
     return str(json.loads(answer.out)["id"])
 
 
+def test_a_backup_that_is_taken_is_copied(bookings: Bookings, nas: Path) -> None:
+    answer = bookings.deployguard("backup", "create", "--format", "json")
+    document = json.loads(answer.out)
+    assert answer.code == 0, answer.err
+    assert document["copies"][0]["url"] == f"file://{nas}/{document['id']}"
+    assert (nas / document["id"] / "manifest.json").exists()
+
+
+@pytest.mark.parametrize(("required", "code"), [(False, 0), (True, 20)])
+def test_a_copy_that_fails_after_a_backup_is_told(
+    bookings: Bookings, nas: Path, required: bool, code: int
+) -> None:
+    shutil.rmtree(nas)
+    bookings.configure(f'[offsite]\nurl = "file://{nas}"\nrequired = {str(required).lower()}\n')
+    answer = bookings.deployguard("backup", "create")
+    assert answer.code == code
+    assert "is it mounted?" in answer.err
+    listed = json.loads(bookings.deployguard("backup", "list", "--format", "json").out)
+    assert [one["where"] for one in listed["backups"]] == [["here"]]
+
+
+def test_a_deploy_copies_its_backup_before_the_first_change(bookings: Bookings, nas: Path) -> None:
+    bookings.configure(f'[offsite]\nurl = "file://{nas}"\nrequired = true\n')
+    answer = bookings.deployguard("deploy", "--auto-migrate", "--backup", "--format", "json")
+    assert answer.code == 0, answer.err
+    steps = [step["name"] for step in json.loads(answer.out)["steps"]]
+    assert steps.index("verify-backup") < steps.index("offsite") < steps.index("arm")
+    [copy] = nas.iterdir()
+    assert bookings.revision == "b014"
+    listed = json.loads(bookings.deployguard("backup", "list", "--format", "json").out)
+    assert [(one["id"], one["where"]) for one in listed["backups"]] == [
+        (copy.name, ["here", "file"])
+    ]
+
+
+def test_a_deploy_without_its_required_place_changes_nothing(bookings: Bookings, nas: Path) -> None:
+    shutil.rmtree(nas)
+    bookings.configure(f'[offsite]\nurl = "file://{nas}"\nrequired = true\n')
+    answer = bookings.deployguard("deploy", "--auto-migrate", "--backup")
+    assert answer.code == 3
+    assert bookings.revision == "b013"
+    assert "no backups yet" in bookings.deployguard("backup", "list").out
+
+
 def test_a_backup_survives_the_loss_of_the_machine(
     bookings: Bookings, nas: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    bookings.configure("")
     name = create(bookings)
+    assert list(nas.iterdir()) == []
+    bookings.configure(f'[offsite]\nurl = "file://{nas}"\n')
     copied = bookings.deployguard("backup", "copy", "latest")
     assert copied.code == 0, copied.err
     assert f"file://{nas}/{name}" in copied.out
@@ -112,10 +159,10 @@ def test_no_secret_is_in_argv_output_or_files(
         monkeypatch.setenv(key, value)
     with objects.moto_server() as port, objects.fault_proxy(port) as proxy:
         boto3.Session().client("s3", endpoint_url=proxy.url).create_bucket(Bucket="acme-backups")
+        name = create(bookings)
         bookings.configure(
             f'[offsite]\nurl = "s3://acme-backups/b"\nendpoint_url = "{proxy.url}"\ntimeout = 20\ntries = 2\n'
         )
-        name = create(bookings)
         proxy.clear()
         proxy.fault("hang", "PUT", "evidence.json")  # so that it is at work while we look
         with subprocess.Popen(

@@ -9,6 +9,7 @@ from deployguard.config import (
     Environment,
     HealthConfig,
     MigrateConfig,
+    OffsiteConfig,
     Project,
     TargetConfig,
 )
@@ -36,6 +37,7 @@ from tests.deploy.production import (
     V2,
     FakeDatabase,
     FakeMigrator,
+    FakeOffsite,
     FakeStore,
     FakeTarget,
     Production,
@@ -124,13 +126,16 @@ def graph() -> Graph:
     return build(Locations(Path(), ()), [(path, text.encode()) for path, text in files.items()])
 
 
-def environment(*, target: str = "commands", **health: object) -> Environment:
+def environment(
+    *, target: str = "commands", offsite: OffsiteConfig | None = None, **health: object
+) -> Environment:
     values: dict[str, object] = {"urls": ("http://app/health",)} | health
     return Environment(
         name="production",
         database=DatabaseConfig(url="sqlite:///app.db"),
         migrate=MigrateConfig(retries=2),
         target=TargetConfig(kind=target),  # type: ignore[arg-type]
+        offsite=offsite or OffsiteConfig(),
         health=HealthConfig(**values),  # type: ignore[arg-type]
     )
 
@@ -192,6 +197,9 @@ def make_world(
         redact=lambda text: text.replace("hunter2", "***"),
         clock=lambda: NOW,
         sleep=lambda seconds: None,
+        offsite=(lambda: FakeOffsite(production))  # type: ignore[arg-type,return-value]
+        if (settings or environment()).offsite.url
+        else None,
     )
 
 

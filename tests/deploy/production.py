@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Self
 
 from deployguard.backups.base import WrittenMeanwhile
-from deployguard.errors import BackupFailed, Busy, DeployguardError
+from deployguard.backups.offsite_base import OffsiteFailed
+from deployguard.errors import BackupFailed, Busy, DeployguardError, EnvironmentUnreachable
 from deployguard.migrators.base import Absent, Exit, Exited, Job, Probe, Running, Started
 from deployguard.model import (
     BackupRecord,
     Facts,
     Json,
+    OffsiteCopy,
     Release,
     Restored,
     Verification,
@@ -46,6 +48,7 @@ class Production:
                     "up": True,
                     "writes": 0,
                     "backups": {},
+                    "copies": [],
                     "runs": {},
                     "kept": {},
                     "effects": [],
@@ -266,6 +269,34 @@ class FakeStore:
             copy = self.world["backups"][record.id]  # type: ignore[index]
             self.world.change("restore", kept={**kept, kept_as: now}, **copy)
         return Restored("app", kept_as, record.counts, 0.1)
+
+
+@dataclass
+class FakeOffsite:
+    """The place for copies: "down" answers nobody, "refuses" takes nothing."""
+
+    world: Production
+
+    def preflight(self) -> None:
+        if self.world.says("offsite") == "down":
+            raise EnvironmentUnreachable("The place does not answer hunter2.")
+
+    def put(self, record: BackupRecord) -> OffsiteCopy:
+        self.preflight()
+        if self.world.says("offsite") == "refuses":
+            raise OffsiteFailed("The bucket does not take it.")
+        if self.world.says("offsite") == "surprises":
+            raise ZeroDivisionError("inside of some library")
+        copies = self.world["copies"]
+        self.world.change(f"copy {record.reason}", copies=[*copies, record.id])  # type: ignore[misc]
+        return self._copy(record)
+
+    def find(self, record: BackupRecord) -> OffsiteCopy | None:
+        self.preflight()
+        return self._copy(record) if record.id in self.world["copies"] else None  # type: ignore[operator]
+
+    def _copy(self, record: BackupRecord) -> OffsiteCopy:
+        return OffsiteCopy(f"fake://place/{record.id}", NOW, "0" * 64, {})
 
 
 @dataclass

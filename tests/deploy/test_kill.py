@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from deployguard.config import OffsiteConfig
 from deployguard.deploy import saga
 from deployguard.deploy.back import RECOVERY, ROLLBACK
 from deployguard.deploy.run import DeployOptions, RollbackOptions
@@ -37,7 +38,9 @@ from tests.deploy.plans import CREATE, verdict
 
 POINTS = ("before-intent", "after-intent", "before-done", "after-done")
 CONTRACTING = verdict(AFTER, BEFORE, expand=False, operations=(CREATE,))
-SETTINGS = environment(verify_sql=("SELECT 1",))
+SETTINGS = environment(
+    verify_sql=("SELECT 1",), offsite=OffsiteConfig(url="file:///nas", required=True)
+)
 
 
 def die() -> None:
@@ -139,7 +142,8 @@ def test_a_killed_deploy_goes_on_where_it_was(tmp_path: Path, step: str, point: 
     assert killed_at(tmp_path, (step, point), deploy, PENDING), "the point was never reached"
     status = finish(tmp_path, PENDING)
     assert (status, legal(production)) == (Status.DONE, "after")
-    once(production, "backup pre-deploy", "upgrade ok", f"start {V2}")
+    once(production, "backup pre-deploy", "copy pre-deploy", "upgrade ok", f"start {V2}")
+    assert len(production["copies"]) == 1  # type: ignore[arg-type]
     assert production["rows"] == {"rooms": 3, "notes": 0}
 
 
