@@ -83,8 +83,9 @@ def matching(records: tuple[BackupRecord, ...], wanted: str) -> tuple[BackupReco
 
 
 def at(directory: Path, moment: datetime, environment: str | None = None) -> BackupRecord:
-    """The newest backup that was taken at this time or before it. Raises UsageError when there is none."""
-    records = listing(directory, environment).records
+    """The newest backup of a whole database of this time or before. Raises UsageError when there is none."""
+    found = listing(directory, environment).records
+    records = tuple(record for record in found if record.scope.whole)
     for record in records:
         if record.created <= moment:
             return record

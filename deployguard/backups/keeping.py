@@ -49,7 +49,7 @@ def look(config: Config, environment: Environment, journal: Journal, now: dateti
     needed = needs(journal, environment.name, listing.records, _removable(environment))
     entries = [entry(folder, record, now) for record in listing.records]
     judged = judge(
-        [_candidate(one, needed.get(one.record.id, "")) for one in entries],
+        [candidate(one, needed.get(one.record.id, "")) for one in entries],
         environment.retention,
         now,
     )
@@ -81,7 +81,8 @@ def entry(folder: Path, record: BackupRecord, now: datetime) -> BackupEntry:
     )
 
 
-def _candidate(one: BackupEntry, needed: str) -> Candidate:
+def candidate(one: BackupEntry, needed: str) -> Candidate:
+    """What retention must know of a backup; ``needed`` says what needs it, "" is nothing."""
     record, pin = one.record, one.pin
     return Candidate(
         id=record.id,

@@ -12,14 +12,16 @@ Examples:
   deployguard backup prune                      say what would go, and why; nothing is changed
   deployguard backup prune --yes                remove it
   deployguard backup prune ab-20260218 --yes    remove this one by hand, whatever its class
+  deployguard backup prune --offsite --yes      the same rules for the copies in the off-site place
 
 \b
-Exit codes: 0; 2 no such backup, or a named one must stay; 3 the journal cannot be read; 20 one could not be removed;
-23 a deploy is at work, nothing was removed.
+Exit codes: 0; 2 no such backup, or a named one must stay; 3 the journal cannot be read, or the off-site place
+does not answer; 20 one could not be removed; 23 a deploy is at work, nothing was removed.
 """
 )
 @click.argument("backups", nargs=-1, metavar="[BACKUP]...")
 @click.option("--yes", is_flag=True, help="Remove what may go; without it nothing is changed.")
+@click.option("--offsite", is_flag=True, help="The copies in the off-site place instead.")
 @by_option
 @environment_option
 @format_option("text", "json", "markdown")
@@ -30,6 +32,7 @@ def command(
     *,
     backups: tuple[str, ...],
     yes: bool,
+    offsite: bool,
     by: str | None,
     env: str | None,
     form: str,
@@ -39,11 +42,12 @@ def command(
     The newest verified backup, a pinned one and what an unfinished deploy needs always stay. BACKUPs that are named
     are removed by hand, whatever their class; else pre-deploy and manual ones stay until they are.
     """
-    from deployguard.cli.keeping import pruned
+    from deployguard.cli.keeping import pruned, pruned_offsite
     from deployguard.cli.session import write
     from deployguard.formats import kept, kept_document
 
-    report = pruned(context, env, backups, by, yes=yes)
+    look = pruned_offsite if offsite else pruned
+    report = look(context, env, backups, by, yes=yes)
     write(
         form,
         text=lambda width: kept.prune_lines(report, width),

@@ -1,6 +1,7 @@
 """What the commands that keep backups ask of the rooms below."""
 
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,13 +37,52 @@ def pruned(
             who = operator(by, os.environ)
             going = keeping.prune(config, environment, kept, by=who, now=now, named=named)
     _tell(seen.problems)
+    return _report(environment.name, seen.fates, going, named, done=yes)
+
+
+def pruned_offsite(
+    context: click.Context, env: str | None, wanted: tuple[str, ...], by: str | None, *, yes: bool
+) -> PruneReport:
+    """The same of the copies in the off-site place."""
+    from deployguard.backups import keeping, offsite_keeping
+    from deployguard.cli.offsite import place
+
+    app: App = context.obj
+    config, environment = app.config(), app.environment(env)
+    now = datetime.now(UTC)
+    with place(context, env) as there, journal(context) as kept:
+        named = [there.choose(name).id for name in wanted]
+        seen = offsite_keeping.look(there, environment, kept, now)
+        going: tuple[Fate, ...] = keeping.chosen(seen, named) if named else ()
+        stuck: tuple[str, ...] = ()
+        if yes:
+            who = operator(by, os.environ)
+            going, stuck = offsite_keeping.prune(
+                there, config, environment, kept, by=who, now=now, named=named
+            )
+    _tell((*seen.problems, *stuck))
+    return _report(environment.name, seen.fates, going, named, done=yes, offsite=True)
+
+
+def _report(
+    environment: str,
+    fates: "tuple[Fate, ...]",
+    going: "tuple[Fate, ...]",
+    named: list[str],
+    *,
+    done: bool,
+    offsite: bool = False,
+) -> PruneReport:
+    """What was found, with what really went; of named ones only those."""
     gone = {fate.entry.record.id: fate for fate in going}
-    fates = tuple(gone.get(fate.entry.record.id, fate) for fate in seen.fates)
-    if named:
-        fates = going
-    again = " ".join(("deployguard backup prune", *named, f"--env {environment.name} --yes"))
-    would = any(not fate.keep for fate in fates) and not yes
-    return PruneReport(environment.name, fates, yes, (again,) if would else ())
+    shown = [fate for fate in fates if not named or fate.entry.record.id in named]
+    # what was to go and did not is still there
+    left = [replace(fate, keep=True) if done else fate for fate in shown]
+    merged = tuple(gone.get(fate.entry.record.id, fate) for fate in left)
+    flags = "--offsite " if offsite else ""
+    again = " ".join(("deployguard backup prune", *named, f"{flags}--env {environment} --yes"))
+    would = any(not fate.keep for fate in merged) and not done
+    return PruneReport(environment, merged, done, (again,) if would else ())
 
 
 def pin(

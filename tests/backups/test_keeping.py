@@ -18,7 +18,7 @@ from deployguard.config import Config
 from deployguard.config.load import parse
 from deployguard.config.retention import RetentionConfig
 from deployguard.errors import BackupFailed, Busy, UsageError
-from deployguard.model import BackupRecord, Pin, Verification
+from deployguard.model import BackupRecord, Pin, Scope, Verification
 from deployguard.state import DeployLock, EventKind, Journal, Kind, Status
 from tests.backups.test_sealed import record
 
@@ -329,6 +329,16 @@ def test_none_and_none_that_counts_are_problems(config: Config) -> None:
     assert problems(config).startswith("No backup counts")
     make(config, -5)
     assert problems(config).startswith("No backup counts")
+
+
+def test_a_part_of_a_database_is_no_backup_of_it(config: Config, journal: Journal) -> None:
+    whole = make(config, 2)
+    part = make(config, 0.5, scope=Scope(tables=("rooms",)), format=2)
+    assert "is 2 d old" in problems(config)
+    assert catalogue.at(folder(config), NOW) == whole
+    assert prune(config, journal) == []  # neither takes the other's place
+    assert NEWEST in reasons(config, journal, whole.id)
+    assert part.id in listed(config)
 
 
 def test_a_missed_schedule_is_a_problem(config: Config) -> None:

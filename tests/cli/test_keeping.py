@@ -114,3 +114,32 @@ def test_a_time_that_none_can_mean_is_refused(make_bookings: MakeBookings) -> No
     ):
         answer = bookings.deployguard("backup", "restore", *arguments)
         assert (answer.code, said in answer.err.replace("\n", " ")) == (2, True), answer.err
+
+
+def test_copies_off_site_are_kept_by_the_same_rules(
+    make_bookings: MakeBookings, tmp_path: Path
+) -> None:
+    bookings = project(make_bookings)
+    nas = tmp_path / "nas"
+    nas.mkdir()
+    file = Path("deployguard.toml")
+    file.write_text(file.read_text() + f'[offsite]\nurl = "file://{nas}"\n')
+    pinned, old, new = taken(bookings), taken(bookings), taken(bookings)
+    for name in (pinned, old, new):
+        assert bookings.deployguard("backup", "copy", name).code == 0
+    assert bookings.deployguard("backup", "pin", pinned, "--reason", "audit").code == 0
+    assert bookings.deployguard("backup", "prune", "--yes").code == 0  # here, old goes
+    told = bookings.deployguard("backup", "prune", "--offsite")
+    assert f"remove  {old}" in told.out
+    assert "pinned: audit" in told.out
+    assert (nas / old).exists()
+    done = bookings.deployguard("backup", "prune", "--offsite", "--yes", "--format", "json")
+    assert [(one["id"], one["keep"]) for one in json.loads(done.out)["backups"]] == [
+        (new, True),
+        (old, False),
+        (pinned, True),
+    ]
+    assert sorted(path.name for path in nas.iterdir() if path.is_dir()) == sorted((pinned, new))
+    refused = bookings.deployguard("backup", "prune", "--offsite", new, "--yes")
+    assert (refused.code, "must stay" in refused.err) == (2, True)
+    assert (nas / new).exists()
