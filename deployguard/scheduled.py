@@ -15,20 +15,24 @@ from pathlib import Path
 
 from deployguard.config import Config, Environment, load
 from deployguard.deploy.reporter import Silent
-from deployguard.errors import BackupFailed, Busy
+from deployguard.deploy.world import World
+from deployguard.errors import BackupFailed, Busy, EnvironmentUnreachable
 from deployguard.formats import Standing
-from deployguard.model import BackupRecord, Verification
+from deployguard.model import BackupRecord, OffsiteCopy, Verification
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
     """A backup that was taken and read back.
 
-    ``removed`` are the ids of those that retention let go; ``unpruned`` says why nothing was looked at ("" it was).
+    ``copy`` is where it lies off-site, ``uncopied`` why it does not. ``removed`` are the ids of those that retention
+    let go; ``unpruned`` says why not all were looked at ("" they were).
     """
 
     record: BackupRecord
     verification: Verification
+    copy: OffsiteCopy | None = None
+    uncopied: str = ""
     removed: tuple[str, ...] = ()
     unpruned: str = ""
 
@@ -41,13 +45,13 @@ def back_up(
     prune: bool = True,
     by: str = "",
 ) -> Taken:
-    """Take a backup, read it back, and remove what [retention] does not keep; says nothing.
+    """Take a backup, read it back, copy it off-site where that is configured, and prune; says nothing.
 
     ``environment`` "" is the default one; ``reason`` is its class. Raises what ``deployguard.errors`` draws:
-    BackupFailed (nothing is listed, or it is damaged; nothing was removed), EnvironmentUnreachable or UsageError.
-    While a deploy is at work nothing is removed, and ``unpruned`` says so.
+    BackupFailed (nothing is listed, it is damaged, or a required copy failed; nothing was removed),
+    EnvironmentUnreachable or UsageError. While a deploy is at work nothing is removed, and ``unpruned`` says so.
     """
-    from deployguard.backups import keeping
+    from deployguard.deploy import offsite
     from deployguard.deploy.wiring import wire
 
     settings, chosen = _chosen(config, environment)
@@ -59,15 +63,30 @@ def back_up(
         found = world.backups.verify(record)
         if not found.ok:
             raise BackupFailed(f"The backup {record.id} is damaged: {'; '.join(found.evidence)}.")
-        if not prune:
-            return Taken(record, found, unpruned="it was not asked for")
-        try:
-            gone = keeping.prune(settings, chosen, world.journal, by=who, now=datetime.now(UTC))
-        except Busy as error:
-            return Taken(record, found, unpruned=error.message)
+        made, uncopied = offsite.copy(world, record)
+        removed, unpruned = _pruned(settings, world) if prune else ((), "it was not asked for")
     finally:
         world.journal.close()
-    return Taken(record, found, tuple(fate.entry.record.id for fate in gone))
+    return Taken(record, found, made, uncopied, removed, unpruned)
+
+
+def _pruned(settings: Config, world: World) -> tuple[tuple[str, ...], str]:
+    """(ids of what was removed here, why not all was looked at): a backup was taken, whatever becomes of old ones."""
+    from deployguard.backups import keeping, offsite_keeping
+
+    chosen, journal, now = world.environment, world.journal, datetime.now(UTC)
+    removed: tuple[str, ...] = ()
+    try:
+        gone = keeping.prune(settings, chosen, journal, by=world.by, now=now)
+        removed = tuple(fate.entry.record.id for fate in gone)
+        if world.offsite is None:
+            return removed, ""
+        _, stuck = offsite_keeping.prune(
+            world.offsite(), settings, chosen, journal, by=world.by, now=now
+        )
+    except (Busy, BackupFailed, EnvironmentUnreachable) as error:
+        return removed, error.message
+    return removed, "; ".join(stuck)
 
 
 def standing(config: str | PathLike[str], environment: str = "") -> Standing:

@@ -36,6 +36,7 @@ class Job:
     owner: tuple[int, int] = (0, 0)
     networks: tuple[str, ...] = ()
     variable: str = ""  # the one that env_file must hold
+    offsite: bool = False  # copies are kept in another place
 
     @property
     def name(self) -> str:
@@ -70,32 +71,35 @@ class Job:
         number = int(self.every[:-1])
         return number * (_DAY if self.every.endswith("d") else 1)
 
-    def commands(self, program: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """(take a backup, prune) as argument lists."""
+    def commands(self, program: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+        """Take a backup, prune, prune the copies: argument lists, each to run when the former one went well."""
         start = (*program, "--config", str(self.config), "backup")
         where = ("--env", self.environment)
-        return (
-            (*start, "create", "--class", "scheduled", *where),
-            (*start, "prune", "--yes", *where),
-        )
+        prune = (*start, "prune", "--yes", *where)
+        copies = ((*prune, "--offsite"),) if self.offsite else ()
+        return (*start, "create", "--class", "scheduled", *where), prune, *copies
 
 
 def cron(job: Job) -> dict[str, str]:
     """One line of a crontab: silent when it went well (cron mails what is said), the log in the state folder."""
-    take, prune = (shlex.join(argv) for argv in job.commands((job.python, "-m", "deployguard")))
+    work = _shell(job.commands((job.python, "-m", "deployguard")))
     state, log = (shlex.quote(str(path)) for path in (job.state, job.state / "backup.log"))
     secret = f"set -a; . {shlex.quote(job.env_file)}; set +a; " if job.env_file else ""
     # In a subshell: a file of secrets that is missing would end the shell before it could say so.
     failed = shlex.quote(f"deployguard: the scheduled backup of {job.environment} needs a look at")
     command = (
         f"umask 077; mkdir -p {state}; cd {shlex.quote(str(job.config.parent))} && ( {secret}"
-        f"PATH={shlex.quote(job.path)}; export PATH; {take} && {prune} ) >>{log} 2>&1"
+        f"PATH={shlex.quote(job.path)}; export PATH; {work} ) >>{log} 2>&1"
         f" || echo {failed} {log}"
     )
     hours = "*" if len(job.hours) == _DAY else ",".join(map(str, job.hours))
     when = f"{job.minute} {hours} * * {'0' if job.weekly else '*'}"
     # a % would begin the command's input
     return {f"{job.name}.cron": f"{when} {command.replace('%', chr(92) + '%')}\n"}
+
+
+def _shell(commands: tuple[tuple[str, ...], ...]) -> str:
+    return " && ".join(shlex.join(argv) for argv in commands)
 
 
 def systemd(job: Job) -> dict[str, str]:
@@ -149,7 +153,7 @@ _LOOP: Final = """\
 trap 'exit 0' TERM INT
 while :; do
   sleep $(( {interval} - ($(date +%s) - {start}) % {interval} )) & wait $!
-  {take} && {prune}
+  {work}
 done
 """
 
@@ -157,9 +161,8 @@ done
 def compose(job: Job) -> dict[str, str]:
     """A service that sleeps until the next run, and is unhealthy while `backup status` finds something wrong."""
     folder = str(job.config.parent)
-    take, prune = (shlex.join(argv) for argv in job.commands(("deployguard",)))
     interval, start = job.seconds
-    loop = _LOOP.format(interval=interval, start=start, take=take, prune=prune)
+    loop = _LOOP.format(interval=interval, start=start, work=_shell(job.commands(("deployguard",))))
     status = ("deployguard", "--config", str(job.config), "backup", "status")
     lines = [
         "# docker compose -f YOUR-FILE.yml -f THIS-FILE up -d --no-deps " + job.name,

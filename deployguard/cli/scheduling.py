@@ -40,6 +40,7 @@ def job(
         owner=(os.getuid(), os.getgid()),
         networks=networks,
         variable=database.url_env,
+        offsite=bool(environment.offsite.url),
     )
 
 

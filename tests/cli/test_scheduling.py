@@ -226,6 +226,35 @@ def test_from_python_a_backup_is_taken_read_back_and_pruned(
     assert standing(file).problems == ()
 
 
+def test_from_python_copies_are_made_and_kept_too(
+    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_URL", (shop / "deployguard.env").read_text().split("'")[1])
+    nas, file = tmp_path / "nas", shop / "deployguard.toml"
+    nas.mkdir()
+    file.write_text(f'{TOML}\n[offsite]\nurl = "file://{nas}"\n')
+    first, second = back_up(file), back_up(file)
+    assert first.copy is not None
+    assert first.copy.url == f"file://{nas}/{first.record.id}"
+    assert second.removed == (first.record.id,)
+    assert [path.name for path in nas.iterdir() if path.is_dir()] == [second.record.id]
+    nas.rename(tmp_path / "away")
+    third = back_up(file)
+    assert third.copy is None
+    assert third.uncopied != ""
+    assert third.removed == (second.record.id,)
+    assert third.unpruned != ""
+
+
+def test_where_there_are_copies_they_are_pruned_as_well() -> None:
+    [line] = schedule.cron(replace(job(), offsite=True)).values()
+    assert "prune --yes --env x && " in line
+    assert line.count("--offsite") == 1
+    [service, _] = schedule.systemd(replace(job(), offsite=True)).values()
+    assert service.count("ExecStart=") == 3
+    assert "--offsite" not in schedule.cron(job())["deployguard-backup-shop-x.cron"]
+
+
 def job() -> schedule.Job:
     return schedule.Job(
         python="/usr/bin/python3",
