@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
-from deployguard.config import BackupConfig, DatabaseUrl, RdsConfig
+from deployguard.config import BackupConfig, DatabaseUrl, DrillConfig, RdsConfig
 from deployguard.database import VERSION_TABLE, Address
 from deployguard.errors import BackupFailed, UsageError
-from deployguard.model import BackupRecord, Json, Restored, Scope, Verification
+from deployguard.model import BackupRecord, Drilled, Json, Restored, Scope, Verification
 from deployguard.process import Completed, Redactor
 
 Say: TypeAlias = Callable[[str], None]  # takes one line of progress, for people
@@ -64,6 +64,7 @@ class Site:
     project: str
     environment: str
     config: BackupConfig = field(default_factory=BackupConfig)
+    drill: DrillConfig = field(default_factory=DrillConfig)
     rds: RdsConfig = field(default_factory=RdsConfig)
     version_table: str = VERSION_TABLE
     address: Address | None = None
@@ -110,6 +111,13 @@ class BackupStore(Protocol):
 
         Until the one moment of the swap the live database is not touched. Asked again after it was done, it answers
         with what it did. Raises BackupFailed (a bad backup), EnvironmentUnreachable or UsageError.
+        """
+
+    def drill(self, record: BackupRecord) -> Drilled:
+        """Restore a backup into a scratch database, compare it, ask the user's verification SQL of it, and time it.
+
+        Never on the live database's server. What was found is kept beside the backup. Raises EnvironmentUnreachable
+        when there is nowhere to restore to (nothing is then known), UsageError where a store has no drill.
         """
 
     def restored(self, record: BackupRecord, *, kept_as: str) -> bool:

@@ -85,6 +85,26 @@ def mark(directory: Path, record: BackupRecord) -> Json:
     return content.get("mark") if same else None
 
 
+def keep_drill(directory: Path, record: BackupRecord, found: Drilled) -> None:
+    """Write down what a restore drill has shown."""
+    folder = directory / record.folder
+    content = {
+        "manifest": sealed.digest(folder / sealed.MANIFEST),
+        "ok": found.ok,
+        "at": found.at.isoformat(),
+        "seconds": round(found.seconds, 3),
+        "evidence": list(found.evidence),
+    }
+    with sealed.turned_clear(directory):
+        sealed.write_atomically(folder / DRILL, json.dumps(content, indent=1).encode() + b"\n")
+
+
+def against(rto: int, seconds: float) -> str:
+    """How a measured recovery time stands to the one that is wanted, both in seconds."""
+    how = "within" if seconds <= rto else "SLOWER than"
+    return f"{how} the {rto} s of [drill] rto"
+
+
 def missing(directory: Path, record: BackupRecord) -> tuple[str, ...]:
     """Sentences on files that are gone or have another size: a look that reads none of them."""
     said = []

@@ -112,6 +112,16 @@ def restore_argv(
     ]
 
 
+def schema_argv(program: str, file: str) -> list[str]:
+    """pg_restore that prints the SQL of a dump's schema."""
+    return [program, "--schema-only", "--file=-", file]
+
+
+def schema_dump_argv(program: str) -> list[str]:
+    """pg_dump that prints the SQL of a database's schema."""
+    return [program, "--schema-only", "--no-password"]
+
+
 def psql_argv(program: str, database: str) -> list[str]:
     """Psql that runs its standard input in one transaction, and stops at the first error."""
     return [

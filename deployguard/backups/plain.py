@@ -48,6 +48,22 @@ def rows(path: Path) -> dict[tuple[str, str], int]:
     return found
 
 
+def definitions(path: Path) -> Iterator[str]:
+    """The lines of a dump that are not rows of a table, without their ends. Raises streams.Broken or OSError."""
+    inside, whole, announced = False, True, 0
+    for line in _lines(path):
+        if inside:
+            inside = not (line == _END and whole)
+        else:
+            if line.startswith(_DATA):
+                announced = _NEAR
+            inside = bool(announced and line.startswith(b"COPY ") and _COPY.fullmatch(line))
+            if not inside:
+                yield line.decode(errors="replace").rstrip("\n")
+            announced = 0 if inside else max(0, announced - 1)
+        whole = line.endswith(b"\n")
+
+
 def _lines(path: Path) -> Iterator[bytes]:
     """Lines with their ends; a very long one comes in pieces, of which the last one only has the end."""
     rest = b""

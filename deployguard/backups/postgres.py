@@ -27,7 +27,7 @@ from deployguard.database.counting import Counted, counting
 from deployguard.database.postgresql import PostgresDatabase
 from deployguard.database.snapshot import Instant, exported, sequences
 from deployguard.errors import BackupFailed, EnvironmentUnreachable
-from deployguard.model import BackupRecord, Json, Restored, Scope, Verification
+from deployguard.model import BackupRecord, Drilled, Json, Restored, Scope, Verification
 
 NAME_BYTES: Final = 63  # of a database's name, PostgreSQL's limit
 
@@ -203,6 +203,11 @@ class PostgresBackups:
         found = Verification(not problems, (*problems, *evidence), self.site.now())
         catalogue.keep_verification(self.site.folder, record, found)
         return found
+
+    def drill(self, record: BackupRecord) -> Drilled:
+        from deployguard.backups import postgres_drill
+
+        return postgres_drill.drill(self, record)
 
     def restore(
         self, record: BackupRecord, *, kept_as: str, on_progress: Say, still: Json = None

@@ -89,8 +89,8 @@ def _bring_back(
     try:
         say(f"restoring into the new database {fresh}")
         maintenance.create_like(live, fresh)
-        _fill(store, maintenance, record, fresh, say)
-        counts = _compare(store, record, fresh)
+        fill(store, maintenance, record, fresh, say)
+        counts = compare(store, record, fresh)
         maintenance.dress_like(live, fresh)
         say(f"putting it in the place of {live}, which is kept as {kept_as}")
         _swap(store, maintenance, (live, fresh, kept_as), note(record), still)
@@ -151,7 +151,7 @@ def sweep(maintenance: Maintenance, live: str) -> tuple[str, ...]:
     return found
 
 
-def _fill(
+def fill(
     store: "PostgresBackups", maintenance: Maintenance, record: BackupRecord, fresh: str, say: Say
 ) -> None:
     site, server = store.site, maintenance.version[0]
@@ -230,7 +230,7 @@ def _failed(program: str, done: Completed) -> BackupFailed:
     )
 
 
-def _compare(store: "PostgresBackups", record: BackupRecord, fresh: str) -> dict[str, int]:
+def compare(store: "PostgresBackups", record: BackupRecord, fresh: str) -> dict[str, int]:
     """The rows of the restored database; raises BackupFailed when it is not what was backed up."""
     taken = sealed.read_json(store.site.folder / record.folder / sealed.EVIDENCE)
     with _opened(store, fresh) as database:

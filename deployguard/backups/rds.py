@@ -36,8 +36,8 @@ from deployguard.backups.rds_source import (
     snapshot_name,
 )
 from deployguard.backups.rds_wait import Patience, Seen, wait
-from deployguard.errors import BackupFailed
-from deployguard.model import BackupRecord, Json, Restored, Verification
+from deployguard.errors import BackupFailed, UsageError
+from deployguard.model import BackupRecord, Drilled, Json, Restored, Verification
 
 SNAPSHOT: Final = "snapshot.json"
 SKEW: Final = timedelta(minutes=15)  # AWS refuses calls from clocks that are further off
@@ -243,6 +243,12 @@ class RdsBackups:
         seen = Verification(not problems, (*problems, *evidence), self.site.now())
         catalogue.keep_verification(self.site.folder, record, seen)
         return seen
+
+    def drill(self, record: BackupRecord) -> Drilled:
+        raise UsageError(
+            f"{record.id} is a snapshot of RDS: it can only be restored to a new instance, which costs money, so"
+            " deployguard does not do that for practice. Restore it by hand once, and look at it."
+        )
 
     def restore(
         self, record: BackupRecord, *, kept_as: str, on_progress: Say, still: Json = None

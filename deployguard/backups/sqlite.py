@@ -24,7 +24,7 @@ from deployguard.database import same_counts
 from deployguard.database.file_writes import file_since
 from deployguard.database.sqlite import count_all, identifier, open_file, table_names
 from deployguard.errors import BackupFailed, EnvironmentUnreachable
-from deployguard.model import BackupRecord, Json, Restored, Verification
+from deployguard.model import BackupRecord, Drilled, Json, Restored, Verification
 
 DATA: Final = "database.sqlite3"
 PAGES: Final = 2048  # copied between two looks at the clock
@@ -151,6 +151,11 @@ class SqliteBackups:
         found = Verification(not problems, (*problems, *evidence), self.site.now())
         catalogue.keep_verification(self.site.folder, record, found)
         return found
+
+    def drill(self, record: BackupRecord) -> Drilled:
+        from deployguard.backups import sqlite_drill
+
+        return sqlite_drill.drill(self.site, record, self.verify(record))
 
     def restore(
         self, record: BackupRecord, *, kept_as: str, on_progress: Say, still: Json = None

@@ -164,6 +164,17 @@ def checked(store: "BackupStore", record: BackupRecord) -> BackupEntry:
     return BackupEntry(record, found)
 
 
+def drilled(store: "BackupStore", record: BackupRecord) -> None:
+    """Restore a backup for practice. Raises BackupFailed when that did not bring back what was backed up."""
+    found = store.drill(record)
+    if not found.ok:
+        raise BackupFailed(
+            f"The restore drill of {record.id} failed: {'; '.join(found.evidence)}",
+            state="The live database was not touched. This backup does not count.",
+            next_commands=(f"deployguard backup show {record.id}", "deployguard backup create"),
+        )
+
+
 def write_backup(form: str, entry: BackupEntry) -> None:
     """Write one backup."""
     write(

@@ -1,5 +1,6 @@
 """deployguard.toml → frozen Config, strict: an unknown key is an error naming the nearest key."""
 
+from deployguard.config.drill import DrillConfig
 from deployguard.config.load import FILE_NAME, backup_url, find, load, parse, resolve_url
 from deployguard.config.offsite import OffsiteConfig, Place, parse_place
 from deployguard.config.rds import RdsConfig
@@ -27,6 +28,7 @@ __all__ = [
     "Config",
     "DatabaseConfig",
     "DatabaseUrl",
+    "DrillConfig",
     "Environment",
     "HealthConfig",
     "MigrateConfig",

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from types import MappingProxyType
 
-from deployguard.config import offsite, rds, retention
+from deployguard.config import drill, offsite, rds, retention
 from deployguard.config.commands import commands
 from deployguard.config.discover import ProjectFacts
 from deployguard.config.schema import (
@@ -28,6 +28,7 @@ _KINDS = MappingProxyType(
         "retention": retention.RetentionConfig,
         "rds": rds.RdsConfig,
         "offsite": offsite.OffsiteConfig,
+        "drill": drill.DrillConfig,
         "health": HealthConfig,
     }
 )
@@ -42,6 +43,7 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "retention": "Which backups are kept; only `backup prune` removes any. docs/retention.md says more.",
         "rds": 'Amazon RDS and Aurora, where store above is "rds"; docs/rds.md says what it needs.',
         "offsite": "Where copies of backups go; docs/offsite.md says more. Credentials never stand here.",
+        "drill": "Where `backup verify --drill` restores a backup to, for practice.",
         "health": "When the application counts as healthy after the update.",
         "policy": "What each level demands. High and critical always need an approval and a verified backup.",
     }
@@ -109,6 +111,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "retention": retention.MEANINGS,
         "rds": rds.MEANINGS,
         "offsite": offsite.MEANINGS,
+        "drill": drill.MEANINGS,
         "health": {
             "urls": "Each must answer; [] checks no HTTP.",
             "expect_status": "The HTTP status that means healthy.",

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from deployguard.config.accepted import parse_accepted, places
+from deployguard.config.drill import DrillConfig
 from deployguard.config.keys import known
 from deployguard.config.offsite import OffsiteConfig, check_offsite
 from deployguard.config.rds import RdsConfig
@@ -41,6 +42,7 @@ _SECTIONS = (
     "backup",
     "retention",
     "rds",
+    "drill",
     "offsite",
     "health",
     "policy",
@@ -156,6 +158,7 @@ def _environment(name: str, table: _Table, shared: Mapping[str, _Table]) -> Envi
         ),
         rds=section(RdsConfig, "rds"),
         offsite=check_offsite(section(OffsiteConfig, "offsite"), f"[offsite] for {name!r}"),
+        drill=section(DrillConfig, "drill"),
         health=section(HealthConfig, "health"),
         policy=_policy(
             _merge(shared["policy"], _table(table, "policy", where)), f"[policy] for {name!r}"

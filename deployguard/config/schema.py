@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from deployguard.config.drill import DrillConfig
 from deployguard.config.offsite import OffsiteConfig
 from deployguard.config.rds import RdsConfig
 from deployguard.config.retention import RetentionConfig
@@ -169,6 +170,7 @@ class Environment:
     retention: RetentionConfig = field(default_factory=RetentionConfig)
     rds: RdsConfig = field(default_factory=RdsConfig)
     offsite: OffsiteConfig = field(default_factory=OffsiteConfig)
+    drill: DrillConfig = field(default_factory=DrillConfig)
     health: HealthConfig = field(default_factory=HealthConfig)
     policy: Policy = field(default_factory=Policy)
 

@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -157,6 +157,13 @@ class _Surroundings:
             project=self.config.project.name,
             environment=self.environment.name,
             config=self.environment.backup,
+            drill=replace(
+                self.environment.drill,
+                verify_sql=(
+                    *self.environment.health.verify_sql,
+                    *self.environment.drill.verify_sql,
+                ),
+            ),
             rds=self.environment.rds,
             version_table=self.config.project.version_table,
             address=self.address,

@@ -34,6 +34,10 @@ def backup_lines(entry: BackupEntry, width: int = 80) -> list[Line]:
     evidence = entry.verification.evidence if entry.verification else ("not yet",)
     for item in evidence:
         lines += paragraph(item, width, indent=2)
+    if entry.drill is not None:
+        lines += [BLANK, (Span("Drill", Style.TITLE),)]
+        for item in entry.drill.evidence:
+            lines += paragraph(item, width, indent=2)
     return lines
 
 

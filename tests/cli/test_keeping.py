@@ -60,6 +60,25 @@ def test_a_pin_keeps_until_it_is_taken_away(make_bookings: MakeBookings) -> None
     assert "1 removed" in bookings.deployguard("backup", "prune", "--yes").out
 
 
+def test_a_drill_is_kept_shown_and_counted_by_status(make_bookings: MakeBookings) -> None:
+    bookings = project(make_bookings)
+    name = taken(bookings)
+    shown = bookings.deployguard("backup", "verify", "latest", "--drill")
+    assert shown.code == 0, shown.err
+    assert "restored in" in shown.out
+    assert "[drill] rto" in shown.out
+    document = json.loads(bookings.deployguard("backup", "show", name, "--format", "json").out)
+    assert document["drill"]["ok"] is True
+    file = Path("deployguard.toml")
+    file.write_text(file.read_text() + '[drill]\nverify_sql = ["SELECT 1 = 2"]\n')
+    failed = bookings.deployguard("backup", "verify", "latest", "--drill")
+    assert failed.code == 20
+    assert f"The restore drill of {name} failed: SELECT 1 = 2" in " ".join(failed.err.split())
+    status = bookings.deployguard("backup", "status")
+    assert status.code == 20
+    assert "The restore drill of" in status.out
+
+
 def test_du_and_status_need_no_database(make_bookings: MakeBookings) -> None:
     bookings = project(make_bookings)
     none = bookings.deployguard("backup", "status")

@@ -9,6 +9,7 @@ import pytest
 
 from deployguard.config import load
 from deployguard.config.discover import ProjectFacts, compose_services, discover
+from deployguard.config.drill import DrillConfig
 from deployguard.config.example import MEANINGS, render_annotated, value
 from deployguard.config.load import parse
 from deployguard.config.retention import RetentionConfig
@@ -32,6 +33,7 @@ SCHEMA = {
     "target": TargetConfig,
     "backup": BackupConfig,
     "retention": RetentionConfig,
+    "drill": DrillConfig,
     "health": HealthConfig,
 }
 FACTS = ProjectFacts(
@@ -205,7 +207,7 @@ def test_the_bookings_fixture_is_understood() -> None:
 
 
 def test_no_alembic_project_is_a_usage_error_that_says_where(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"No alembic\.ini"):
+    with pytest.raises(UsageError, match=r"There is no alembic\.ini"):
         discover(tmp_path)
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
