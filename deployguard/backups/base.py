@@ -73,6 +73,9 @@ class Site:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     sleep: Callable[[float], None] | None = None  # None: time.sleep
     say: Say = lambda line: None  # noqa: ARG005 - says nothing
+    every: float = (
+        0.0  # seconds between two lines of progress, where they do not replace each other
+    )
     source: DatabaseUrl | None = None  # the server or replica to read backups from; None: ``url``
 
     @property

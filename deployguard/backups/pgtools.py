@@ -5,7 +5,7 @@ The connection is in the environment, never in argv.
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -177,8 +177,12 @@ def execute(
     say: Say | None = None,
     stdin_path: Path | None = None,
     stdout_path: Path | None = None,
+    moving: Callable[[], object] | None = None,
 ) -> Completed:
-    """Run one of the tools where it is; files are ours either way."""
+    """Run one of the tools where it is; files are ours either way.
+
+    ``timeout`` counts anew while something is ``moving``, except in a container, whose own clock ends it.
+    """
     if tools.inside is None:
         return run(
             argv,
@@ -188,6 +192,7 @@ def execute(
             redact=redact,
             stdin_path=stdin_path,
             stdout_path=stdout_path,
+            moving=moving,
         )
     return tools.inside(
         tuple(argv),

@@ -3,7 +3,7 @@
 import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
@@ -22,6 +22,7 @@ from deployguard.backups.postgres_dump import APPLICATION, PASSES, dump, dump_gl
 from deployguard.backups.postgres_scope import narrowed, scope_argv
 from deployguard.backups.postgres_source import caught_up, check, is_standby
 from deployguard.backups.postgres_verify import read_back
+from deployguard.backups.progress import Pace
 from deployguard.config import DatabaseUrl
 from deployguard.database.counting import Counted, counting
 from deployguard.database.postgresql import PostgresDatabase
@@ -163,7 +164,7 @@ class PostgresBackups:
                 application=application,
                 jobs=pgtools.connections(site),
                 budget=site.config.count_budget,
-                on_table=self._counting,
+                on_table=self._counting(),
             ) as count,
         ):
             dump(
@@ -187,8 +188,9 @@ class PostgresBackups:
         with suppress(EnvironmentUnreachable):
             database.terminate(APPLICATION + identifier)
 
-    def _counting(self, label: str, number: int, of: int) -> None:
-        self.site.say(f"counting {label} ({number} of {of})")
+    def _counting(self) -> Callable[[str, int, int], None]:
+        pace = Pace(self.site.say, self.site.every)
+        return lambda label, number, of: pace(f"counting {label} ({number} of {of})")
 
     def _lost(self, error: EnvironmentUnreachable) -> BackupFailed:
         if PASSES.search(error.message):

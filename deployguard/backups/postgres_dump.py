@@ -1,12 +1,14 @@
 """One run of pg_dump: its environment, what is written down beside the dump, and why it failed."""
 
 import re
+import resource
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from deployguard.backups import pgargv, pgtools, sealed
-from deployguard.backups.base import NOT_MIGRATED, Say, Site, TransientFailure, failed
+from deployguard.backups import pgargv, pgtools, room, sealed
+from deployguard.backups.base import NOT_MIGRATED, Site, TransientFailure, failed
+from deployguard.backups.progress import Progress
 from deployguard.database import libpq
 from deployguard.database.counting import Counted
 from deployguard.database.postgresql import PostgresDatabase
@@ -25,8 +27,6 @@ PASSES: Final = re.compile(
     r"conflict with recovery|deadlock detected|relation .* does not exist",
     re.IGNORECASE,
 )
-_NOISE: Final = re.compile(r"^pg_(dump|restore): ")
-_TELLING: Final = re.compile(r"dumping contents of table|processing data for table|creating INDEX")
 
 
 def dump(
@@ -46,6 +46,18 @@ def dump(
         with sealed.open_private(target):
             pass  # made before pg_dump would make it with the umask's permissions
     application = APPLICATION + draft.id
+    progress = Progress(
+        site.say,
+        draft.folder,
+        tables=len(instant.tables),
+        expected=room.expected(site, database.name, instant.bytes, otherwise=0, growth=1.0),
+        every=site.every,
+    )
+
+    def line(text: str) -> None:
+        check()
+        progress.line(text)
+
     file = "" if tools.inside else str(target)
     done = pgtools.execute(
         tools,
@@ -55,11 +67,16 @@ def dump(
         environment(site, database, tools, application),
         redact=site.redact,
         timeout=site.config.timeout,
-        say=telling(site.say, check),
+        say=line,
+        moving=progress.moving,
         stdout_path=target if tools.inside else None,
     )
     if not done.ok:
-        raise why(done, site.folder)
+        if _at_limit(
+            draft.folder
+        ):  # one of pg_dump's helpers was ended by it, and it cannot say why
+            raise sealed.full(site.folder)
+        raise why(done, site.folder, site.config.timeout)
 
 
 def dump_globals(
@@ -134,7 +151,14 @@ def facts(
     }
 
 
-def why(done: Completed, folder: Path) -> BackupFailed:
+def _at_limit(folder: Path) -> bool:
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    if limit == resource.RLIM_INFINITY:
+        return False
+    return any(path.stat().st_size >= limit for path in folder.iterdir())
+
+
+def why(done: Completed, folder: Path, timeout: int) -> BackupFailed:
     """Why pg_dump failed, and whether another try may help."""
     said = " ".join(
         line for line in done.stderr.splitlines() if "error:" in line or "detail:" in line
@@ -144,18 +168,8 @@ def why(done: Completed, folder: Path) -> BackupFailed:
         return sealed.full(folder)
     message = f"pg_dump failed: {text.rstrip('.')}."
     if done.timed_out:
-        return TransientFailure(f"pg_dump failed: {done.why()}.", state=NOT_MIGRATED)
+        said = f"nothing was written for {timeout} seconds, so it was stopped"
+        return TransientFailure(f"pg_dump failed: {said}.", state=NOT_MIGRATED)
     if PASSES.search(text):
         return TransientFailure(message, state=NOT_MIGRATED)
     return failed(message)
-
-
-def telling(say: Say, check: Callable[[], None] = lambda: None) -> Say:
-    """Of what the tools say with --verbose, the lines that show progress."""
-
-    def line(text: str) -> None:
-        check()
-        if _TELLING.search(text):
-            say(_NOISE.sub("", text).strip())
-
-    return line

@@ -8,12 +8,13 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from deployguard.backups import pgtools, plain, sealed
+from deployguard.backups import pgtools, plain, postgres_room, sealed
 from deployguard.backups.base import UNTOUCHED, Say, Site, WrittenMeanwhile
 from deployguard.backups.partial import whole_only
 from deployguard.backups.pgargv import form_of, psql_argv, restore_argv
-from deployguard.backups.postgres_dump import environment, telling
+from deployguard.backups.postgres_dump import environment
 from deployguard.backups.postgres_verify import dumped_by
+from deployguard.backups.progress import telling
 from deployguard.database import same_counts
 from deployguard.database.counting import count_now
 from deployguard.database.postgresql import PostgresDatabase
@@ -85,6 +86,7 @@ def _bring_back(
             next_commands=("deployguard backup list",),
         )
     sweep(maintenance, live)
+    postgres_room.look(maintenance, record)
     fresh = f"{live.encode()[:40].decode(errors='ignore')}{NEW}{secrets.token_hex(4)}"
     try:
         say(f"restoring into the new database {fresh}")
@@ -193,7 +195,7 @@ def _run_archive(
         around,
         redact=site.redact,
         timeout=TIMEOUT,
-        say=telling(say),
+        say=telling(say, site.every),
         stdin_path=dump if tools.inside else None,
     )
     if not pgtools.restored(done, strict=strict):

@@ -45,7 +45,7 @@ def need(folder: Path, size: int, what: str) -> None:
         )
 
 
-def expected(site: Site, database: str, now: int, otherwise: int) -> int:
+def expected(site: Site, database: str, now: int, otherwise: int, growth: float = GROWTH) -> int:
     """Bytes that a backup will take: by the last one's share of its database, else ``otherwise``.
 
     ``now`` is how large the database is.
@@ -53,7 +53,7 @@ def expected(site: Site, database: str, now: int, otherwise: int) -> int:
     for record in catalogue.listing(site.folder, site.environment).records:
         was = record.tools.get("database_bytes", "")
         if record.scope.whole and record.database == database and was.isdigit() and int(was):
-            return int(record.size / int(was) * now * GROWTH)
+            return int(record.size / int(was) * now * growth)
     return otherwise
 
 

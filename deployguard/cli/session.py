@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from deployguard.deploy.world import World
     from deployguard.state import Deploy, Journal
 
+LOG_EVERY = (
+    60.0  # seconds between lines of progress in a log; on a terminal they replace each other
+)
+
 
 @contextmanager
 def world(
@@ -39,7 +43,14 @@ def world(
     app.url(environment)
     reporter = TerminalReporter(operator(by, os.environ), verbose=app.verbose)
     with reporter.showing():
-        made = wire(app.config(), environment, reporter=reporter, by=reporter.by, cached=cached)
+        made = wire(
+            app.config(),
+            environment,
+            reporter=reporter,
+            by=reporter.by,
+            cached=cached,
+            every=0.0 if reporter.out.terminal else LOG_EVERY,
+        )
         try:
             yield made
         finally:

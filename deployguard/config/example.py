@@ -98,7 +98,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "backup": {
             "store": '"auto" (by the URL: a dump, or a copy of the file) or "rds" (snapshots, see below).',
             "directory": "Files are readable by their owner only.",
-            "timeout": "Seconds for one try.",
+            "timeout": "Seconds for one try; for pg_dump, in which nothing more is written.",
             "tries": "How often a backup is tried …",
             "pause": "… and the seconds between.",
             "pg_bin": 'Folder of pg_dump and pg_restore; "" is PATH, else the database\'s container.',

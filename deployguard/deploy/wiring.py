@@ -41,17 +41,18 @@ def wire(
     by: str,
     environ: Mapping[str, str] | None = None,
     cached: bool = False,
+    every: float = 0.0,
 ) -> World:
     """The collaborators of one environment. Nothing is dialled or started; raises UsageError for a bad URL.
 
-    ``cached``: what is only shown may rest on a reading that was kept.
+    ``cached``: what is only shown may rest on a reading that was kept. ``every``: seconds between lines of progress.
     """
     from deployguard import backups, migrators, targets
     from deployguard.backups import beside
     from deployguard.containers import Engine
 
     outer = {**config.alembic_environ(), **(os.environ if environ is None else environ)}
-    around = _Surroundings(config, environment, outer, reporter, Engine(), cached)
+    around = _Surroundings(config, environment, outer, reporter, Engine(), cached, every)
     site = around.site()
     store = backups.store(site)
     settings = (config, environment, around.environ, around.redact, around.engine)
@@ -98,6 +99,7 @@ class _Surroundings:
     reporter: Reporter
     engine: "Engine"
     cached: bool
+    every: float
     url: DatabaseUrl = field(init=False)
     source: DatabaseUrl | None = field(init=False)
     redact: Redactor = field(init=False)
@@ -170,6 +172,7 @@ class _Surroundings:
             # the container is that of the URL's own server
             inside=self.inside if self.url.dialect == "postgresql" and not self.source else None,
             source=self.source,
+            every=self.every,
             environ=self.environ,
             say=self.reporter.progress,
         )

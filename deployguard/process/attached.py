@@ -39,6 +39,7 @@ def run(
     redact: Redactor | None = None,
     stdin_path: Path | None = None,
     stdout_path: Path | None = None,
+    moving: Callable[[], object] | None = None,
 ) -> Completed:
     """Run ``argv`` to its end, in a process group of its own.
 
@@ -46,13 +47,14 @@ def run(
 
     ``env`` is the whole environment (None: ours). ``timeout`` is in seconds. ``on_line`` gets each redacted line of
     stdout and stderr as it comes, without its newline, in the calling thread. With ``stdout_path`` standard output
-    goes untouched to that file (0600, replaced if it exists) and ``Completed.stdout`` is empty.
+    goes untouched to that file (0600, replaced if it exists) and ``Completed.stdout`` is empty. ``timeout``
+    counts anew whenever the answer of ``moving``, which is asked again and again, changes.
 
     At the timeout, at KeyboardInterrupt and at any error of ``on_line`` the whole group is stopped (SIGTERM, then
     SIGKILL). Raises EnvironmentUnreachable when the program cannot be started.
     """
     started = time.monotonic()
-    deadline = None if timeout is None else started + timeout
+    patience = _Patience(timeout, moving)
     redactor = redact or Redactor()
     source = subprocess.DEVNULL if input is None else subprocess.PIPE
     if stdin_path is not None:
@@ -62,7 +64,7 @@ def run(
         stream: Lines(redactor, on_line) for stream in (process.stdout, process.stderr) if stream
     }
     try:
-        timed_out = not _pump(process, streams, input or b"", deadline)
+        timed_out = not _pump(process, streams, input or b"", patience)
         if timed_out:
             _end_group(process)
         for lines in streams.values():
@@ -127,7 +129,7 @@ def _pump(
     process: subprocess.Popen[bytes],
     streams: Mapping[IO[bytes], Lines],
     data: bytes,
-    deadline: float | None,
+    patience: "_Patience",
 ) -> bool:
     """Move bytes until the program has ended; False when the deadline came first."""
     left = memoryview(data)
@@ -139,20 +141,19 @@ def _pump(
             os.set_blocking(process.stdin.fileno(), False)
             selector.register(process.stdin, selectors.EVENT_WRITE)
         while selector.get_map():
-            now = time.monotonic()
-            if deadline is not None and now >= deadline:
+            now, wait = time.monotonic(), patience.left()
+            if wait <= 0:
                 return False
             if process.poll() is not None:
                 ended = ended or now
                 if now - ended > STRAGGLERS:
                     break  # something that it started holds the pipe; that is not ours to wait for
-            wait = 0.2 if deadline is None else min(0.2, deadline - now)
-            for key, _ in selector.select(wait):
+            for key, _ in selector.select(min(0.2, wait)):
                 if key.fileobj is process.stdin:
                     left = _write(process.stdin, left, selector)
                 else:
                     _read(key.fd, streams, selector)
-    return _wait(process, deadline)
+    return _wait(process, patience)
 
 
 def _write(stdin: IO[bytes], left: memoryview, selector: selectors.BaseSelector) -> memoryview:
@@ -177,13 +178,31 @@ def _read(fd: int, streams: Mapping[IO[bytes], Lines], selector: selectors.BaseS
         selector.unregister(stream)
 
 
-def _wait(process: subprocess.Popen[bytes], deadline: float | None) -> bool:
-    left = None if deadline is None else max(0.0, deadline - time.monotonic())
-    try:
-        process.wait(left)
-    except subprocess.TimeoutExpired:
-        return False
-    return True
+def _wait(process: subprocess.Popen[bytes], patience: "_Patience") -> bool:
+    while (left := patience.left()) > 0:
+        try:
+            process.wait(min(left, 1.0))
+        except subprocess.TimeoutExpired:
+            continue
+        return True
+    return process.poll() is not None
+
+
+class _Patience:
+    """How long a program may still take: for ever, a time, or a time since something moved."""
+
+    def __init__(self, timeout: float | None, moving: Callable[[], object] | None) -> None:
+        self._timeout, self._moving = timeout, moving
+        self._since = time.monotonic()
+        self._seen: object = None
+
+    def left(self) -> float:
+        """Seconds."""
+        if self._moving is not None and (now := self._moving()) != self._seen:
+            self._seen, self._since = now, time.monotonic()
+        if self._timeout is None:
+            return float("inf")
+        return self._since + self._timeout - time.monotonic()
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
