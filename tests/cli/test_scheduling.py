@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -62,8 +63,9 @@ def backups(folder: Path) -> list[str]:
 
 
 def as_cron_does(line: str) -> subprocess.CompletedProcess[str]:
-    """Run a line of a crontab: five fields, then a command for sh in which a per cent sign has a backslash."""
-    command = line.rstrip("\n").split(" ", 5)[5].replace("\\%", "%")
+    """Run a line of a crontab: five fields, then a command for sh that a per cent sign without backslash ends."""
+    written = line.rstrip("\n").split(" ", 5)[5]
+    command = re.split(r"(?<!\\)%", written, maxsplit=1)[0].replace("\\%", "%")
     poor = {"HOME": "/", "PATH": "/usr/bin:/bin", "SHELL": "/bin/sh"}
     return subprocess.run(
         ["/bin/sh", "-c", command], env=poor, cwd="/", capture_output=True, text=True, check=False

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from deployguard.deploy import saga
 from deployguard.deploy.run import DeployOptions, RollbackOptions
 from deployguard.deploy.wiring import wire
 from deployguard.deploy.world import World
-from deployguard.errors import Busy, NeedsHuman, RolledBack
+from deployguard.errors import ApprovalMissing, Busy, NeedsHuman, RolledBack
 from deployguard.gate import Mode
 from deployguard.model import Release
 from deployguard.state import Status
@@ -309,3 +310,32 @@ def test_no_password_is_kept_anywhere(project: Postgres) -> None:
     for path in (project.folder / ".deployguard").rglob("*"):
         if path.is_file():
             assert password.encode() not in path.read_bytes(), path
+
+
+def test_a_restore_keeps_the_present_in_a_backup_and_counts_what_was_written(
+    project: Postgres,
+) -> None:
+    """By autovacuum, too: so it is at most so many, and at least our own."""
+    world = project.world(stoppable=True)
+    record = world.take_backup("manual", "")
+    project.query("UPDATE rooms SET name = 'x'")
+    project.query("INSERT INTO rooms (name) VALUES ('d')")
+    reporter = Recorder(types=record.id)
+    world = dataclasses.replace(world, reporter=reporter)
+    outcome = saga.restore(world, record.id)
+    [warning] = [text for kind, text in reporter.told if kind == "confirm"]
+    wrote = re.search(r"At most (\d+) transaction\(s\) wrote", warning)
+    assert wrote is not None, warning
+    assert int(wrote[1]) >= 2
+    assert "rooms: 4 rows now, 3 in the backup" in warning
+    assert (project.current(), project.rooms()) == ("r1", "3")
+    emergency = world.find_backup("emergency", outcome.deploy)
+    assert emergency is not None
+    assert emergency.counts["rooms"] == 4
+    # it is another database of the same name now: what was written to it since the backup cannot be known
+    asked = dataclasses.replace(world, reporter=Recorder())
+    with pytest.raises(ApprovalMissing, match="since the backup is unknown"):
+        saga.restore(asked, record.id)
+    assert saga.restore(world, emergency.id, emergency.id).status is Status.DONE
+    assert project.rooms() == "4"
+    world.journal.close()
