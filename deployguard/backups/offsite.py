@@ -1,7 +1,7 @@
 """Copies of sealed backups in another place: made so that a listed copy is complete, found, fetched, deleted.
 
-The manifest goes last and is what makes a copy: what has none is a leftover that the next copy goes on with. Each
-file is compared after it was sent. Nothing is ever overwritten.
+The manifest goes last and makes it a copy; what has none is a leftover that the next try goes on with. Each file is
+compared after it was sent. Nothing is ever overwritten.
 """
 
 import tempfile
@@ -26,7 +26,7 @@ from deployguard.backups.offsite_base import (
     sha256,
 )
 from deployguard.backups.offsite_progress import Progress
-from deployguard.errors import BackupFailed, UsageError
+from deployguard.errors import BackupFailed, DeployguardError, UsageError
 from deployguard.model import BackupRecord, OffsiteCopy
 
 _TRIES: Final = 2  # how often a file is sent that arrived damaged
@@ -81,7 +81,7 @@ class Offsite:
                 next_commands=(f"deployguard backup verify {record.id}",),
             )
         with self._closing():
-            self.store.sweep(record.id)
+            self._sweep(record)
             manifest = self._manifest(record)
             complete = self._complete(record, manifest)
             progress = Progress(record.size, self.say, self.clock, f"to {self.store.url}")
@@ -130,9 +130,8 @@ class Offsite:
         if len(found) == 1:
             return found[0]
         said = f"{len(found)} copies match {wanted!r}" if found else f"There is no copy {wanted!r}"
-        raise UsageError(
-            f"{said} in {self.store.url}.", next_commands=("deployguard backup list --offsite",)
-        )
+        next_commands = ("deployguard backup list --offsite",)
+        raise UsageError(f"{said} in {self.store.url}.", next_commands=next_commands)
 
     def get(self, wanted: str) -> BackupRecord:
         """Fetch a copy into the local catalogue, every byte compared with its manifest.
@@ -190,6 +189,14 @@ class Offsite:
         for record in catalogue.listing(self.folder).records:
             if record.id == identifier:
                 offsite_notes.drop(self.folder, record, self._url(identifier))
+
+    def _sweep(self, record: BackupRecord) -> None:
+        """What others left unfinished costs money, but is no reason not to copy."""
+        try:
+            for name in self.store.sweep(record.id):
+                self.say(f"gave up an upload that was never finished: {name}")
+        except DeployguardError as error:
+            self.say(f"could not look for unfinished uploads: {error.message}")
 
     def _put(self, name: str, source: Source, progress: Progress, *, keep: bool) -> str:
         """Send one file unless it is there; what proves that it is the same. ``keep``: never remove a bad one."""

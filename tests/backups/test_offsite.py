@@ -174,6 +174,7 @@ def test_a_deletion_that_is_cut_off_never_leaves_half_a_copy_listed(
     with pytest.raises(KeyboardInterrupt):
         there.delete(FIRST)
     assert there.listing().records == ()
+    assert sorted(p.name for p in (nas / FIRST).iterdir()) == ["data", "evidence.json"]
 
 
 def test_a_copy_is_chosen_like_a_backup(here: Path, nas: Path, tmp_path: Path) -> None:

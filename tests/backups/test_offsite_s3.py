@@ -398,3 +398,36 @@ def test_a_backup_without_its_manifest_is_no_copy(
     assert found.records == ()
     assert "not complete" in found.problems[0]
     assert there.find(made) is None
+
+
+def test_ctrl_c_in_the_middle_ends_at_once_and_leaves_what_can_be_gone_on_with(
+    s3: objects.FaultProxy, aws: Any, bucket: str, tmp_path: Path
+) -> None:
+    made = make(tmp_path, 8 * PART)
+
+    def interrupt(line: str) -> None:
+        raise KeyboardInterrupt
+
+    there = at(s3, bucket, tmp_path)
+    there.say = interrupt  # a part is there, others are on their way
+    with pytest.raises(KeyboardInterrupt):
+        there.put(made)
+    assert s3.count("PUT", "partNumber=") < 8
+    assert there.listing().records == ()
+    sent = s3.count("PUT", "partNumber=")
+    s3.clear()
+    at(s3, bucket, tmp_path).put(made)
+    assert 0 < s3.count("PUT", "partNumber=") <= 8 - min(sent, 1)
+
+
+def test_a_store_that_forbids_looking_for_unfinished_uploads_is_copied_to_all_the_same(
+    s3: objects.FaultProxy, bucket: str, tmp_path: Path
+) -> None:
+    made = make(tmp_path, 2000)
+    s3.fault("denied", "GET", r"\?uploads")
+    said: list[str] = []
+    there = at(s3, bucket, tmp_path, said=said)
+    there.put(made)
+    assert any("could not look for unfinished uploads" in line for line in said)
+    assert not any(objects.CANARY in line for line in said)
+    assert there.listing().records == (made,)

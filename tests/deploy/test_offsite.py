@@ -1,5 +1,7 @@
 """The copy off-site: before the first change; a failed one blocks only where it is required, and is always told."""
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,8 +14,16 @@ from deployguard.errors import BackupFailed, EnvironmentUnreachable
 from deployguard.gate import Mode
 from deployguard.state import Status
 from tests.deploy.asking import last, untouched
-from tests.deploy.fakes import AFTER, Production, Recorder, critical, environment, make_world
-from tests.deploy.test_kill import PENDING, deploy, killed_at
+from tests.deploy.fakes import (
+    AFTER,
+    KillingJournal,
+    Production,
+    Recorder,
+    critical,
+    environment,
+    make_world,
+)
+from tests.deploy.test_kill import PENDING, deploy, die, in_child, killed_at
 
 WITH_BACKUP = DeployOptions(Mode.AUTO, health_check=True, backup=True)
 WANTED = environment(offsite=OffsiteConfig(url="file:///nas"))
@@ -103,6 +113,23 @@ def test_a_copy_of_a_backup_that_was_taken_anew_is_made_anew(
     saga.resume(make_world(tmp_path, settings=REQUIRED))
     assert production.effects().count("backup pre-deploy") == 2
     assert last(make_world(tmp_path)) is Status.DONE
+
+
+def test_a_copy_that_failed_is_tried_again_by_a_resume_before_the_first_change(
+    tmp_path: Path, production: Production
+) -> None:
+    production.script(offsite="refuses")
+
+    def child() -> None:
+        journal = KillingJournal(tmp_path / "state" / "journal.db", ("arm", "before-intent"), die)
+        saga.deploy(make_world(tmp_path, settings=WANTED, journal=journal), WITH_BACKUP)
+
+    assert os.WTERMSIG(in_child(child)) == signal.SIGKILL
+    production.script(offsite="")
+    world = make_world(tmp_path, settings=WANTED)
+    saga.resume(world)
+    assert len(production["copies"]) == 1  # type: ignore[arg-type]
+    assert evidence(world)["ok"] is True
 
 
 def test_a_place_that_cannot_be_asked_what_became_of_a_copy_is_copied_to_again(
