@@ -64,7 +64,7 @@ class ObjectStore(Protocol):
         """Store the file, whole or not at all. Raises Taken when the name exists."""
 
     def proof(self, name: str, source: Source) -> str:
-        """What the store's own checksum proves, for people; "" when it proves nothing. Raises Damaged."""
+        """What the store's own checksum and size prove, for people; "" when nothing does. Raises Damaged."""
 
     def read(self, name: str) -> Iterator[bytes]:
         """The object's bytes, in blocks. A broken connection is taken up where it broke."""

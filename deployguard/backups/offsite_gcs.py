@@ -111,6 +111,8 @@ class GcsStore:
         found = self._info(name)
         if found is None:
             raise Damaged(f"{self.url}/{name} is not there after it was uploaded.")
+        if int(found["size"]) != source.size:
+            raise Damaged(f"{self.url}/{name} has {found['size']} bytes instead of {source.size}.")
         theirs = found.get("md5Hash")
         if not theirs:  # composed objects have none
             return ""

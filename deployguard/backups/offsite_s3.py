@@ -143,6 +143,10 @@ class S3Store:
         head = self._head(name)
         if head is None:
             raise Damaged(f"{self.url}/{name} is not there after it was uploaded.")
+        if int(head["ContentLength"]) != source.size:
+            raise Damaged(
+                f"{self.url}/{name} has {head['ContentLength']} bytes instead of {source.size}."
+            )
         self._as_configured(name, head)
         size = int(head.get("Metadata", {}).get(_PART_KEY) or 0)
         ours = _expected(source, size)

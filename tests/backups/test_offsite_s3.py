@@ -431,3 +431,21 @@ def test_a_store_that_forbids_looking_for_unfinished_uploads_is_copied_to_all_th
     assert any("could not look for unfinished uploads" in line for line in said)
     assert not any(objects.CANARY in line for line in said)
     assert there.listing().records == (made,)
+
+
+def test_a_file_takes_as_few_requests_as_it_can(
+    s3: objects.FaultProxy, bucket: str, tmp_path: Path
+) -> None:
+    """A dump in directory format has a file for each table: look, send, look, read back."""
+    at(s3, bucket, tmp_path).put(make(tmp_path, 2000))
+    asked = [method for method, path, _ in s3.seen if "evidence.json" in path]
+    assert asked == ["HEAD", "PUT", "HEAD", "GET"]
+
+
+def test_a_leftover_that_was_cut_is_sent_again(
+    s3: objects.FaultProxy, aws: Any, bucket: str, tmp_path: Path
+) -> None:
+    made = make(tmp_path, 2000)
+    aws.put_object(Bucket=bucket, Key=f"deep/prefix/{FIRST}/data", Body=b"half")
+    at(s3, bucket, tmp_path, read_back=False).put(made)
+    assert at(s3, bucket, tmp_path).listing().records == (made,)
