@@ -67,6 +67,8 @@ class Statement:
     line: int  # 1-based; 0 when no line of the revision file was on the stack
     operations: tuple[Operation, ...]
     in_transaction: bool = True
+    # Outside of one: its place in a string of several, which PostgreSQL makes a transaction of; 0: it is alone.
+    place: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +165,7 @@ class Facts:
     checks: Mapping[tuple[str, str], str] = field(default_factory=dict)
     # (table, name) of every CHECK → its expression, and whether each row is known to comply
     conditions: Mapping[tuple[str, str], tuple[str, bool]] = field(default_factory=dict)
+    domains: frozenset[str] = frozenset()  # PostgreSQL: those with a constraint
     # SQLite: what the connection of the migrations is set to before they run, by name in lower case
     settings: Mapping[str, str] = field(default_factory=dict)
     # SQLite: (table, one that it points at) → what happens to its rows with the other's; None: not known
@@ -171,7 +174,8 @@ class Facts:
     listed: Mapping[str, frozenset[str]] | None = None
     schemas: frozenset[str] = frozenset()  # those that `listed` is about
     nullable: frozenset[tuple[str, str]] = frozenset()  # (table, column) that is known to take NULL
-    partitioned: frozenset[str] = frozenset()  # tables that the history made so
+    partitioned: frozenset[str] = frozenset()  # tables that are made of partitions
+    plain_tables: frozenset[str] = frozenset()  # tables that are known not to be
     parents: Mapping[str, str] = field(
         default_factory=dict
     )  # partition → its table, by the history

@@ -16,7 +16,7 @@ PostgreSQL::
 
     TABLE   {"schema", "name", "comment": text | null, "columns": [COLUMN, …],
              "primary_key": {"name", "columns": […]} | null, "foreign_keys": […], "uniques": […],
-             "checks": […], "indexes": [INDEX, …]}
+             "checks": […], "indexes": [INDEX, …], "partitioned": bool}
     COLUMN  {"name", "type": DDL text as format_type() gives it, "nullable", "default": SQL text | null,
              "autoincrement", "comment", "identity"?: {…}, "computed"?: {"sqltext", "persisted"},
              "not_validated"?: true}              # NOT NULL … NOT VALID, from PostgreSQL 18 on
@@ -55,6 +55,10 @@ _EXTENSIONS: Final = b"SELECT extname FROM pg_extension ORDER BY 1"
 _Keyed = Mapping["TableKey", Any]
 
 
+_PARTITIONED: Final = b"""
+SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'p'"""
+
+
 class _Type(NamedTuple):
     text: str
     not_validated: bool  # it must not be NULL, but not every row was looked at
@@ -86,6 +90,8 @@ def _read(connect: Callable[[], Connection[Row]], version: tuple[int, ...]) -> J
         warnings.simplefilter("ignore", sqlalchemy.exc.SAWarning)
         rows = link.exec_driver_sql(_TYPES.decode())
         types = {(str(r[0]), str(r[1]), str(r[2])): _Type(str(r[3]), bool(r[4])) for r in rows}
+        rows = link.exec_driver_sql(_PARTITIONED.decode())
+        partitioned = {(str(row[0]), str(row[1])) for row in rows}
         found = link.exec_driver_sql(_VIEWS.decode())
         views = {(str(r[0]), str(r[1])): (bool(r[2]), str(r[3])) for r in found}
         inspector: Inspector = sqlalchemy.inspect(link)
@@ -96,7 +102,11 @@ def _read(connect: Callable[[], Connection[Row]], version: tuple[int, ...]) -> J
             "server_version": [*version],
             "default_schema": inspector.default_schema_name,
             "schemas": [*schemas],
-            "tables": [t for name in schemas for t in _tables(inspector, name, types)],
+            "tables": [
+                {**t, "partitioned": (t["schema"], t["name"]) in partitioned}
+                for name in schemas
+                for t in _tables(inspector, name, types)
+            ],
             "views": [v for name in schemas for v in _views(inspector, name, types, views)],
             "enums": [e for name in schemas for e in _enums(inspector, name)],
             "domains": [d for name in schemas for d in _domains(inspector, name)],
@@ -113,7 +123,7 @@ def _ours(schema: str) -> bool:
     return schema != "information_schema" and not schema.startswith("pg_")
 
 
-def _tables(inspector: "Inspector", schema: str, types: _Types) -> Iterable[Json]:
+def _tables(inspector: "Inspector", schema: str, types: _Types) -> Iterable[dict[str, Json]]:
     columns = inspector.get_multi_columns(schema)
     keys: _Keyed = inspector.get_multi_pk_constraint(schema)
     foreign: _Keyed = inspector.get_multi_foreign_keys(schema)

@@ -3,7 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 # SQL that changes rows, also when the rest of it is put together later.
@@ -82,6 +82,7 @@ class Site:
     end: int
     what: str
     runs: bool = False  # it is executed there, not only built
+    text: str = field(default="", compare=False)  # the string that says so, where one does
 
 
 class Finder:
@@ -89,7 +90,7 @@ class Finder:
 
     def __init__(self, imported: Mapping[str, str]) -> None:
         self.imported = imported
-        self.found: dict[str, dict[tuple[int, str], Site]] = {}
+        self.found: dict[str, dict[tuple[int, str, str], Site]] = {}
         self.sessions: set[str] = {"session"}
         self.results: set[str] = set()
         self.changes = (
@@ -142,7 +143,7 @@ class Finder:
                 self.results |= names
 
     def _add(self, kind: str, site: Site) -> None:
-        self.found.setdefault(kind, {}).setdefault((site.line, site.what), site)
+        self.found.setdefault(kind, {}).setdefault((site.line, site.what, site.text), site)
 
     def _node(self, node: ast.AST, place: Site) -> None:
         if isinstance(node, ast.Call):
@@ -151,8 +152,9 @@ class Finder:
         elif isinstance(node, ast.Attribute) and node.attr == "environ":
             self._add("external", replace(place, what="the environment"))
         else:
-            for verb in _verbs(text_of(node)):
-                self._add("writes", replace(place, what=verb))
+            text = text_of(node)
+            for verb in _verbs(text):
+                self._add("writes", replace(place, what=verb, text=text))
 
     def _call(self, node: ast.Call) -> Iterator[tuple[str, str]]:
         name, owner = called(node), root(node.func)

@@ -172,7 +172,8 @@ def compiled() -> dict[str, str]:
 # What looks as if it wanted to know what is there; a wrong guess costs time, not truth.
 _ASKING = re.compile(
     rb"alter_column|batch_alter|inspect|has_table|get_bind|checkfirst|reflect|autoload|enum|information_schema|\bpg_"
-    rb"|to_reg|\bselect\b|\btype\b|set\s+not\s+null|using\s+index|concurrently|not[_\s]+valid|attach\s+partition",
+    rb"|to_reg|\bselect\b|\btype\b|set\s+not\s+null|using\s+index|concurrently|not[_\s]+valid|attach\s+partition"
+    rb"|\bmodify\b|\bchange\b|\bonly\b|\bdomain\b|\badd\s+column\b",
     re.IGNORECASE,
 )
 

@@ -55,15 +55,12 @@ def _statements(events: list[Event], seen: Seen) -> list[Statement]:
         elif event["e"] == "batched":
             batch = None
         elif event["e"] == "sql":
-            for text, operations in _lowered(event, batch, seen):
-                statements.append(
-                    Statement(
-                        text.strip(),
-                        line_of(event),
-                        operations,
-                        in_transaction=bool(event.get("tx")),
-                    )
-                )
+            inside, lowered = bool(event.get("tx")), _lowered(event, batch, seen)
+            several = seen.dialect == "postgresql" and not inside and len(lowered) > 1
+            statements += [
+                Statement(text.strip(), line_of(event), operations, inside, place if several else 0)
+                for place, (text, operations) in enumerate(lowered, start=1)
+            ]
     return statements
 
 

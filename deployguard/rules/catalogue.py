@@ -26,13 +26,12 @@ def enriched(facts: Facts, catalogue: Json) -> Facts:
     indexed, points_at = dict(facts.index_columns), dict(facts.points_at)
     unique, checks = set(facts.unique_indexes), dict(facts.checks)
     conditions = dict(facts.conditions)
-    nullable, partitioned, parents = (
-        set(facts.nullable),
-        set(facts.partitioned),
-        dict(facts.parents),
-    )
+    nullable, parents = set(facts.nullable), dict(facts.parents)
+    kinds: dict[bool, set[str]] = {True: set(facts.partitioned), False: set()}
     for table in _entries(catalogue, "tables"):
         name = _name(table.get("schema"), table.get("name"), default)
+        if isinstance(table.get("partitioned"), bool):
+            kinds[table["partitioned"] is True].add(name)
         for index in _entries(table, "indexes"):
             own = _name(table.get("schema"), index.get("name"), default)
             indexes[own] = name
@@ -47,8 +46,6 @@ def enriched(facts: Facts, catalogue: Json) -> Facts:
         required = frozenset((name, column) for column in _proven(name, table))
         not_null |= required
         nullable |= {(name, str(one.get("name"))) for one in _entries(table, "columns")} - required
-        if table.get("partitioned"):
-            partitioned.add(name)
         match table.get("partition_of"):
             case [schema, parent]:
                 parents[name] = _name(schema, parent, default)
@@ -67,12 +64,21 @@ def enriched(facts: Facts, catalogue: Json) -> Facts:
         points_at=points_at,
         checks=checks,
         conditions=conditions,
+        domains=frozenset(_domains(catalogue, default)),
+        partitioned=frozenset(kinds[True]),
+        plain_tables=frozenset(kinds[False]),
         listed=listed(catalogue) if facts.tables is not None else None,
         schemas=frozenset(_strings(catalogue.get("schemas"))),
         nullable=frozenset(nullable),
-        partitioned=frozenset(partitioned),
         parents=parents,
     )
+
+
+def _domains(catalogue: dict[str, Json], default: Json) -> Iterator[str]:
+    """Those with a constraint."""
+    for domain in _entries(catalogue, "domains"):
+        if domain.get("checks") or domain.get("nullable") is False:
+            yield _name(domain.get("schema"), domain.get("name"), default)
 
 
 def _strings(value: Json) -> list[str]:

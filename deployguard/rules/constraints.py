@@ -2,7 +2,7 @@
 
 from deployguard.model import Risk
 from deployguard.operations import AddColumn, AddConstraint, Constraint, SetNotNull
-from deployguard.rules.base import Answer, Found, rule
+from deployguard.rules.base import Answer, Found, filled, rule
 from deployguard.rules.context import Context
 from deployguard.rules.proofs import may_be_null, never_null
 
@@ -10,6 +10,12 @@ _SQLITE_COPY = "SQLite copies the table, and locks the whole database file while
 _BRIEF = "Run it at a quiet time."
 _TWO_STEPS = (
     "Add it NOT VALID, and validate it in a revision of its own (transaction_per_migration=True):\n"
+)
+
+_NOT_NULL_18 = (
+    _TWO_STEPS
+    + 'op.execute("ALTER TABLE {table} ADD CONSTRAINT {name} NOT NULL {columns} NOT VALID")\n'
+    '# in the next revision\nop.execute("ALTER TABLE {table} VALIDATE CONSTRAINT {name}")'
 )
 
 
@@ -73,7 +79,6 @@ def add_foreign_key(op: AddConstraint | AddColumn, ctx: Context) -> Answer:
     bad=(
         "ALTER TABLE orders ADD CONSTRAINT ck CHECK (price > 0)",
         "ALTER TABLE orders ADD COLUMN price int CHECK (price > 0)",
-        "-- server: 18.0\nALTER TABLE orders ADD CONSTRAINT nn NOT NULL price",
     ),
     good=(
         "ALTER TABLE orders ADD CONSTRAINT ck CHECK (price > 0) NOT VALID",
@@ -86,10 +91,9 @@ def add_check(op: AddConstraint | AddColumn, ctx: Context) -> Answer:
     if isinstance(op, AddColumn):
         found = Constraint.CHECK in op.constraints
         return f"Adds {op.table}.{op.column} with a check and scans every row." if found else None
-    if op.kind not in {Constraint.CHECK, Constraint.NOT_NULL} or op.not_valid:
+    if op.kind is not Constraint.CHECK or op.not_valid:
         return None
-    what = op.expression or f"{', '.join(op.columns)} IS NOT NULL"
-    return f"Adds the check {op.name or 'without a name'} ({what}) to {op.table}."
+    return f"Adds the check {op.name or 'without a name'} ({op.expression}) to {op.table}."
 
 
 @rule(
@@ -205,7 +209,7 @@ def add_exclude(op: AddConstraint, ctx: Context) -> Answer:
 @rule(
     "DG208",
     "set-not-null",
-    SetNotNull,
+    (SetNotNull, AddConstraint),
     Risk.HIGH,
     effect="Takes an ACCESS EXCLUSIVE lock and scans every row: reads and writes wait"
     " until it is done. A NULL makes it fail, and"
@@ -231,6 +235,7 @@ def add_exclude(op: AddConstraint, ctx: Context) -> Answer:
             "-- server: 11.5\nALTER TABLE orders ADD CONSTRAINT ck CHECK (note IS NOT NULL)\n"
             "-- own transaction\nALTER TABLE orders ALTER note SET NOT NULL"
         ),
+        "-- server: 18.0\nALTER TABLE orders ADD CONSTRAINT nn NOT NULL price",
     ),
     good=(
         (
@@ -245,21 +250,29 @@ def add_exclude(op: AddConstraint, ctx: Context) -> Answer:
             "ALTER TABLE orders ALTER note SET NOT NULL"
         ),
         "CREATE TABLE orders (note text); ALTER TABLE orders ALTER note SET NOT NULL",
+        "-- server: 18.0\nALTER TABLE orders ADD CONSTRAINT nn NOT NULL price NOT VALID",
     ),
 )
-def set_not_null(op: SetNotNull, ctx: Context) -> Answer:
-    proven = (ctx.key(op.table), op.column) in ctx.proven
+def set_not_null(op: SetNotNull | AddConstraint, ctx: Context) -> Answer:
+    if isinstance(op, AddConstraint):
+        if op.kind is not Constraint.NOT_NULL or op.not_valid or not op.columns:
+            return None
+        column, instead = op.columns[0], filled(_NOT_NULL_18, op)
+    else:
+        column, instead = op.column, None
+    proven = (ctx.key(op.table), column) in ctx.proven
     if ctx.is_new(op.table) or (proven and not (ctx.postgresql and ctx.older_than(12))):
         return None
-    message = f"Requires a value in {op.table}.{op.column}."
-    if ctx.postgresql and (ctx.key(op.table), op.column) in ctx.fresh.filled:
+    message = f"Requires a value in {op.table}.{column}."
+    if ctx.postgresql and (ctx.key(op.table), column) in ctx.fresh.filled:
         return Found(
             message,
+            instead=instead,
             why="Takes an ACCESS EXCLUSIVE lock and scans every row: reads and writes wait"
             " until it is done. This run has filled in what was missing, but the application that is still"
             " running fails where it leaves the column out.",
         )
-    return message
+    return Found(message, instead=instead)
 
 
 RULES = (

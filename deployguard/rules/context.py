@@ -27,7 +27,7 @@ from deployguard.operations import (
     ValidateConstraint,
     WriteRows,
 )
-from deployguard.rules.doubt import doubted, ended, moved, named, shadows
+from deployguard.rules.doubt import doubted, ended, is_temporary, moved, named, shadows
 from deployguard.rules.fresh import Fresh
 from deployguard.rules.known import Known, not_null_column
 
@@ -60,6 +60,7 @@ class Context:
     named: frozenset[str] | None = frozenset()  # what this run has used; None: it may have made any
     sql: str = ""  # the statement at hand
     in_transaction: bool = True
+    string: bool = False  # it is one that the server makes of several statements in one string
     rebuilding: bool = (
         False  # SQLite copies the table anyway, so a value for each row costs nothing more
     )
@@ -112,6 +113,9 @@ class Context:
             folded, default = name, facts.default_schema
         else:
             folded, default = name.casefold(), "main"
+        if is_temporary(folded, facts.dialect):
+            own = folded.partition(".")[2]
+            return own if own in self.known.temporary else folded
         bare = folded.removeprefix(f"{default}.") if default and "." in folded else folded
         # A temporary table hides the other one, which is then called by its schema.
         return folded if bare in self.known.temporary else bare
@@ -119,12 +123,12 @@ class Context:
     def is_new(self, table: str) -> bool:
         """Created in this run and still empty, or temporary: nobody uses it, so nothing can be blocked or lost."""
         name = self.key(table)
-        own = name in self.new & self.known.temporary or name.startswith("pg_temp.")
+        own = name in self.new & self.known.temporary or is_temporary(name, self.dialect)
         return name in self.new - self.filled or own
 
     def is_made_here(self, table: str) -> bool:
         """Created in this run; it may hold rows by now, but only rows of this run."""
-        return self.key(table) in self.new or table.startswith("pg_temp.")
+        return self.key(table) in self.new or is_temporary(table, self.dialect)
 
     def is_new_object(self, name: str, kind: str = "") -> bool:
         """Created in this run; with ``kind``, as one: a schema and a type may have one name."""
@@ -133,8 +137,11 @@ class Context:
         return self.key(name) in self.objects or self.key(name) in self.new
 
     def may_be_partitioned(self, table: str) -> bool:
-        """False only where the live database knows the table, and no partition of it."""
-        return self.key(table) in self.known.partitioned or self.fact(table) is None
+        """False only where the table is known, and no partition of it."""
+        name = self.key(table)
+        if name in self.known.partitioned:
+            return True
+        return self.fact(table) is None and name not in self.facts.plain_tables
 
     def may_be_indexed(self, table: str, column: str) -> bool:
         """False only where the live database knows the table, and no index on the column."""
@@ -165,10 +172,12 @@ class Context:
             return self
         return replace(ended(self), unvalidated=frozenset(), enum_values=frozenset(), held={})
 
-    def at(self, sql: str, *, in_transaction: bool) -> "Context":
+    def at(self, sql: str, *, in_transaction: bool, place: int = 0) -> "Context":
         """The statement that is judged next; outside a transaction everything before it is committed."""
-        here = replace(self, sql=sql, in_transaction=in_transaction)
-        return here if in_transaction else here.begin(own_transaction=True)
+        inside = in_transaction or place > 0
+        here = replace(self, sql=sql, in_transaction=inside, string=place > 0)
+        goes_on = place > 1 or (in_transaction and not self.string)
+        return here if goes_on else here.begin(own_transaction=True)
 
     def after(self, operation: Operation) -> "Context":
         """The context once ``operation`` has run."""

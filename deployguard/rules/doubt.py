@@ -181,3 +181,9 @@ def _not_all_ours(here: "Context", ours: bool, schema: str) -> "Context":
 
 def _with_objects(here: "Context", name: Callable[[str], str], gone: frozenset[str]) -> "Context":
     return replace(here, objects=frozenset(name(one) for one in here.objects - gone))
+
+
+def is_temporary(name: str, dialect: str) -> bool:
+    """Whether a name is in the schema of temporary tables, which no other session sees."""
+    schema = {"postgresql": "pg_temp", "sqlite": "temp"}.get(dialect)
+    return schema is not None and name.casefold().startswith(f"{schema}.")

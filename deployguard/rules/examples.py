@@ -7,7 +7,7 @@
 -- invalid: t.ix           … and an INVALID index ix on it
 -- next revision            the statements after it are a new revision, in the same transaction
 -- own transaction          a new revision in a transaction of its own
--- autocommit               the statements after it run outside a transaction
+-- autocommit               the statements after it run outside a transaction; each line is one string
 -- transaction              … and inside one again
 -- down: DROP TABLE t        what the downgrade runs, in a transaction
 -- downgrade: empty         the downgrade's body: empty, raises, missing; without it, it is not of interest
@@ -76,9 +76,11 @@ def _revision(number: int, *, own_transaction: bool = False) -> Revision:
 
 
 def _with_sql(revision: Revision, line: str, number: int, state: _Reading) -> Revision:
+    lowered = lower(line, state.dialect, old_types=dict(state.types))
+    several = state.dialect == "postgresql" and not state.in_transaction and len(lowered) > 1
     statements = tuple(
-        Statement(sql, number, operations, state.in_transaction)
-        for sql, operations in lower(line, state.dialect, old_types=dict(state.types))
+        Statement(sql, number, operations, state.in_transaction, place if several else 0)
+        for place, (sql, operations) in enumerate(lowered, start=1)
     )
     up = replace(revision.up, statements=revision.up.statements + statements)
     return replace(revision, up=up)

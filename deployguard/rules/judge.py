@@ -47,7 +47,9 @@ def _judge_one(book: _ByKind, revision: Revision, before: Context) -> tuple[Verd
     steps = tuple(one for statement in up.statements for one in statement.operations)
     context = replace(before, steps=steps, done=0)
     for statement, span in zip(up.statements, covered, strict=True):
-        context = context.at(statement.sql, in_transaction=statement.in_transaction)
+        context = context.at(
+            statement.sql, in_transaction=statement.in_transaction, place=statement.place
+        )
         for operation in statement.operations:
             context = replace(context, done=context.done + 1)
             found = _on_operation(book, operation, context, revision, statement.line)

@@ -9,6 +9,7 @@ from deployguard.model import Facts
 from deployguard.operations import (
     AddColumn,
     AddConstraint,
+    AlterObject,
     AttachPartition,
     Constraint,
     CreateIndex,
@@ -16,6 +17,7 @@ from deployguard.operations import (
     CreateTable,
     DetachPartition,
     DropIndex,
+    DropObject,
     DropTable,
     Operation,
     SetSetting,
@@ -49,7 +51,7 @@ class Known:
     dropped_indexes: frozenset[str] = frozenset()  # dropped, if they were there, and not made since
     conditions: Mapping[Pair, Condition] = field(default_factory=dict)  # (table, name) → CHECK
     points_at: Mapping[Pair, frozenset[str]] = field(default_factory=dict)  # (table, column) → …
-    domains: frozenset[str] = frozenset()  # with a constraint, made in this run
+    domains: frozenset[str] = frozenset()  # with a constraint
     temporary: frozenset[str] = frozenset()  # tables that no other session sees
     until_commit: frozenset[str] = frozenset()  # those of them that go with the transaction
     settings: Mapping[str, tuple[str, bool]] = field(default_factory=dict)  # → (value, local?)
@@ -68,6 +70,7 @@ class Known:
             parents,
             frozenset(parents.values()) | {key(table) for table in facts.partitioned},
             dict(facts.index_columns),
+            domains=facts.domains,
             conditions={place: Condition(*told) for place, told in facts.conditions.items()},
             points_at=dict(facts.points_at),
             settings={name: (value, False) for name, value in facts.settings.items()},
@@ -124,6 +127,10 @@ class Known:
                 return self._after_constraint(operation, key)
             case CreateObject("domain", name) if _CONSTRAINED.search(sql):
                 return replace(self, domains=self.domains | {key(name)})
+            case AlterObject("domain", name, action) if action.startswith(_CONSTRAINS):
+                return replace(self, domains=self.domains | {key(name)})
+            case DropObject("domain", name):
+                return replace(self, domains=self.domains - {key(name)})
             case SetSetting(name, value, local) if in_transaction or not local:
                 settings = {**self.settings, name.lower(): (value.strip().strip("'\""), local)}
                 return replace(self, settings=settings)
@@ -192,6 +199,7 @@ def index_key(operation: CreateIndex, key: Key) -> str:
 
 
 _UNTIL_COMMIT = re.compile(r"\bon\s+commit\s+drop\b", re.IGNORECASE)
+_CONSTRAINS = ("add constraint", "set not null")
 _CONSTRAINED = re.compile(r"\bcheck\b|\bnot\s+null\b", re.IGNORECASE)
 _PARTITIONED = re.compile(r"\)\s*partition\s+by\b", re.IGNORECASE)
 _TIME = re.compile(r"^(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>us|ms|s|min|h|d)?$")

@@ -56,7 +56,9 @@ def fails_back(
         (statement.line, refusal[:1].lower() + refusal[1:].rstrip("."))
         for statement in down.statements
         for operation in statement.operations
-        for refusal in refused(operation, before, in_transaction=statement.in_transaction)
+        for refusal in refused(
+            operation, before, in_transaction=statement.in_transaction or statement.place > 0
+        )
     ]
     found += [(down.line, f"it {why}") for why in compared(upward, down, before).fails]
     return tuple(found)

@@ -1,10 +1,10 @@
-"""DG508 to DG510: settings that take a protection away, or that do nothing."""
+"""DG508 to DG511: settings that take a protection away, or that do nothing."""
 
 from typing import get_args
 
 from deployguard.model import Risk
 from deployguard.operations import Operation, SetSetting
-from deployguard.rules.base import Answer, rule
+from deployguard.rules.base import Answer, Found, rule
 from deployguard.rules.context import Context
 from deployguard.rules.known import seconds
 from deployguard.rules.locks import locks
@@ -71,14 +71,56 @@ def set_local_does_nothing(op: SetSetting, ctx: Context) -> Answer:
     bad=(
         "SET session_replication_role = replica",
         "SET LOCAL session_replication_role = 'replica'",
+        "-- dialect: mysql\nSET SESSION sql_mode = ''",
     ),
-    good=("SET session_replication_role = origin", "SET search_path = app"),
+    good=(
+        "SET session_replication_role = origin",
+        "SET search_path = app",
+        "-- dialect: mysql\nSET sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION'",
+    ),
 )
 def checks_off(op: SetSetting, ctx: Context) -> Answer:
     value = op.value.strip().strip("'\"").lower()
+    if ctx.mysql:
+        return _not_strict(op.name.lower(), value)
     if not ctx.postgresql or op.name.lower() != "session_replication_role" or value != "replica":
         return None
     return "Turns triggers and the checks of foreign keys off."
 
 
-RULES = (waits_without_limit, set_local_does_nothing, checks_off)
+def _not_strict(name: str, value: str) -> Answer:
+    # An expression that only adds to the mode (CONCAT(@@sql_mode, …)) keeps what is strict in it.
+    strict = "strict_" in value or "traditional" in value or "@" in value or value == "default"
+    if name == "sql_mode" and not strict:
+        return Found(
+            "Sets a sql_mode that is not strict.",
+            Risk.MEDIUM,
+            why="From here on values that do not fit are cut, or become 0 or '', instead of failing.",
+            instead="Leave sql_mode alone, and write values that fit.",
+        )
+    return None
+
+
+@rule(
+    "DG511",
+    "server-wide-setting",
+    SetSetting,
+    Risk.MEDIUM,
+    effect="It holds for everybody on the server, no rollback and no downgrade takes it back, and other"
+    " applications feel it too.",
+    instead="Set it where the server is configured; in a revision, SET SESSION is enough.",
+    bad=(
+        "-- dialect: mysql\nSET GLOBAL max_connections = 10",
+        "-- dialect: mysql\nSET @@GLOBAL.sql_mode = 'STRICT_ALL_TABLES'",
+        "-- dialect: mysql\nSET PERSIST innodb_lock_wait_timeout = 5",
+    ),
+    good=("-- dialect: mysql\nSET SESSION lock_wait_timeout = 5",),
+)
+def server_wide_setting(op: SetSetting, ctx: Context) -> Answer:
+    # On MySQL `local` says that it is this session's alone.
+    if not ctx.mysql or op.local or op.name.lower() in {"names", "transaction", "schema"}:
+        return None
+    return f"Sets {op.name} for the whole server."
+
+
+RULES = (waits_without_limit, set_local_does_nothing, checks_off, server_wide_setting)

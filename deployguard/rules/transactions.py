@@ -60,6 +60,7 @@ _BLOCK = "with op.get_context().autocommit_block():\n    …"
         "ALTER SYSTEM SET work_mem = '8MB'",
         "DROP TABLESPACE fast",
         "-- autocommit\nDO $$ BEGIN CREATE INDEX CONCURRENTLY ix ON orders (a); END $$",
+        "-- autocommit\nSET lock_timeout = '5s'; DROP INDEX CONCURRENTLY ix",
     ),
     good=(
         "-- autocommit\nCREATE INDEX CONCURRENTLY ix ON orders (a)",
@@ -70,6 +71,18 @@ def not_in_a_transaction(op: Operation, ctx: Context) -> Answer:
     # A DO block is a transaction, or a part of one, wherever it runs.
     if not ctx.postgresql or not (ctx.in_transaction or _BLOCK_OF_CODE.match(ctx.sql)):
         return None
+    message = _refused(op, ctx)
+    if message is None or not ctx.string:
+        return message
+    return Found(
+        f"{message.removesuffix('.')}, and several statements in one string are one.",
+        why="PostgreSQL runs all statements of one string in one transaction, also in an"
+        " autocommit_block(), and refuses this one in it: the migration will fail here.",
+        instead="Give it an op.execute() of its own, in the same autocommit_block().",
+    )
+
+
+def _refused(op: Operation, ctx: Context) -> str | None:
     match op:
         case CreateIndex() | DropIndex() | Reindex() | DetachPartition() if op.concurrently:
             return "CONCURRENTLY does not work inside a transaction."

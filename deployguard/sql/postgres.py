@@ -152,6 +152,8 @@ _WITH_TEXT: Mapping[str, Callable[[pb.Node, Source], Operations]] = {
     "create_schema_stmt": _schema,
     "explain_stmt": _explain,
     "do_stmt": lambda n, source: pg_block.do_block(n, source, lower),
+    # It runs with EXECUTE, and is judged where it can be read.
+    "prepare_stmt": lambda n, source: statement(n.prepare_stmt.query, source),
 }
 _PLAIN: Mapping[str, Callable[[pb.Node], Operations]] = {
     "select_stmt": pg_query.query,
@@ -190,7 +192,6 @@ _PLAIN: Mapping[str, Callable[[pb.Node], Operations]] = {
         ),
     ),
     "call_stmt": lambda n: (Procedural("call", name(n.call_stmt.funccall.funcname)),),
-    "prepare_stmt": lambda n: (Procedural("prepare", n.prepare_stmt.name),),
     "execute_stmt": lambda n: (Procedural("execute", n.execute_stmt.name),),
     "load_stmt": lambda n: (Procedural("load", n.load_stmt.filename),),
     "alter_function_stmt": lambda n: (

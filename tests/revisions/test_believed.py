@@ -64,6 +64,37 @@ def test_a_key_is_required_and_its_other_table_is_known(tmp_path: Path) -> None:
     assert facts.indexes == {"ix_size": "toys"}
 
 
+@pytest.mark.parametrize(
+    "parent",
+    [
+        'op.create_table("logs", sa.Column("day", sa.Date), postgresql_partition_by="RANGE (day)")',
+        'op.execute("CREATE TABLE logs (day date, size numeric(4,2)) PARTITION BY RANGE (day)")',
+    ],
+)
+@pytest.mark.parametrize("table", [TABLE, TEXT])
+def test_it_is_known_what_is_partitioned(tmp_path: Path, parent: str, table: str) -> None:
+    facts = known(tmp_path, parent, table)
+    assert (facts.partitioned, facts.plain_tables) == ({"logs"}, {"pets"})
+
+
+@pytest.mark.parametrize(
+    ("history", "constrained"),
+    [
+        ("CREATE DOMAIN age AS int CHECK (VALUE > 0)", {"age"}),
+        ("CREATE DOMAIN app.age int NOT NULL", {"app.age"}),
+        ("CREATE DOMAIN age AS int", set()),
+        ("CREATE DOMAIN age AS int; \nALTER DOMAIN age ADD CHECK (VALUE > 0) NOT VALID", {"age"}),
+        ("CREATE DOMAIN age AS int; \nALTER DOMAIN age SET NOT NULL", {"age"}),
+        ("CREATE DOMAIN age AS int NOT NULL; \nDROP DOMAIN age", set()),
+    ],
+)
+def test_it_is_known_which_domains_have_a_constraint(
+    tmp_path: Path, history: str, constrained: set[str]
+) -> None:
+    facts = known(tmp_path, TABLE, f"op.execute({history!r})")
+    assert facts.domains == constrained
+
+
 def test_nothing_is_sure_after_a_block_that_nobody_reads(tmp_path: Path) -> None:
     block = 'op.execute("DO $$ BEGIN ALTER TABLE pets ALTER COLUMN name DROP NOT NULL; END $$")'
     required = REQUIRE

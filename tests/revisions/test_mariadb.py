@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.revisions.projects import ENV, INI, project, reading, revision, sql
+from deployguard.operations import AlterType, SetNotNull
+from tests.revisions.projects import ENV, INI, chain, project, reading, revision, sql
 
 FROM_INI = ENV.replace(
     'create_engine(os.environ["DATABASE_URL"])',
@@ -39,3 +40,28 @@ def test_a_url_in_alembic_ini_that_names_the_driver_is_followed(
     [one] = found.revisions
     assert not one.up.opacities
     assert len(sql(one.up)) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "old"),
+    [
+        ("ALTER TABLE pets MODIFY COLUMN `name` varchar(60) NOT NULL", "varchar(50)"),
+        ("alter table `pets` change name name varchar(60) not null", "varchar(50)"),
+        ("ALTER TABLE pets MODIFY size varchar(9)", "int"),
+    ],
+)
+def test_the_old_type_of_a_change_in_plain_sql_comes_from_the_history(
+    tmp_path: Path, change: str, old: str
+) -> None:
+    made = (
+        "CREATE TABLE `pets` (`id` int NOT NULL AUTO_INCREMENT, name varchar(50) NOT NULL COMMENT 'a',"
+        " size bigint, KEY ix (name)) ENGINE=InnoDB"
+    )
+    history = [f"op.execute({text!r})" for text in (made, "ALTER TABLE pets CHANGE size size int")]
+    folder = chain(tmp_path / "p", *history, f"op.execute({change!r})")
+    url = "mysql+pymysql://x:x@127.0.0.1:1/app"
+    found = reading(folder, dialect="mysql", url=url, current=("r2",))
+    (one,) = found.revisions
+    changed = [o for o in one.up.statements[0].operations if isinstance(o, AlterType)]
+    assert [o.old_type for o in changed] == [old]
+    assert not any(isinstance(o, SetNotNull) for o in one.up.statements[0].operations)

@@ -160,6 +160,44 @@ def test_a_write_that_ran_does_not_cover_for_one_that_did_not(tmp_path: Path) ->
     assert opaque(up) == {Opaque.DATA_DEPENDENT: 15, Opaque.UNSEEN_WRITES: 16}
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "COMMENT ON TABLE t IS 'old; DELETE FROM t cleans up, 100%'",
+        "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN n := 1; DELETE FROM t; RETURN NEW; END $$",
+        "COPY (SELECT n FROM t) TO STDOUT",
+    ],
+)
+def test_a_text_that_ran_word_for_word_hides_no_write(tmp_path: Path, statement: str) -> None:
+    up = named(reading(chain(tmp_path, TABLE, f"op.execute({statement!r})")), "r2").up
+    assert Opaque.UNSEEN_WRITES not in opaque(up)
+
+
+def test_the_same_text_elsewhere_does_not_cover_for_a_write_that_did_not_run(
+    tmp_path: Path,
+) -> None:
+    body = """
+        op.execute("COMMENT ON TABLE t IS 'a; DELETE FROM t'")
+        for row in op.get_bind().execute(sa.text("SELECT id FROM t")):
+            op.execute("COMMENT ON TABLE t IS 'a; DELETE FROM t'")
+    """
+    up = named(reading(chain(tmp_path, TABLE, body)), "r2").up
+    assert Opaque.UNSEEN_WRITES in opaque(up)
+
+
+def test_several_statements_in_one_string_are_one_transaction_outside_of_ours(
+    tmp_path: Path,
+) -> None:
+    body = """
+        op.execute("SELECT 1; SELECT 2")
+        with op.get_context().autocommit_block():
+            op.execute("SET lock_timeout = '2s'; DROP INDEX CONCURRENTLY i; -- done")
+            op.execute("DROP INDEX CONCURRENTLY j;")
+    """
+    statements = named(reading(chain(tmp_path, TABLE, body)), "r2").up.statements
+    assert [one.place for one in statements] == [0, 0, 1, 2, 0]
+
+
 def test_autocommit_blocks_and_text_commits_leave_the_transaction(
     tmp_path: Path, main_versions: str
 ) -> None:

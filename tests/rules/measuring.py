@@ -289,8 +289,9 @@ def _steps(revisions: tuple[Revision, ...]) -> Iterator[Step]:
     for revision in revisions:
         begins = revision.up.own_transaction
         for statement in revision.up.statements:
-            yield Step(statement.sql, statement.in_transaction, begins)
-            begins = not statement.in_transaction
+            within = statement.in_transaction or statement.place > 0
+            yield Step(statement.sql, within, begins or statement.place == 1)
+            begins = not within
 
 
 def execute(connection: Connection, sql: str) -> None:
@@ -557,7 +558,9 @@ def claim(example: str, facts: Facts) -> tuple[Claimed, ...]:
     for revision in revisions:
         context = context.begin(own_transaction=revision.up.own_transaction)
         for statement in revision.up.statements:
-            context = context.at(statement.sql, in_transaction=statement.in_transaction)
+            context = context.at(
+                statement.sql, in_transaction=statement.in_transaction, place=statement.place
+            )
             here = context
             alone: list[Lock] = []
             writes = False
@@ -573,6 +576,6 @@ def claim(example: str, facts: Facts) -> tuple[Claimed, ...]:
                 context = replace(context, held=held).after(operation)
             modes = {name: one.mode for name, one in context.held.items()}
             claims.append(Claimed(tuple(alone), modes, here, writes))
-            if not statement.in_transaction:
+            if not context.in_transaction:
                 context = replace(context, held={})
     return tuple(claims)

@@ -134,3 +134,47 @@ def test_what_the_history_made_is_weighed_without_a_database(
 def test_the_locks_of_partitions_that_the_history_made_are_told() -> None:
     told = verdict("ALTER TABLE logs ADD COLUMN b int", enriched(Facts("postgresql"), HISTORY))
     assert [lock.relation for lock in told.locks] == ["logs", "logs_1"]
+
+
+def test_a_snapshot_tells_what_is_partitioned_and_which_domains_have_a_constraint(
+    postgres_database: str, tmp_path: Path
+) -> None:
+    with psycopg.connect(postgres_database, autocommit=True) as connection:
+        connection.execute(
+            "CREATE SCHEMA app; CREATE DOMAIN amount AS int CHECK (VALUE > 0); CREATE DOMAIN app.code AS text NOT NULL;"
+            " CREATE DOMAIN title AS text; CREATE TABLE t (a int);"
+            " CREATE TABLE app.e (id int, year int) PARTITION BY LIST (year)"
+        )
+    with connect(
+        parse_url(postgres_database, "a test"), directory=tmp_path, address=None
+    ) as database:
+        facts = enriched(database.facts(), database.catalogue())
+    assert facts.domains == {"amount", "app.code"}
+    assert (facts.partitioned, facts.plain_tables) == ({"app.e"}, {"t"})
+
+
+KNOWN = Facts(
+    "postgresql",
+    domains=frozenset({"amount"}),
+    partitioned=frozenset({"e"}),
+    plain_tables=frozenset({"t"}),
+)
+
+
+@pytest.mark.parametrize(
+    ("sql", "rules"),
+    [
+        ("ALTER TABLE t ADD COLUMN paid amount", {"DG302"}),
+        ("ALTER TABLE t ADD COLUMN paid other", set()),
+        ("DROP DOMAIN amount; ALTER TABLE t ADD COLUMN paid amount", {"DG107"}),
+        ("ALTER DOMAIN title SET NOT NULL; ALTER TABLE t ADD COLUMN a title", {"DG211", "DG302"}),
+        # ONLY leaves nothing out where there are no partitions.
+        ("CREATE INDEX ix ON ONLY t (a)", {"DG201"}),
+        ("CREATE INDEX ix ON ONLY e (a)", set()),
+        ("CREATE INDEX ix ON ONLY unknown (a)", set()),
+        ("ALTER TABLE e ADD FOREIGN KEY (a) REFERENCES t (a) NOT VALID", {"DG213"}),
+        ("ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES t (a) NOT VALID", set()),
+    ],
+)
+def test_what_the_schema_tells_decides(sql: str, rules: set[str]) -> None:
+    assert {one.rule for one in verdict(sql, KNOWN).findings} == rules

@@ -20,6 +20,7 @@ from deployguard.model import (
 )
 from deployguard.operations import Operation, RebuildTable, SetNotNull
 from deployguard.rules import answers, dropped_by_downgrade, judge
+from deployguard.rules.examples import read
 from deployguard.sql import lower
 
 PG = Facts("postgresql")
@@ -83,6 +84,19 @@ def test_a_table_of_this_run_is_exempt_in_later_revisions_until_it_has_rows() ->
 def test_the_default_schema_is_the_same_table_and_another_schema_is_not() -> None:
     assert codes(verdict("CREATE TABLE public.t (a int); CREATE INDEX i ON t (a)")) == []
     assert codes(verdict("CREATE TABLE app.t (a int); CREATE INDEX i ON t (a)")) == ["DG201"]
+
+
+@pytest.mark.parametrize(
+    "example",
+    [
+        "CREATE TEMP TABLE t (a int); DROP TABLE pg_temp.t{}",
+        "-- dialect: sqlite\nCREATE TEMP TABLE t (a int); DROP TABLE temp.t{}",
+    ],
+)
+def test_a_temporary_table_hides_the_other_one_until_it_is_dropped(example: str) -> None:
+    (once,) = judge(*read(example.format("")))
+    (twice,) = judge(*read(example.format("; DROP TABLE t")))
+    assert (once.risk, twice.risk) == (Risk.LOW, Risk.CRITICAL)
 
 
 def test_if_not_exists_exempts_only_what_the_database_does_not_have() -> None:

@@ -12,7 +12,8 @@ def believed(catalogue: Catalogue, dialect: str) -> dict[str, Any] | None:
     """What a rule may count on; None when something may have changed the schema unseen.
 
     Only the keys that tell what nobody has to ask a database for: which columns are required, the checks and
-    whether they hold for every row, indexes, foreign keys and partitions.
+    whether they hold for every row, indexes, foreign keys, partitions, and the domains with a constraint (as if it
+    were NOT NULL: one is as good as another).
     """
     if not catalogue.sure:
         return None
@@ -20,6 +21,10 @@ def believed(catalogue: Catalogue, dialect: str) -> dict[str, Any] | None:
         "dialect": dialect,
         "default_schema": catalogue.default_schema,
         "tables": [_table(table) for table in catalogue.tables.values() if table.kind == "table"],
+        "domains": [
+            {"schema": schema, "name": name, "nullable": False}
+            for schema, name in sorted(catalogue.constrained)
+        ],
     }
 
 

@@ -18,13 +18,13 @@ class Table:
         self.schema = schema
         self.name = name
         self.kind = kind
+        self.partitioned: bool | None = None  # None: nobody told
         self.columns: dict[str, dict[str, Any]] = {}
         self.primary_key: dict[str, Any] = {"name": None, "columns": []}
         self.foreign_keys: list[dict[str, Any]] = []
         self.uniques: list[dict[str, Any]] = []
         self.checks: list[dict[str, Any]] = []
         self.indexes: list[dict[str, Any]] = []
-        self.partitioned = False
         self.parent: tuple[str, str] | None = None  # of a partition
 
     def rename_column(self, old: str, new: str) -> None:
@@ -84,6 +84,11 @@ class Catalogue:
             self._key(item): list(item.get("labels", ())) for item in json.get("enums", ())
         }
         self.domains = {self._key(item): item.get("type", "") for item in json.get("domains", ())}
+        self.constrained = {
+            self._key(item)
+            for item in json.get("domains", ())
+            if item.get("checks") or item.get("nullable") is False
+        }
         self.sequences = {self._key(item) for item in json.get("sequences", ())}
         for item in json.get("tables", ()):
             self._load(item, "table")
@@ -97,6 +102,7 @@ class Catalogue:
         table = Table(*self._key(item), kind)
         self.tables[table.schema, table.name] = table
         table.columns = {column["name"]: dict(column) for column in item.get("columns") or ()}
+        table.partitioned = item.get("partitioned")
         table.primary_key = dict(item.get("primary_key") or table.primary_key)
         table.foreign_keys = [_foreign_key(entry) for entry in item.get("foreign_keys") or ()]
         table.uniques = [_keyed(entry) for entry in item.get("uniques") or ()]

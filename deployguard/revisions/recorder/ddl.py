@@ -51,7 +51,7 @@ def old_types(catalogue: Catalogue, construct: Any, text: str, dialect: Any) -> 
         if name:
             own = f"{schema}.{table_name}" if schema else str(table_name)
             found.append([own, str(column_name), name])
-        if name and "nullable" in column and type(construct).__name__.startswith("MySQL"):
+        if name and "nullable" in column and dialect.name in ("mysql", "mariadb"):
             found[-1].append("" if column["nullable"] else "not null")
     return found
 

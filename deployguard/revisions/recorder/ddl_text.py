@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .blocks import hides
-from .ddl_keys import constrain, key_of_column
+from .ddl_columns import MODIFY, modify, text_column
+from .ddl_keys import constrain
 from .names import IDENTIFIER, NAME, split, top_level, unquoted
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ _ALTER_TYPE = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _PARTITION_BY = re.compile(r"\)\s*partition\s+by\b", re.IGNORECASE)
+_CONSTRAINED = re.compile(r"\bcheck\b|\bnot\s+null\b", re.IGNORECASE)
 _ALTER_ONE = r'alter\s+(?:column\s+)?("[^"]+"|\w+)\s+(?:set\s+data\s+)?type\s'
 
 
@@ -40,11 +42,14 @@ def _named(catalogue: Catalogue, text: str) -> Table:
 
 
 def retyped(text: str) -> list[tuple[str | None, str, str]]:
-    """(schema, table, column) of every column whose type the text changes."""
+    """(schema, table, column) of every column whose type the text changes, or states anew as MySQL's MODIFY does."""
     found = []
     for match in _ALTER_TYPE.finditer(text):
         schema, table = split(match.group(1))
         names = re.findall(_ALTER_ONE, match.group(2), re.IGNORECASE)
+        for part in top_level(match.group(2)):
+            stated = re.match(r"\s*" + MODIFY, part, re.IGNORECASE)
+            names += [stated.group(2)] if stated else []
         found += [(schema, table, unquoted(name)) for name in names]
     return found
 
@@ -74,7 +79,7 @@ def _text_create_table(catalogue: Catalogue, match: re.Match[str]) -> None:
     definition = _PARTITION_BY.split(match.group(2), maxsplit=1)
     table.partitioned = len(definition) > 1
     for part in top_level(definition[0]):
-        column = re.match(r'\s*("[^"]+"|\w+)\s+(.*)', part, re.DOTALL)
+        column = re.match(r"\s*" + IDENTIFIER + r"\s+(.*)", part, re.DOTALL)
         if (
             not constrain(table, part)
             and column
@@ -87,9 +92,12 @@ def _text_create_table(catalogue: Catalogue, match: re.Match[str]) -> None:
                 "check",
                 "exclude",
                 "like",
+                "key",
+                "index",
+                "fulltext",
             )
         ):
-            _text_column(table, column.group(1), column.group(2))
+            text_column(table, column.group(1), column.group(2))
 
 
 @_text(r"create\s+(?:unlogged\s+)?table\s+(?:if\s+not\s+exists\s+)?NAME\s+partition\s+of\s+NAME")
@@ -99,25 +107,6 @@ def _text_create_partition(catalogue: Catalogue, match: re.Match[str]) -> None:
     table.columns = {name: dict(column) for name, column in parent.columns.items()}
     table.partitioned = _PARTITION_BY.search(match.string) is not None
     catalogue.attach(parent, table)
-
-
-def _text_column(table: Table, name: str, rest: str) -> None:
-    kind = re.split(
-        r"\s+(?:not|null|default|primary|references|unique|check|constraint|generated|collate)\b",
-        " " + rest,
-        maxsplit=1,
-        flags=re.IGNORECASE,
-    )
-    required = re.search(r"\b(not\s+null|primary\s+key)\b", rest, re.IGNORECASE)
-    default = re.search(r"\bdefault\s+('(?:[^']|'')*'|\S+)", rest, re.IGNORECASE)
-    clean = unquoted(name)
-    key_of_column(table, clean, rest)
-    table.columns[clean] = {
-        "name": clean,
-        "type": kind[0].strip(),
-        "nullable": required is None,
-        "default": default.group(1) if default else None,
-    }
 
 
 @_text(r"drop\s+(?:table|view|materialized\s+view)\s+(?:if\s+exists\s+)?NAME")
@@ -155,7 +144,9 @@ def _text_alter(catalogue: Catalogue, table: Table, part: str) -> None:
         re.IGNORECASE | re.DOTALL,
     )
     if add and not constrain(table, part[3:]) and add.group(1).lower() != "exclude":
-        _text_column(table, add.group(1), add.group(2))
+        text_column(table, add.group(1), add.group(2))
+    if modify(table, part):
+        return
     drop = re.match(
         r"drop\s+(column\s+|constraint\s+)?(?:if\s+exists\s+)?" + IDENTIFIER, part, re.IGNORECASE
     )
@@ -250,7 +241,16 @@ def _text_create_extension(catalogue: Catalogue, match: re.Match[str]) -> None:
 @_text(r"create\s+domain\s+NAME\s+(?:as\s+)?(\w+)")
 def _text_create_domain(catalogue: Catalogue, match: re.Match[str]) -> None:
     schema, name = split(match.group(1))
-    catalogue.domains[schema or catalogue.default_schema, name] = match.group(2)
+    key = (schema or catalogue.default_schema, name)
+    catalogue.domains[key] = match.group(2)
+    if _CONSTRAINED.search(match.string[match.end() :]):
+        catalogue.constrained.add(key)
+
+
+@_text(r"alter\s+domain\s+NAME\s+(?:add|set\s+not\s+null)\b")
+def _text_constrain_domain(catalogue: Catalogue, match: re.Match[str]) -> None:
+    schema, name = split(match.group(1))
+    catalogue.constrained.add((schema or catalogue.default_schema, name))
 
 
 @_text(r"drop\s+(schema|sequence|extension|domain)\s+(?:if\s+exists\s+)?NAME")
@@ -265,6 +265,7 @@ def _text_drop_other(catalogue: Catalogue, match: re.Match[str]) -> None:
         catalogue.sequences.discard(key)
     else:
         catalogue.domains.pop(key, None)
+        catalogue.constrained.discard(key)
 
 
 @_text(r"create\s+schema\s+(?:if\s+not\s+exists\s+)?NAME")

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import re
 
-NAME = r'((?:"[^"]+"|\w+)(?:\.(?:"[^"]+"|\w+))?)'
-IDENTIFIER = r'("[^"]+"|\w+)'
+_ONE = r'(?:"[^"]+"|`[^`]+`|\w+)'
+NAME = rf"({_ONE}(?:\.{_ONE})?)"
+IDENTIFIER = rf"({_ONE})"
 
 
 def unquoted(name: str) -> str:
     """An identifier as the catalogue has it."""
-    return name[1:-1].replace('""', '"') if name.startswith('"') else name.lower()
+    if name.startswith('"'):
+        return name[1:-1].replace('""', '"')
+    return name[1:-1] if name.startswith("`") else name.lower()
 
 
 def split(name: str) -> tuple[str | None, str]:
     """(schema or None, name) of a qualified identifier."""
-    parts = re.findall(r'"[^"]+"|\w+', name)
+    parts = re.findall(_ONE, name)
     return (unquoted(parts[0]) if len(parts) > 1 else None), unquoted(parts[-1])
 
 
@@ -25,7 +28,7 @@ def top_level(text: str) -> list[str]:
     for index, letter in enumerate(text):
         if quote:
             quote = "" if letter == quote else quote
-        elif letter in "'\"":
+        elif letter in "'\"`":
             quote = letter
         elif letter in "([":
             depth += 1
