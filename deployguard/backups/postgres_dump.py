@@ -93,7 +93,7 @@ def dump_globals(
             timeout=60,
             stdout_path=target,
         )
-        said = "" if done.ok and _ends(target) else done.why()
+        said = "" if done.ok and whole_globals(target) else done.why()
     except EnvironmentUnreachable as error:
         said = error.message
     if said:
@@ -102,8 +102,9 @@ def dump_globals(
     return said
 
 
-def _ends(path: Path) -> bool:
-    return "PostgreSQL database cluster dump complete" in path.read_text(errors="replace")[-200:]
+def whole_globals(path: Path) -> bool:
+    """Whether a file of pg_dumpall has its end."""
+    return path.read_bytes().endswith(b"-- PostgreSQL database cluster dump complete\n--\n\n")
 
 
 def environment(

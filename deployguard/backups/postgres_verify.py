@@ -8,6 +8,7 @@ from typing import Final
 
 from deployguard.backups import pgargv, pgtools, plain, sealed, streams
 from deployguard.backups.base import Site
+from deployguard.backups.postgres_dump import whole_globals
 from deployguard.database import libpq
 from deployguard.errors import BackupFailed, EnvironmentUnreachable
 from deployguard.model import BackupRecord, Json
@@ -31,6 +32,9 @@ def read_back(site: Site, record: BackupRecord) -> tuple[list[str], list[str]]:
         or taken.get("revision") != [*record.revision]
     ):
         return ["the manifest's counts or revision are not those that were taken"], []
+    globals_ = site.folder / record.folder / pgargv.GLOBALS
+    if pgargv.GLOBALS in record.files and not whole_globals(globals_):
+        return [f"{pgargv.GLOBALS} is not whole"], []
     if record.layout == "plain":
         return _plain(site, record, taken)
     return _archive(site, record, taken)
@@ -61,7 +65,14 @@ def _archive(
     dump = site.folder / record.folder / pgargv.form_of(record).data
     tools = pgtools.choose(site, dumped_by(record), f"Backup {record.id}", here=directory)
     program, file = tools.program("pg_restore"), "" if tools.inside else str(dump)
-    read = _offline(site, tools, pgargv.read_argv(program, file), dump)
+    listed = _offline(site, tools, pgargv.contents_argv(program, file), dump)
+    if not listed.ok:
+        return [f"pg_restore cannot list it: {listed.why()}"], []
+    with ThreadPoolExecutor(
+        1
+    ) as beside:  # while pg_restore, which has one processor, reads the same files
+        files = beside.submit(lambda: [*_files(dump, record, listed.stdout)] if directory else [])
+        read = _offline(site, tools, pgargv.read_argv(program, file), dump)
     if "does not support compression" in read.stderr:
         raise EnvironmentUnreachable(
             f"Backup {record.id} is compressed with {record.compression}, which pg_restore {tools.version} in"
@@ -69,15 +80,11 @@ def _archive(
         )
     if not read.ok:
         return [f"pg_restore cannot read it to the end: {read.why()}"], []
-    listed = _offline(site, tools, pgargv.contents_argv(program, file), dump)
-    if not listed.ok:
-        return [f"pg_restore cannot list it: {listed.why()}"], []
     missing = tables_missing(listed.stdout, taken)
     if missing:
         return [f"the dump has no data of {', '.join(missing)}"], []
-    problems = list(_files(dump, record, listed.stdout)) if directory else []
     rows, tables = sum(record.counts.values()), len(record.counts)
-    return problems, [
+    return files.result(), [
         f"pg_restore {tools.version} read the whole dump",
         *([f"each of its {len(record.files)} files is there to its end"] if directory else []),
         f"its table of contents has all {tables} tables that were counted ({rows} rows)",
