@@ -36,7 +36,7 @@ from deployguard.backups.rds_source import (
     snapshot_name,
 )
 from deployguard.backups.rds_wait import Patience, Seen, wait
-from deployguard.errors import BackupFailed, UsageError
+from deployguard.errors import BackupFailed, EnvironmentUnreachable, UsageError
 from deployguard.model import BackupRecord, Drilled, Json, Restored, Verification
 
 SNAPSHOT: Final = "snapshot.json"
@@ -87,7 +87,7 @@ class RdsBackups:
         removed = sealed.sweep(self.site.folder)
         try:
             return (*removed, *rds_sweep.sweep(self.api, self.kind, self.name))
-        except (AwsError, BackupFailed) as error:
+        except (EnvironmentUnreachable, BackupFailed) as error:
             self.site.say(f"Unfinished snapshots could not be looked for: {error.message}")
             return removed
 

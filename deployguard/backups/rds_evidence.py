@@ -59,6 +59,15 @@ def look_beside(site: Site, host: str = "", port: int | None = None) -> Beside:
         return Beside(why=error.message)
 
 
+def read_revision(site: Site) -> tuple[str, ...] | None:
+    """Alembic's revision under the site's own address; None when nothing answers there."""
+    try:
+        with open_database(site) as database:
+            return database.current_revisions(site.version_table)
+    except (EnvironmentUnreachable, UsageError):
+        return None
+
+
 def written_since(site: Site, beside: Beside) -> int | None:
     """At most how many rows were written since; 0 proves that the snapshot holds what was counted."""
     if beside.why:

@@ -14,7 +14,7 @@ from deployguard.backups import rds_carry, rds_snapshots, sealed
 from deployguard.backups.base import UNTOUCHED, Say, WrittenMeanwhile
 from deployguard.backups.rds_api import Answer, AwsError, AwsUnreachable
 from deployguard.backups.rds_check import check_rows
-from deployguard.backups.rds_evidence import let_in, look_beside, shut_out
+from deployguard.backups.rds_evidence import let_in, look_beside, read_revision, shut_out
 from deployguard.backups.rds_roles import Role, Step, Stuck, following, mark, new_name
 from deployguard.backups.rds_settle import Settler
 from deployguard.backups.rds_source import CLUSTER, PREFIX, check_name, endpoint, tags_of
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 # What AWS says when a step was done already, or something still goes on: looked at again.
 _AGAIN: Final = ("AlreadyExists", "InvalidDBInstanceState", "InvalidDBClusterState", "NotFound")
+REMEMBERED: Final = 300.0  # seconds that the former one may still answer under the live name
 _RENAMES: Final = (Step.CHECK, Step.TAKE_OVER)
 
 
@@ -44,6 +45,7 @@ class Switch:
     half: bool = field(default=False, init=False)  # the live name is given up, or about to be
     settler: Settler = field(init=False)
     _shut: bool = field(default=False, init=False)
+    _took_over: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         check_name(self.kept)
@@ -99,6 +101,7 @@ class Switch:
             elif step is Step.CHECK:
                 self._check(_there(found[self.store.name]), _there(found[self.new]))
             elif step is Step.TAKE_OVER:
+                self._took_over = True
                 self._rename(self.new, self.store.name)
         except AwsError as error:
             passes = isinstance(error, AwsUnreachable) and step in _RENAMES
@@ -166,6 +169,15 @@ class Switch:
             self._shut = True
         self._rename(self.store.name, self.kept)
 
+    def wait_for_name(self) -> None:
+        """After the renames, until the live name leads to the new one: names are remembered for a while."""
+        watch, site = Stopwatch(self.store.site.sleep), self.store.site
+        while self._took_over and watch.seconds < REMEMBERED:
+            if read_revision(site) == self.record.revision:
+                return
+            self.say(f"waiting until {site.url.host} leads to the restored {self.store.kind.word}")
+            watch.pause(site.rds.poll)
+
     def let_in(self) -> None:
         """After a failure: if the live one is still in service, applications are let in again."""
         kind, api = self.store.kind, self.store.api
@@ -223,6 +235,7 @@ def restore(
             raise
     except EnvironmentUnreachable as error:
         raise switch.failed(error.message) from None
+    switch.wait_for_name()
     counts = look_beside(store.site).counts
     return Restored(store.name, kept_as, counts, time.monotonic() - began)
 

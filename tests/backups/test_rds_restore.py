@@ -329,6 +329,29 @@ def test_killed_anywhere_it_is_finished_by_calling_again(
     backups.close()
 
 
+def test_the_live_name_is_waited_for_until_it_leads_to_the_restored_one(
+    backups: RdsBackups, made: BackupRecord, aws: Aws, postgres_database: str
+) -> None:
+    told: list[str] = []
+
+    def at(revision: str) -> None:
+        with psycopg.connect(postgres_database) as link:
+            link.execute("UPDATE alembic_version SET version_num = %s", [revision])
+
+    def renamed(arguments: dict[str, str]) -> None:
+        if arguments["NewDBInstanceIdentifier"] == "bookings":
+            at("b019")  # what the former one answers with
+
+    def say(line: str) -> None:
+        told.append(line)
+        if len([one for one in told if "waiting until" in one]) == 3:
+            at("b014")
+
+    aws.before["ModifyDBInstance"] = renamed
+    backups.restore(made, kept_as=KEPT, on_progress=say)
+    assert len([one for one in told if "waiting until 127.0.0.1 leads" in one]) == 3
+
+
 def test_between_the_renames_the_error_says_that_nothing_answers(
     backups: RdsBackups, made: BackupRecord, aws: Aws, instance: Any
 ) -> None:
