@@ -263,26 +263,9 @@ class RdsBackups:
         return rds_restore.restored(self, record, kept_as)
 
     def release(self, record: BackupRecord) -> Callable[[], None]:
-        """Take the seal off a backup's snapshot, which is to go; what is returned deletes it.
-
-        Between the two the backup is unlisted: then the sweep deletes what a crash leaves, and before it, it seals
-        the snapshot again. Raises AwsError or BackupFailed.
-        """
+        """Let go of a backup's snapshot, as ``rds_sweep.release`` says."""
         facts = sealed.read_json(self.site.folder / record.folder / SNAPSHOT)
-        name = str(facts.get("name", ""))
-        found = rds_snapshots.find(self.api, self.kind, name) if name else None
-        if found is None:
-            return lambda: None
-        if found.tags.get("id") != record.id:
-            raise BackupFailed(
-                f"The snapshot {name} is not that of {record.id}; nothing of it was removed."
-            )
-        rds_sweep.unmark(self.api, found)
-
-        def delete() -> None:
-            rds_snapshots.delete(self.api, self.kind, name, record.id)
-
-        return delete
+        return rds_sweep.release(self.api, self.kind, str(facts.get("name", "")), record.id)
 
     def _names(self, reason: str, at: datetime, identifier: str) -> tuple[str, ...]:
         """What a snapshot is to be called, and what else when somebody has that name already."""

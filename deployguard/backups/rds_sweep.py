@@ -1,7 +1,7 @@
 """Find the snapshots that killed attempts asked for, and delete those that are surely ours and of no use."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +11,7 @@ from deployguard.backups import rds_snapshots, sealed
 from deployguard.backups.rds_api import Api
 from deployguard.backups.rds_snapshots import Snapshot
 from deployguard.backups.rds_source import PREFIX, Kind
+from deployguard.errors import BackupFailed
 
 OWNER: Final = ".rds-owner"
 STALE: Final = timedelta(
@@ -66,9 +67,25 @@ def mark(api: Api, snapshot: Snapshot, identifier: str) -> None:
     )
 
 
-def unmark(api: Api, snapshot: Snapshot) -> None:
-    """Take the mark away: once its backup is not listed any more, a sweep deletes the snapshot."""
-    api("remove_tags_from_resource", ResourceName=snapshot.arn, TagKeys=[f"{PREFIX}sealed"])
+def release(api: Api, kind: Kind, name: str, backup: str) -> Callable[[], None]:
+    """Take the mark off a backup's snapshot, which is to go; what is returned deletes it.
+
+    Between the two the backup is unlisted: from then on a sweep deletes what a crash leaves, and before, it marks the
+    snapshot again. Raises AwsError or BackupFailed.
+    """
+    found = rds_snapshots.find(api, kind, name) if name else None
+    if found is None:
+        return lambda: None
+    if found.tags.get("id") != backup:
+        raise BackupFailed(
+            f"The snapshot {name} is not that of {backup}; nothing of it was removed."
+        )
+    api("remove_tags_from_resource", ResourceName=found.arn, TagKeys=[f"{PREFIX}sealed"])
+
+    def delete() -> None:
+        rds_snapshots.delete(api, kind, name, backup)
+
+    return delete
 
 
 def owner(folder: Path) -> str:

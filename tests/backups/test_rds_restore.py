@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -148,6 +147,10 @@ def test_groups_class_protection_tags_and_windows_are_carried_over(
     )
     backups = RdsBackups(replace(site, rds=replace(site.rds, instance="orders")))
     record = backups.take(BackupRequest())
+    # What a restore takes from the snapshot, where the live one has moved on since.
+    instance.modify_db_instance(
+        DBInstanceIdentifier="orders", BackupRetentionPeriod=21, ApplyImmediately=True
+    )
     before = instance.describe_db_instances(DBInstanceIdentifier="orders")["DBInstances"][0]
     backups.restore(record, kept_as="orders-kept", on_progress=print)
     after = instance.describe_db_instances(DBInstanceIdentifier="orders")["DBInstances"][0]
@@ -169,6 +172,7 @@ def test_groups_class_protection_tags_and_windows_are_carried_over(
         assert after[key] == before[key], key
     assert after["DBSubnetGroup"]["DBSubnetGroupName"] == "private"
     assert after["DBParameterGroups"][0]["DBParameterGroupName"] == "tuned"
+    assert after["BackupRetentionPeriod"] == 21
     tags = {tag["Key"]: tag["Value"] for tag in after["TagList"]}
     assert tags["owner"] == "desk"
     asked = aws.asked("RestoreDBInstanceFromDBSnapshot")[0]
@@ -319,7 +323,7 @@ def test_killed_anywhere_it_is_finished_by_calling_again(
     aws.before[action] = kill
     aws.fault(action, *["pass"] * (when - 1), "pass" if done == "done" else "reset")
     assert process.wait(120) == -signal.SIGKILL
-    time.sleep(0.2)  # the proxy may still hand the killed process's request on
+    aws.settle()  # the killed process's request may still be handed on
     aws.before.clear()
     restore(backups, made)
     now = instances(instance)

@@ -68,6 +68,7 @@ class Aws:
     _shown: dict[str, deque[tuple[str, int | None]]] = field(
         default_factory=lambda: defaultdict(deque)
     )
+    busy: list[str] = field(default_factory=list)  # what is being handed on now
     before: dict[str, Callable[[dict[str, str]], None]] = field(default_factory=dict)
     edits: dict[str, Callable[[str], str]] = field(default_factory=dict)
 
@@ -86,6 +87,11 @@ class Aws:
         """From now on every answer to ``action`` has ``text`` where ``pattern`` matches."""
         former = self.edits.get(action, lambda body: body)
         self.edits[action] = lambda body: re.sub(pattern, text, former(body))
+
+    def settle(self) -> None:
+        """Wait until nothing is being handed on any more, also not for somebody who was killed."""
+        while self.busy:
+            time.sleep(0.02)
 
     def asked(self, action: str) -> list[dict[str, str]]:
         return [arguments for name, arguments in self.calls if name == action]
@@ -177,8 +183,12 @@ def _handler(aws: Aws, port: int) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def _any(self) -> None:
-            with suppress(ConnectionError):  # who asked was killed
-                self._one()
+            aws.busy.append(self.command)
+            try:
+                with suppress(ConnectionError):  # who asked was killed
+                    self._one()
+            finally:
+                aws.busy.pop()
 
         def _one(self) -> None:
             size = int(self.headers.get("Content-Length") or 0)
