@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-_ENDS = ast.Return | ast.Raise | ast.Continue | ast.Break
+_ENDS = ast.Return | ast.Continue | ast.Break
+_MAKES = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,19 +26,27 @@ def walk(body: list[ast.stmt], conditions: Conditions, scope: str) -> Iterator[P
     """Every statement with the conditions around it, and those that end the block before it."""
     for statement in body:
         yield statement, conditions
-        if isinstance(statement, ast.If):
-            inner = (*conditions, Condition(statement.test, scope))
-            yield from walk(statement.body, inner, scope)
-            yield from walk(statement.orelse, inner, scope)
-            if any(block and isinstance(block[-1], _ENDS) for block in _branches(statement)):
-                conditions = inner
-            continue
+        left: dict[Condition, None] = {}
         for block, inner in _inside(statement, conditions, scope):
             yield from walk(block, inner, scope)
+        if not isinstance(statement, _MAKES):
+            for block, inner in _inside(statement, (), scope):
+                _leaves(block, inner, scope, left)
+        conditions = (*conditions, *(one for one in left if one not in conditions))
 
 
-def _branches(statement: ast.If) -> tuple[list[ast.stmt], list[ast.stmt]]:
-    return statement.body, statement.orelse
+def _leaves(
+    body: list[ast.stmt], conditions: Conditions, scope: str, found: dict[Condition, None]
+) -> None:
+    """Collect the conditions under which a block is left before its end."""
+    for statement in body:
+        # One that is raised again ends it all: then nothing of it was done.
+        raises = isinstance(statement, ast.Raise) and bool(conditions) and conditions[-1].test
+        if raises or isinstance(statement, _ENDS):
+            found.update(dict.fromkeys(Condition(one.test, one.scope) for one in conditions))
+        if not isinstance(statement, _MAKES):
+            for block, inner in _inside(statement, conditions, scope):
+                _leaves(block, inner, scope, found)
 
 
 def _inside(
@@ -48,17 +57,35 @@ def _inside(
         case ast.For(_, iterated, body, orelse) | ast.AsyncFor(_, iterated, body, orelse):
             looped = (*conditions, Condition(iterated, scope, loop=True))
             yield from ((body, looped), (orelse, looped))
-        case ast.With(body=body) | ast.AsyncWith(body=body) | ast.ClassDef(body=body):
+        case ast.If(test, body, orelse):
+            tested = (*conditions, Condition(test, scope))
+            yield from ((body, tested), (orelse, tested))
+        case ast.With(items, body) | ast.AsyncWith(items, body):
+            yield (
+                body,
+                unknown if any(_suppresses(one.context_expr) for one in items) else conditions,
+            )
+        case ast.ClassDef(body=body):
             yield body, conditions  # a class is made where it stands
         case ast.Try(body, handlers, orelse, final) | ast.TryStar(body, handlers, orelse, final):
-            yield from ((body, conditions), (orelse, conditions), (final, conditions))
+            raised = all(isinstance(handler.body[-1], ast.Raise) for handler in handlers)
+            tried = conditions if raised else unknown  # what fails leaves out the rest, silently
+            yield from ((body, tried), (orelse, tried), (final, conditions))
             yield from ((handler.body, unknown) for handler in handlers)
         case ast.While(_, body, orelse):
             yield from ((body, unknown), (orelse, unknown))
         case ast.FunctionDef(body=body) | ast.AsyncFunctionDef(body=body):
             yield body, unknown
-        case ast.Match(_, cases):
-            yield from ((case.body, unknown) for case in cases)
+        case ast.Match(subject, cases):
+            tests = (subject, *(case.guard for case in cases if case.guard is not None))
+            matched = (*conditions, *(Condition(test, scope) for test in tests))
+            yield from ((case.body, matched) for case in cases)
+
+
+def _suppresses(node: ast.expr) -> bool:
+    """`contextlib.suppress(…)`."""
+    said = node.func if isinstance(node, ast.Call) else node
+    return getattr(said, "attr", getattr(said, "id", "")) == "suppress"
 
 
 def own_nodes(statement: ast.stmt) -> list[ast.AST]:
@@ -84,11 +111,32 @@ def given(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
             targets, value = [node.target], node.iter
         case ast.withitem() if node.optional_vars is not None:
             targets, value = [node.optional_vars], node.context_expr
+        case ast.Match(subject, cases):
+            patterns = [part for case in cases for part in ast.walk(case.pattern)]
+            yield from ((name, subject) for name in map(_captured, patterns) if name)
     if value is not None:
         for target in targets:
             for part in ast.walk(target):
                 if isinstance(part, ast.Name):
                     yield part.id, value
+
+
+def _captured(node: ast.AST) -> str:
+    name = node.rest if isinstance(node, ast.MatchMapping) else getattr(node, "name", None)
+    return name or ""
+
+
+def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[str, ast.expr | None]:
+    """The names of a function's parameters, in order, each with its default."""
+    given = function.args
+    positional = [*given.posonlyargs, *given.args]
+    defaults = [None] * (len(positional) - len(given.defaults)) + list(given.defaults)
+    pairs = [
+        *zip(positional, defaults, strict=True),
+        *zip(given.kwonlyargs, given.kw_defaults, strict=True),
+    ]
+    found = {one.arg: default for one, default in pairs}
+    return found | {one.arg: None for one in (given.vararg, given.kwarg) if one is not None}
 
 
 def inline(node: ast.AST, acting: list[ast.Call]) -> Iterator[tuple[ast.expr, bool]]:

@@ -9,6 +9,7 @@ from deployguard.revisions.clocks import steering
 from deployguard.revisions.decisions import Decisions, Guarded
 from deployguard.revisions.dialects import prune
 from deployguard.revisions.hints import Hint, hints
+from deployguard.revisions.levels import outside
 from deployguard.revisions.places import Finder, Site, called, root
 
 _QUIET = {"print", "info", "debug", "warning", "warn", "log"}
@@ -50,6 +51,8 @@ class Features:
 class _Module:
     functions: dict[str, ast.FunctionDef | ast.AsyncFunctionDef] = field(default_factory=dict)
     imported: dict[str, str] = field(default_factory=dict)  # local name → module
+    taken: dict[str, tuple[str, str]] = field(default_factory=dict)  # … → (module, name there)
+    body: list[ast.stmt] = field(default_factory=list)
     constants: dict[str, ast.expr] = field(default_factory=dict)
     classes: list[ast.stmt] = field(default_factory=list)
 
@@ -81,14 +84,17 @@ def read_features(source: str, standard: frozenset[str], dialect: str = "") -> F
 
 
 def _module(tree: ast.Module) -> _Module:
-    module = _Module()
+    module = _Module(body=tree.body)
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 module.imported[alias.asname or alias.name.split(".")[0]] = alias.name
+                module.taken[alias.asname or alias.name.split(".")[0]] = (alias.name, "")
         elif isinstance(node, ast.ImportFrom):
             for alias in node.names:
-                module.imported[alias.asname or alias.name] = "." * node.level + (node.module or "")
+                path = "." * node.level + (node.module or "")
+                module.imported[alias.asname or alias.name] = path
+                module.taken[alias.asname or alias.name] = (path, alias.name)
     for statement in tree.body:
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
             module.functions[statement.name] = statement
@@ -111,7 +117,13 @@ def _function(module: _Module, name: str, application: set[str]) -> FunctionFeat
     for function in reached:
         found.look(function)
     clocks = {line for one in reached for line in steering(one, module.imported)}
-    decisions = Decisions({one.name: one for one in reached}, module.imported, name)
+    decisions = Decisions(
+        {one.name: one for one in reached},
+        module.imported,
+        name,
+        module.body,
+        outside(module.taken, application),
+    )
     helper, helper_line = _helper(module, node, application) if body is Body.PRESENT else ("", 0)
     return FunctionFeatures(
         body,
@@ -188,10 +200,19 @@ def _reached(
 ) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
     """The function and those of the same file that it mentions, directly or not."""
     found = [start]
+    away = "upgrade" if start.name == "downgrade" else "downgrade"
     for function in found:
         for node in ast.walk(function):
-            if isinstance(node, ast.Name) and node.id in module.functions:
-                other = module.functions[node.id]
-                if other not in found and other.name not in {"upgrade", "downgrade"}:
-                    found.append(other)
+            if not isinstance(node, ast.Name):
+                continue
+            # `globals()["upgrade_" + name]()` may be any of them.
+            names = module.functions if node.id == "globals" else {node.id}
+            found += [
+                other
+                for other in map(module.functions.get, names)
+                if other is not None
+                and other not in found
+                and other.name not in {"upgrade", "downgrade"}
+                and (other.name == node.id or not other.name.startswith(away))
+            ]
     return found

@@ -4,9 +4,10 @@ from collections.abc import Iterable
 
 from deployguard.model import Statement
 from deployguard.operations import CreateTable, Operation
-from deployguard.revisions.decisions import Guarded, Level
+from deployguard.revisions.decisions import Guarded
 from deployguard.revisions.features import FunctionFeatures
 from deployguard.revisions.hints import unmet
+from deployguard.revisions.levels import Level
 
 
 def unseen(
@@ -28,7 +29,9 @@ def unseen(
         told = any(place.asks or (place.helps and line in lines) for place in around)
         if not told:
             return line  # a helper looks, and what it would do otherwise is not in this file
-    guarded = [place for place in places if place.acts and (place.level or Level.FIXED)]
+    guarded = [
+        place for place in places if place.acts and place.level in (Level.SCHEMA, Level.OPEN)
+    ]
     for place in guarded:
         if place.looped or not any(_covers(place, line) for line in lines):
             return place.line
@@ -113,13 +116,20 @@ def untold(
     schema_known: bool,
 ) -> int | None:
     """The line of something that was not seen, and that the target may run: nobody here knows what decides it."""
-    for hint in unmet(function.hints, statements, frozenset(asked)):
-        for place in function.statements:
-            unknown = place.level is Level.OPEN or (
-                place.level is Level.SCHEMA and not schema_known
-            )
-            if unknown and _covers(place, hint.line):
-                return hint.line
+    ran = tuple(statements)
+    lines = {*asked, *(one.line for one in ran)}
+    open_ones = [place for place in function.statements if (place.level or 0) > Level.SCHEMA]
+    unknown = [
+        place
+        for place in function.statements
+        if place in open_ones or (place.level is Level.SCHEMA and not schema_known)
+    ]
+    for hint in unmet(function.hints, ran, frozenset(asked)):
+        if any(_covers(place, hint.line) for place in unknown):
+            return hint.line
+    for place in open_ones:
+        if place.operates and not any(_covers(place, line) for line in lines):
+            return place.line
     return None
 
 

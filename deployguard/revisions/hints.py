@@ -34,6 +34,7 @@ class Hint:
     end: int
     word: str = ""
     text: str = ""
+    later: bool = False  # it is only mentioned there, and called somewhere else
 
 
 def hints(functions: Iterable[Function], constants: Mapping[str, ast.expr]) -> tuple[Hint, ...]:
@@ -41,8 +42,8 @@ def hints(functions: Iterable[Function], constants: Mapping[str, ast.expr]) -> t
     found: dict[Hint, None] = {}
     for function in functions:
         told = _mentioned(function, constants)
-        for line, end, node in (*_nodes(function), *told):
-            found.update(dict.fromkeys(_of(node, line, end)))
+        for line, end, node, handed in (*_nodes(function), *told):
+            found.update(dict.fromkeys(_of(node, line, end, later=handed)))
     return tuple(found)
 
 
@@ -51,17 +52,22 @@ def unmet(
 ) -> Iterator[Hint]:
     """The hints at which nothing was seen that answers them; ``asked`` are lines that asked something of a batch."""
     ran = [(one.line, _plain(one.sql)) for one in statements]
-    for hint in given:
+    hints = tuple(given)
+    said = {line for one in hints if not one.later for line in range(one.line, one.end + 1)}
+    for hint in hints:
         lines = range(hint.line, hint.end + 1)
         if hint.text:
             met = any(hint.text in sql for _, sql in ran)
         else:
             met = any(line in lines and hint.word in sql for line, sql in ran)
+        if hint.later and not met:
+            met = any(hint.word in sql and line not in said for line, sql in ran)
         if not met and asked.isdisjoint(lines):
             yield hint
 
 
-def _nodes(function: Function) -> Iterator[tuple[int, int, ast.AST]]:
+def _nodes(function: Function) -> Iterator[tuple[int, int, ast.AST, bool]]:
+    """First and last line of the statement, a node, and whether a call is handed it."""
     for statement, end, nodes in with_heads(function.body):
         if isinstance(statement, ast.Raise | ast.Assert):
             continue
@@ -75,26 +81,32 @@ def _nodes(function: Function) -> Iterator[tuple[int, int, ast.AST]]:
         parts = {
             id(inner) for node in nodes if isinstance(node, ast.JoinedStr) for inner in node.values
         }
+        handed = {
+            id(part)
+            for node in nodes
+            if isinstance(node, ast.Call)
+            for part in (*node.args, *(one.value for one in node.keywords))
+        }
         for node in nodes:
             if not documents and id(node) not in said | parts:
-                yield statement.lineno, end, node
+                yield statement.lineno, end, node, id(node) in handed
 
 
 def _mentioned(
     function: Function, constants: Mapping[str, ast.expr]
-) -> Iterator[tuple[int, int, ast.AST]]:
+) -> Iterator[tuple[int, int, ast.AST, bool]]:
     """The texts behind the module's names that the function uses."""
     names = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)}
     for name in sorted(names & set(constants)):
         for node in ast.walk(constants[name]):
             if isinstance(node, ast.Constant | ast.JoinedStr):
-                yield node.lineno, node.end_lineno or node.lineno, node
+                yield node.lineno, node.end_lineno or node.lineno, node, False
 
 
-def _of(node: ast.AST, line: int, end: int) -> Iterator[Hint]:
+def _of(node: ast.AST, line: int, end: int, *, later: bool) -> Iterator[Hint]:
     if isinstance(node, ast.Attribute):
         if match := _METHOD.match(node.attr):
-            yield Hint(line, end, word=match[1])
+            yield Hint(line, end, word=match[1], later=later)
         return
     whole = text_of(node)
     if isinstance(node, ast.JoinedStr):

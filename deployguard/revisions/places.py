@@ -177,7 +177,7 @@ class Finder:
     def _builds_statement(self, node: ast.Call, name: str) -> bool:
         """`users.insert()`, `sa.update(users)`: not `items.insert(0, x)`, `values.update(…)` or `path.delete()`."""
         if name == "bulk_insert":
-            return True
+            return not inserts_nothing(node)
         if isinstance(node.func, ast.Name):
             return self.imported.get(name, "").startswith("sqlalchemy")
         if root(node.func) in {"sa", "sqlalchemy", "sql", "postgresql"}:
@@ -237,6 +237,14 @@ def called(node: ast.Call) -> str:
     if isinstance(node.func, ast.Attribute):
         return node.func.attr
     return node.func.id if isinstance(node.func, ast.Name) else ""
+
+
+def inserts_nothing(node: ast.Call) -> bool:
+    """`op.bulk_insert(table, [])`, which sends no statement."""
+    rows = [*node.args[1:2], *(one.value for one in node.keywords if one.arg == "rows")]
+    return called(node) == "bulk_insert" and any(
+        isinstance(one, ast.List | ast.Tuple) and not one.elts for one in rows
+    )
 
 
 def root(node: ast.expr) -> str:

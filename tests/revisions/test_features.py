@@ -204,3 +204,18 @@ def test_an_upgrade_that_is_no_def_is_looked_into(source: str) -> None:
 
 def test_an_upgrade_that_is_a_name_without_a_value_is_missing() -> None:
     assert read_features("upgrade = None\n", frozenset()).upgrade.body is Body.MISSING
+
+
+@pytest.mark.parametrize(
+    ("call", "writes"),
+    [
+        ("op.bulk_insert(table, [])", 0),
+        ("op.bulk_insert(table, rows=[])", 0),
+        ('op.bulk_insert(table, [{"a": 1}])', 1),
+        ("op.bulk_insert(table, rows)", 1),
+    ],
+)
+def test_no_rows_are_no_write(call: str, writes: int) -> None:
+    features = upgrade(call)
+    assert len(features.writes) == writes
+    assert any(place.acts for place in features.statements) == bool(writes)
