@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from deployguard.config import Config, find, load, resolve_url
+from deployguard.config import Config, backup_url, find, load, resolve_url
 from deployguard.errors import UsageError
 from deployguard.model import ApprovalMode, BackupMode, Risk
 
@@ -277,3 +277,22 @@ def test_what_pg_dump_cannot_do_is_refused(tmp_path: Path, words: str, said: str
     with pytest.raises(UsageError) as caught:
         load(path, tmp_path)
     assert said in caught.value.message
+
+
+def test_the_url_for_backups_is_read_from_its_own_variable(tmp_path: Path) -> None:
+    path = tmp_path / "deployguard.toml"
+    path.write_text(
+        '[project]\nname = "p"\n[environments.e]\ndatabase_url_env = "U"\n'
+        'backup.database_url_env = "DIRECT"\n[environments.plain]\ndatabase_url_env = "U"\n'
+    )
+    config = load(path, tmp_path)
+    given = {"U": "postgresql://u:p@pool/d", "DIRECT": "postgresql://u:canary@db/d"}
+    found = backup_url(config.environment("e"), given)
+    assert found is not None
+    assert (found.host, found.password) == ("db", "canary")
+    assert backup_url(config.environment("plain"), given) is None
+    with pytest.raises(UsageError, match="DIRECT, which holds the URL for backups of 'e', is not"):
+        backup_url(config.environment("e"), {"U": given["U"]})
+    with pytest.raises(UsageError) as caught:
+        backup_url(config.environment("e"), {"DIRECT": "canary"})
+    assert "canary" not in caught.value.message
