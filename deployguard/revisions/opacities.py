@@ -1,5 +1,6 @@
 """Why a script is not completely known: what the recording, the statements and the source give away."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -137,7 +138,13 @@ class Opacities:
             self.add(Opaque.APPLICATION_HELPER, self.function.helper_line, detail)
         else:
             where = line or self.function.line
-            self.add(Opaque.FAILED, where, _FAILURES.get(kind, "{}").format(what))
+            absent = _ABSENT.fullmatch(what)
+            why = _FAILURES.get(kind, "{}").format(what)
+            if absent:
+                why = (
+                    f"it imports {absent[1]}, which is not installed where the migrations are read"
+                )
+            self.add(Opaque.FAILED, where, why)
 
     def _data_dependent(self) -> None:
         if not steered(self.function, self.statements):
@@ -228,6 +235,7 @@ class Opacities:
             self.add(Opaque.EMPTY, function.line, "it has a body, but nothing was seen to run")
 
 
+_ABSENT = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
 _FAILURES = {
     "import": "it cannot be imported: {}",
     "limit": "it was stopped: {}",

@@ -402,3 +402,34 @@ def test_what_psycopg2_does_beside_its_cursor_is_recorded(tmp_path: Path, code: 
     assert sql(up) == PSYCOPG2[code]
     assert opaque(up) == {}
     assert {one.line for one in up.statements} == {16}
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT version_num FROM alembic_version",
+        'select * from public."alembic_version" limit 1;',
+        "SELECT alembic_version.version_num FROM alembic_version",
+    ],
+)
+def test_the_version_table_has_the_revision_before_this_one(tmp_path: Path, query: str) -> None:
+    body = f"at = op.get_bind().execute(sa.text({query!r})).scalar()\nop.execute(f'ANALYZE {{at}}')"
+    found = reading(chain(tmp_path, TABLE, body, TABLE.replace('"t"', '"u"')), current=("r1",))
+    assert "ANALYZE r1" in sql(named(found, "r2").up)
+
+
+def test_another_question_to_the_version_table_is_answered_as_before(tmp_path: Path) -> None:
+    query = "SELECT version_num FROM alembic_version WHERE version_num = 'other'"
+    body = f'at = op.get_bind().execute(sa.text("{query}")).scalar()\nop.execute(f"ANALYZE {{at}}")'
+    found = reading(chain(tmp_path, TABLE, body), current=("r1",))
+    assert "ANALYZE None" in sql(named(found, "r2").up)
+
+
+def test_a_module_that_is_not_there_is_named_where_it_is_imported(tmp_path: Path) -> None:
+    text = revision("r2", "r1", 'op.execute("SELECT 1")', head="import no_such_module")
+    folder = project(tmp_path, {"r1": revision("r1", None, TABLE), "r2": text})
+    up = named(reading(folder, current=("r1",)), "r2").up
+    assert opaque(up) == {Opaque.FAILED: 4}
+    assert detail(up, Opaque.FAILED) == (
+        "it imports no_such_module, which is not installed where the migrations are read"
+    )

@@ -180,6 +180,17 @@ def asks_the_system(text: str) -> bool:
     return bool(re.match(r"(select|with)\b", bare, re.IGNORECASE)) and bool(_SYSTEM.search(bare))
 
 
+def version_rows(text: str, table: str, at: tuple[str, ...]) -> list[tuple[Any, ...]] | None:
+    """The rows of Alembic's version table, where a query asks for all of them; None where it asks otherwise."""
+    asked = re.fullmatch(
+        r"""select\s+(?:distinct\s+)?(?:\*|(?:[\w"`.]+\.)?["`]?version_num["`]?(?:\s+as\s+version_num)?)
+        \s+from\s+(?:["`]?\w+["`]?\.)?["`]?(\w+)["`]?(?:\s+limit\s+1)?\s*;?\s*""",
+        _LEADING.sub("", text),
+        re.IGNORECASE | re.VERBOSE,
+    )
+    return [(one,) for one in at] if asked and asked[1] == table else None
+
+
 def _result_types(context: Any) -> list[tuple[str, Any]]:
     compiled = getattr(context, "compiled", None)
     columns = getattr(compiled, "_result_columns", None) or ()

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from . import ddl, system
-from .answers import Answer, asks_the_system, described
+from .answers import Answer, asks_the_system, described, version_rows
 from .catalogue import Catalogue
 from .control import Transaction
 from .drivers import Connection
@@ -45,6 +45,8 @@ class State:
         self.mismatch = ""
         self.runs = 0
         self.complete = False
+        # The version table and what is in it while a revision runs; of other branches it knows nothing.
+        self.versions: tuple[str, tuple[str, ...]] = ("", ())
         self.batching = False
         self._said: Counter[tuple[str, str, str]] = Counter()
         # The history is replayed when somebody asks what it made, and not for those who never ask.
@@ -161,6 +163,10 @@ class State:
             self.channel.tell("look", what=what, answered=found is not None)
             if found is not None:
                 return described(found[0]), found[1]
+        if self.versions[0] and not self.channel.looking:
+            rows = version_rows(text, *self.versions)
+            if rows is not None:
+                return described(["version_num"]), rows
         return self.answers.rows(text, context, many)
 
     def connect(self, dialect: Any) -> Any:

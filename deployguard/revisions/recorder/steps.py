@@ -141,6 +141,8 @@ def _one(
     # Signals reach the main thread only; elsewhere the parent's limit must do.
     main = threading.current_thread() is threading.main_thread()
     channel.enter(script.revision, path, direction, silent=silent)
+    at = script._versioned_down_revisions if direction == "upgrade" else (script.revision,)
+    state.versions = (context.version_table, tuple(at))
     state.control.follow(context)
     quoting.follow()
     try:
