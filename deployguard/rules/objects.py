@@ -111,7 +111,11 @@ def narrow_type(op: AlterType, ctx: Context) -> Answer:
     " passed them. The number that it had is not kept.",
     instead="Set it from the rows that are there:\nop.execute(\"SELECT setval('{name}', (SELECT"
     ' max(id) FROM …))")',
-    bad=("ALTER SEQUENCE numbers RESTART WITH 1", "SELECT setval('numbers', 1)"),
+    bad=(
+        "ALTER SEQUENCE numbers RESTART WITH 1",
+        "SELECT setval('numbers', 1)",
+        "-- dialect: mariadb\nALTER SEQUENCE numbers RESTART",
+    ),
     good=(
         "CREATE SEQUENCE numbers; ALTER SEQUENCE numbers RESTART WITH 100",
         "SELECT setval('orders_id_seq', (SELECT max(id) FROM orders))",
@@ -120,7 +124,9 @@ def narrow_type(op: AlterType, ctx: Context) -> Answer:
     ),
 )
 def reset_sequence(op: AlterObject, ctx: Context) -> Answer:
-    resets = op.action == "set value" or (op.action.startswith("set ") and "restart" in op.action)
+    resets = op.action in {"set value", "restart"} or (
+        op.action.startswith("set ") and "restart" in op.action
+    )
     if op.kind != "sequence" or not resets or ctx.is_new_object(op.name):
         return None
     # A serial column's sequence is named after its table, an identity's goes by its column.

@@ -72,20 +72,41 @@ def set_local_does_nothing(op: SetSetting, ctx: Context) -> Answer:
         "SET session_replication_role = replica",
         "SET LOCAL session_replication_role = 'replica'",
         "-- dialect: mysql\nSET SESSION sql_mode = ''",
+        "-- dialect: sqlite\nPRAGMA ignore_check_constraints = ON",
+        "-- dialect: sqlite\nPRAGMA journal_mode = OFF",
     ),
     good=(
         "SET session_replication_role = origin",
         "SET search_path = app",
         "-- dialect: mysql\nSET sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION'",
+        "-- dialect: sqlite\nPRAGMA ignore_check_constraints = OFF; PRAGMA journal_mode = WAL",
     ),
 )
 def checks_off(op: SetSetting, ctx: Context) -> Answer:
     value = op.value.strip().strip("'\"").lower()
     if ctx.mysql:
         return _not_strict(op.name.lower(), value)
+    if ctx.sqlite:
+        return _unguarded(op.name.lower(), value)
     if not ctx.postgresql or op.name.lower() != "session_replication_role" or value != "replica":
         return None
     return "Turns triggers and the checks of foreign keys off."
+
+
+def _unguarded(name: str, value: str) -> Answer:
+    if name == "ignore_check_constraints" and value in {"1", "on", "true", "yes"}:
+        return Found(
+            "Turns CHECK constraints off.",
+            why="Rows that break the rules come in from here on, and nothing finds them later.",
+            instead="Leave them on, and write rows that comply.",
+        )
+    if name == "journal_mode" and value == "off":
+        return Found(
+            "Turns the rollback journal off.",
+            why="No transaction can be rolled back any more, and a crash in the middle of one corrupts the file.",
+            instead="Leave the journal on.",
+        )
+    return None
 
 
 def _not_strict(name: str, value: str) -> Answer:

@@ -113,8 +113,8 @@ def _object_action(objtype: pb.ObjectType, name: str, command: pb.AlterTableCmd)
         return ChangeAccess("owner", name)
     if objtype == pb.OBJECT_INDEX and command.subtype == pb.AT_AttachPartition:
         return AttachIndex(name, relation(definition(command).partition_cmd.name))
-    if objtype == pb.OBJECT_INDEX and command.subtype == pb.AT_SetTableSpace:
-        return RewriteTable(name, "set tablespace")
+    if objtype in {pb.OBJECT_INDEX, pb.OBJECT_MATVIEW} and command.subtype in _REWRITES:
+        return RewriteTable(name, _REWRITES[command.subtype])
     if objtype == pb.OBJECT_TYPE and command.subtype == pb.AT_DropColumn:
         return AlterObject(what, name, f"drop attribute {command.name}")
     if objtype == pb.OBJECT_TYPE and command.subtype == pb.AT_AlterColumnType:

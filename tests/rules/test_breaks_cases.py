@@ -109,6 +109,7 @@ CASES: tuple[tuple[str, str, str], ...] = (
     ("enum-add-new", "CREATE TYPE genre AS ENUM ('a'); ALTER TYPE genre ADD VALUE 'b'", ""),
     ("enum-create", "CREATE TYPE genre AS ENUM ('a', 'b'); ALTER TABLE books ADD g genre", ""),
     # --- counters -----------------------------------------------------------------------------------
+    ("matview-tablespace", "ALTER MATERIALIZED VIEW totals SET TABLESPACE fast", "DG304 high"),
     ("restart", "ALTER SEQUENCE book_numbers RESTART", "DG109 medium"),
     ("restart-with", "ALTER SEQUENCE book_numbers RESTART WITH 1000", "DG109 medium"),
     ("setval", "SELECT setval('book_numbers', 1)", "DG109 medium"),
@@ -124,7 +125,8 @@ CASES: tuple[tuple[str, str, str], ...] = (
     ("rename-table-op", 'op.rename_table("books", "volumes", schema="desk")', "DG402 high"),
     ("rename-with-view", "ALTER TABLE books RENAME TO volumes; CREATE VIEW books AS SELECT * FROM volumes", ""),
     ("rename-with-other-view", "ALTER TABLE books RENAME TO volumes; CREATE VIEW b AS SELECT * FROM volumes", "DG402 high"),
-    ("rename-then-view-later", "-- autocommit\nALTER TABLE books RENAME TO volumes; CREATE VIEW books AS SELECT * FROM volumes", "DG402 high"),
+    ("rename-then-view-later", "-- autocommit\nALTER TABLE books RENAME TO volumes\nCREATE VIEW books AS SELECT * FROM volumes", "DG402 high"),
+    ("rename-then-view-in-one-string", "-- autocommit\nALTER TABLE books RENAME TO volumes; CREATE VIEW books AS SELECT * FROM volumes", ""),
     (
         "rename-after-a-view",
         "CREATE VIEW books AS SELECT 1 AS a; DROP VIEW books; ALTER TABLE books RENAME TO volumes",
@@ -254,7 +256,8 @@ CASES: tuple[tuple[str, str, str], ...] = (
     ("own-function", "SELECT desk.tidy_up(5)", "DG907 critical"),
     ("large-object", "SELECT lo_unlink(4711)", "DG907 critical"),
     ("terminate", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity", "DG907 high"),
-    ("prepare", "PREPARE p AS DELETE FROM books", "DG907 high"),
+    ("prepare", "PREPARE p AS DELETE FROM books", "DG105 critical"),
+    ("prepare-to-read", "PREPARE p AS SELECT title FROM books", ""),
     ("known-function", "SELECT lower(title) FROM books", ""),
     ("advisory-lock", "SELECT pg_advisory_xact_lock(7)", ""),
     ("nonsense", "ALTER TABLE books FROBNICATE", "DG908 critical"),
