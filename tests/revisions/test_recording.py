@@ -278,6 +278,31 @@ def test_loops_and_helpers_keep_the_line_of_the_innermost_call(tmp_path: Path) -
     assert [statement.line for statement in up.statements] == [line, line]
 
 
+def test_what_a_batch_alters_one_by_one_keeps_the_line_of_each_operation(tmp_path: Path) -> None:
+    body = """
+    with op.batch_alter_table("t") as batch:
+        batch.alter_column("n", nullable=False)
+        for name in ("a", "b"):
+            batch.add_column(
+                sa.Column(name, sa.Integer, nullable=True)
+            )
+        batch.create_index("ix", ["n"])
+    op.execute("UPDATE t SET n = 1")
+    """
+    folder = chain(tmp_path, TABLE, body)
+    [file] = folder.glob("**/*r2*.py")
+    lines = file.read_text().splitlines()
+    up = named(reading(folder), "r2").up
+    calls = [lines[one.line - 1].strip() for one in up.statements]
+    assert calls == [
+        'batch.alter_column("n", nullable=False)',
+        "batch.add_column(",
+        "batch.add_column(",
+        'batch.create_index("ix", ["n"])',
+        'op.execute("UPDATE t SET n = 1")',
+    ]
+
+
 def test_the_old_type_comes_from_the_schema_and_else_from_the_directive(tmp_path: Path) -> None:
     body = """
         op.alter_column("t", "n", type_=sa.BigInteger(), existing_type=sa.SmallInteger())

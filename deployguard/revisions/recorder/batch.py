@@ -1,4 +1,4 @@
-"""SQLite's batch mode copies the table and moves it back; say what the directives inside really ask for."""
+"""Alembic does a whole batch at its end, and on SQLite by a copy: say what is really asked for, and where."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DIRECTIVES = (
     "drop_index",
 )
 
-# What can be asked of a batch; it is done at its end, in the line of the `with`.
+# What can be asked of a batch; it is done at its end, where the `with` stands.
 _ASKED = (
     *_DIRECTIVES,
     "rename_table",
@@ -40,10 +40,11 @@ def install(state: State) -> None:
 
     def flushing(self: Any) -> None:
         state.batching = True
+        self.batch = _Lined(state, self.batch, self.__dict__.get("deployguard_lines", []))
         try:
             flush(self)
         finally:
-            state.batching = False
+            state.batching, state.channel.standing = False, 0
 
     def creating(self: Any, op_impl: Any) -> None:
         _put_in_order(self)
@@ -108,10 +109,32 @@ def _described(constraint: Any) -> tuple[str, list[str], str]:
     return type(constraint).__name__, columns, str(getattr(constraint, "sqltext", ""))
 
 
+class _Lined(list[Any]):
+    """What was asked of a batch; as each is carried out, it stands at the line where it was asked for.
+
+    Only what is done one by one: a copy is made of all of it together, behind the last one.
+    """
+
+    def __init__(self, state: State, asked: list[Any], lines: list[int]) -> None:
+        super().__init__(asked)
+        self._state, self._lines = state, lines
+
+    def __iter__(self) -> Any:
+        lines = self._lines if len(self._lines) == len(self) else [0] * len(self)
+        for line, asked in zip(lines, super().__iter__()):  # noqa: B905 - the child may run on Python 3.9
+            self._state.channel.standing = line
+            yield asked
+        self._state.channel.standing = 0
+
+
 def _told(state: State, original: Any) -> Any:
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         state.channel.tell("did")
-        return original(self, *args, **kwargs)
+        before = len(self.batch)
+        found = original(self, *args, **kwargs)
+        lines = self.__dict__.setdefault("deployguard_lines", [])
+        lines += [state.channel.line()] * (len(self.batch) - before)
+        return found
 
     return call
 

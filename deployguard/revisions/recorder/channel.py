@@ -38,6 +38,9 @@ class Channel:
         self.upgrading = False
         self.count = 0
         self.looking = 0
+        self.standing = (
+            0  # the line of a directive that was asked for before and is carried out now
+        )
 
     def send(self, event: str, **values: Any) -> None:
         """Report one event. Values must be JSON."""
@@ -88,6 +91,8 @@ class Channel:
 
     def line(self) -> int:
         """The line of the innermost frame that belongs to the revision's file; 0 when there is none."""
+        if self.standing:
+            return self.standing
         found = _line(sys._getframe(1), self.path)
         if found or "greenlet" not in sys.modules:
             return found
