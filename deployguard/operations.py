@@ -5,7 +5,7 @@ unquoted identifiers are lower case, quotes are removed. SQL fragments (types, d
 original text, never re-emitted from a tree.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -302,10 +302,12 @@ class RebuildTable:
     """SQLite's way to alter a table (Alembic's batch mode): copied into a new one that then takes its name.
 
     ``changes`` are the differences as operations on ``table``; None when the former definition is not known.
+    ``lines`` are where each of them was asked for; empty, or 0 for one, where nothing tells.
     """
 
     table: str
     changes: "tuple[Operation, ...] | None" = None
+    lines: tuple[int, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,9 @@ def _in_batch(operations: tuple[Operation, ...], batch: Event, seen: Seen) -> tu
     if isinstance(first, CreateTable) and first.table.rpartition(".")[2].startswith(
         "_alembic_tmp_"
     ):
-        return (RebuildTable(table, _asked(table, batch, seen)),)
+        asked = _asked(table, batch, seen)
+        changes, lines = tuple(one for one, _ in asked), tuple(line for _, line in asked)
+        return (RebuildTable(table, changes, lines),)
     indexes = batch.get("indexes")
     if isinstance(first, CreateIndex) and first.name not in (
         indexes if isinstance(indexes, list) else ()
@@ -106,12 +108,13 @@ def _in_batch(operations: tuple[Operation, ...], batch: Event, seen: Seen) -> tu
     return (Maintain(f"part of the batch copy of {table}"),)
 
 
-def _asked(table: str, batch: Event, seen: Seen) -> tuple[Operation, ...]:
+def _asked(table: str, batch: Event, seen: Seen) -> tuple[tuple[Operation, int], ...]:
+    """What the directives ask for, each with its line."""
     types = {(table, str(name)): str(kind) for name, kind, _ in _rows(batch.get("columns"))}
     asked = batch.get("asked")
     return tuple(
-        operation
-        for directive in (asked if isinstance(asked, list) else ())
+        (operation, int(line))
+        for line, directive in (asked if isinstance(asked, list) else ())
         # ALTER as PostgreSQL writes it: SQLite has no words for most of these.
         for _, meant in seen.lower(str(directive), "postgresql", old_types=types)
         for operation in meant

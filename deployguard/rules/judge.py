@@ -104,8 +104,9 @@ def _on_operation(
     if isinstance(operation, RebuildTable) and operation.changes is not None:
         found: list[Finding] = []
         inner = replace(context, rebuilding=True)
-        for change in operation.changes:
-            found += _findings(book, change, inner, revision, line)
+        lines = operation.lines or (0,) * len(operation.changes)
+        for change, at in zip(operation.changes, lines, strict=True):
+            found += _findings(book, change, inner, revision, at or line)
             inner = inner.after(change)
         only_new = operation.changes and all(
             isinstance(one, AddColumn) for one in operation.changes

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from deployguard.model import Opaque
-from deployguard.operations import AlterType, ControlTransaction, WriteRows
+from deployguard.operations import AlterType, ControlTransaction, RebuildTable, WriteRows
 from tests.revisions.conftest import chosen
 from tests.revisions.projects import (
     ENV,
@@ -276,6 +276,29 @@ def test_loops_and_helpers_keep_the_line_of_the_innermost_call(tmp_path: Path) -
     line = next(n for n, text in enumerate(text.splitlines(), 1) if "op.create_index(" in text)
     up = named(reading(project(tmp_path, {"r1": text})), "r1").up
     assert [statement.line for statement in up.statements] == [line, line]
+
+
+def test_each_change_that_a_copy_makes_has_the_line_of_its_operation(tmp_path: Path) -> None:
+    body = """
+    with op.batch_alter_table("t") as batch:
+        batch.drop_column("n")
+        batch.add_column(
+            sa.Column("m", sa.Integer, nullable=True)
+        )
+    """
+    folder = chain(tmp_path, TABLE, body)
+    [file] = folder.glob("**/*r2*.py")
+    lines = file.read_text().splitlines()
+    up = named(reading(folder, dialect="sqlite"), "r2").up
+    [rebuilt] = [
+        one for each in up.statements for one in each.operations if isinstance(one, RebuildTable)
+    ]
+    assert rebuilt.changes is not None
+    calls = {
+        type(change).__name__: lines[at - 1].strip()
+        for change, at in zip(rebuilt.changes, rebuilt.lines, strict=True)
+    }
+    assert calls == {"DropColumn": 'batch.drop_column("n")', "AddColumn": "batch.add_column("}
 
 
 def test_what_a_batch_alters_one_by_one_keeps_the_line_of_each_operation(tmp_path: Path) -> None:

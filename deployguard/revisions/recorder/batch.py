@@ -31,8 +31,8 @@ _ASKED = (
 def install(state: State) -> None:
     """Patch Alembic's batch implementation: its own look at the table is no guard, and what it does is explained.
 
-    Before a copy, a `batch` event tells the columns and indexes that the table has, and each directive as an ALTER
-    statement in PostgreSQL's form (`asked`).
+    Before a copy, a `batch` event tells the columns and indexes that the table has, and each directive as its line
+    (0: unknown) and an ALTER statement in PostgreSQL's form (`asked`).
     """
     from alembic.operations import batch
 
@@ -57,7 +57,10 @@ def install(state: State) -> None:
             table=str(self.table.name),
             columns=columns,
             indexes=[str(name) for name in self.indexes],
-            asked=[*self.__dict__.get("deployguard_asked", []), *_differences(state, self)],
+            asked=[
+                *self.__dict__.get("deployguard_asked", []),
+                *([0, text] for text in _differences(state, self)),
+            ],
         )
         try:
             create(self, op_impl)
@@ -69,7 +72,9 @@ def install(state: State) -> None:
         if noted is not None:
             setattr(batch.BatchOperationsImpl, name, _told(state, noted))
     for name in _DIRECTIVES:
-        setattr(batch.ApplyBatchImpl, name, _noted(name, getattr(batch.ApplyBatchImpl, name)))
+        setattr(
+            batch.ApplyBatchImpl, name, _noted(state, name, getattr(batch.ApplyBatchImpl, name))
+        )
     batch.BatchOperationsImpl.flush = flushing  # type: ignore[method-assign]  # the one way in
     batch.ApplyBatchImpl._create = creating  # type: ignore[method-assign]  # the one way in
 
@@ -139,11 +144,12 @@ def _told(state: State, original: Any) -> Any:
     return call
 
 
-def _noted(name: str, original: Any) -> Any:
+def _noted(state: State, name: str, original: Any) -> Any:
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         asked = self.__dict__.setdefault("deployguard_asked", [])
         statements: Any = _STATEMENTS[name]
-        asked += statements(self, _Names(self), *args, **kwargs)
+        line = state.channel.standing
+        asked += [[line, text] for text in statements(self, _Names(self), *args, **kwargs)]
         return original(self, *args, **kwargs)
 
     return call
