@@ -95,6 +95,20 @@ def test_it_is_known_which_domains_have_a_constraint(
     assert facts.domains == constrained
 
 
+@pytest.mark.parametrize(
+    "pending",
+    [
+        "ALTER TABLE pets ADD COLUMN years age",
+        "CREATE INDEX named ON ONLY pets (name)",
+        "ALTER DOMAIN age SET DEFAULT 1",
+    ],
+)
+def test_the_history_is_replayed_for_what_only_it_tells(tmp_path: Path, pending: str) -> None:
+    domain = "op.execute('CREATE DOMAIN age AS int NOT NULL')"
+    facts = known(tmp_path, TABLE, domain, pending=f"op.execute({pending!r})")
+    assert (facts.domains, facts.plain_tables) == ({"age"}, {"pets"})
+
+
 def test_nothing_is_sure_after_a_block_that_nobody_reads(tmp_path: Path) -> None:
     block = 'op.execute("DO $$ BEGIN ALTER TABLE pets ALTER COLUMN name DROP NOT NULL; END $$")'
     required = REQUIRE

@@ -47,7 +47,7 @@ def test_a_url_in_alembic_ini_that_names_the_driver_is_followed(
     [
         ("ALTER TABLE pets MODIFY COLUMN `name` varchar(60) NOT NULL", "varchar(50)"),
         ("alter table `pets` change name name varchar(60) not null", "varchar(50)"),
-        ("ALTER TABLE pets MODIFY size varchar(9)", "int"),
+        ("ALTER TABLE pets MODIFY height varchar(9)", "int"),
     ],
 )
 def test_the_old_type_of_a_change_in_plain_sql_comes_from_the_history(
@@ -57,7 +57,9 @@ def test_the_old_type_of_a_change_in_plain_sql_comes_from_the_history(
         "CREATE TABLE `pets` (`id` int NOT NULL AUTO_INCREMENT, name varchar(50) NOT NULL COMMENT 'a',"
         " size bigint, KEY ix (name)) ENGINE=InnoDB"
     )
-    history = [f"op.execute({text!r})" for text in (made, "ALTER TABLE pets CHANGE size size int")]
+    history = [
+        f"op.execute({text!r})" for text in (made, "ALTER TABLE pets CHANGE size height int")
+    ]
     folder = chain(tmp_path / "p", *history, f"op.execute({change!r})")
     url = "mysql+pymysql://x:x@127.0.0.1:1/app"
     found = reading(folder, dialect="mysql", url=url, current=("r2",))
