@@ -19,6 +19,7 @@ from deployguard.config import BackupConfig, DatabaseUrl, parse_url
 from deployguard.errors import BackupFailed, EnvironmentUnreachable, UsageError
 from tests.support import postgres
 from tests.support.postgres import Server
+from tests.support.required import missing
 
 SCHEMA = """
 CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY);
@@ -67,7 +68,7 @@ def bouncer(url: DatabaseUrl) -> Iterator[DatabaseUrl]:
     """A real PgBouncer in transaction mode in front of the server; the URL through it."""
     program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
-        pytest.skip("no pgbouncer here")
+        missing("no PgBouncer: apt install pgbouncer")
     folder, port = Path(tempfile.mkdtemp(prefix="deployguard-bouncer-")), postgres.free_port()
     (folder / "users").write_text(f'"{url.username}" "{url.password}"\n')
     (folder / "ini").write_text(
@@ -266,7 +267,7 @@ def with_tls() -> list[postgres.Tree]:
 
 def test_certificates_and_sslmode_reach_pg_dump_as_well(tmp_path: Path) -> None:
     if not with_tls():
-        pytest.skip("no PostgreSQL with TLS here")
+        missing("no PostgreSQL that can do TLS: apt install postgresql")
     certificates(tmp_path)
     with postgres.serve(with_tls()[0]) as server:
         server.stop()
@@ -388,7 +389,7 @@ def test_a_large_object_that_may_not_be_read_is_an_error(
 def test_an_extension_comes_back(site: Site, postgres_server: Server) -> None:
     there = postgres_server.sql("SELECT name FROM pg_available_extensions WHERE name = 'pg_trgm'")
     if not there:
-        pytest.skip("this PostgreSQL comes without its extensions")
+        missing("no PostgreSQL with its extensions: apt install postgresql")
     with psycopg.connect(site.url.raw, autocommit=True) as link:
         link.execute(
             "CREATE EXTENSION pg_trgm; CREATE INDEX g ON bookings USING gin (note gin_trgm_ops)"

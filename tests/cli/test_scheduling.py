@@ -19,6 +19,7 @@ from deployguard.cli.main import run
 from deployguard.config.retention import EVERY
 from deployguard.scheduled import back_up, standing
 from deployguard.state import DeployLock
+from tests.support.required import missing
 
 TOML = """
 [project]
@@ -96,10 +97,11 @@ def test_cron_has_something_to_mail_when_it_failed(
     assert backups(shop) == []
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd here")
 def test_systemd_takes_the_units(
     shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    if shutil.which("systemd-analyze") is None:
+        missing("no systemd-analyze: apt install systemd")
     units = tmp_path / "units"
     units.mkdir()
     assert printed(capsys, "systemd", "-o", str(units)) == ""
