@@ -214,10 +214,10 @@ def seconds(value: str) -> float | None:
     return float(match["number"]) * _SECONDS[match["unit"] or "ms"]
 
 
-_TEXT = re.compile(r"'(?:[^']|'')*'")
+_QUOTED = re.compile(r"""(?P<name>"(?:[^"]|"")*")|'(?:[^']|'')*'""")
 _OR, _AND = re.compile(r"\bor\b", re.IGNORECASE), re.compile(r"\band\b", re.IGNORECASE)
 _NOT_NULL = re.compile(
-    r'^\(*\s*(?:"(?P<quoted>(?:[^"]|"")+)"|(?P<column>[\w$]+))\s+is\s+not\s+null\s*\)*$',
+    r'^\(*\s*(?:"(?P<quoted>\d+)"|(?P<column>[\w$]+))\s+is\s+not\s+null\s*\)*$',
     re.IGNORECASE,
 )
 
@@ -226,12 +226,21 @@ def not_null_column(operation: AddConstraint) -> str | None:
     """The column that ``CHECK (c IS NOT NULL)`` or ``NOT NULL c`` keeps from NULL; None for other constraints."""
     if operation.kind is Constraint.NOT_NULL and operation.columns:
         return operation.columns[0]
-    expression = _TEXT.sub("''", operation.expression)
+    # Quoted names may hold anything, also what looks like a text or a condition.
+    names: list[str] = []
+
+    def hidden(match: re.Match[str]) -> str:
+        if match["name"] is None:
+            return "''"
+        names.append(match["name"][1:-1].replace('""', '"'))
+        return f'"{len(names) - 1}"'
+
+    expression = _QUOTED.sub(hidden, operation.expression)
     if operation.kind is not Constraint.CHECK or _OR.search(expression):
         return None
     # One condition of several is enough: all of them must hold.
     for part in _AND.split(expression):
         if match := _NOT_NULL.match(part.strip()):
             quoted = match["quoted"]
-            return quoted.replace('""', '"') if quoted else match["column"].lower()
+            return names[int(quoted)] if quoted else match["column"].lower()
     return None

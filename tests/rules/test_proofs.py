@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 
 from deployguard.model import Facts, TableFact
-from deployguard.operations import AttachPartition
+from deployguard.operations import AddConstraint, AttachPartition
 from deployguard.rules import enriched, judge
 from deployguard.rules.context import Context
 from deployguard.rules.examples import read
-from deployguard.rules.known import seconds
+from deployguard.rules.known import not_null_column, seconds
 from deployguard.rules.locks import locks
 from deployguard.rules.proofs import proves
 from deployguard.rules.types import leaves_rows
@@ -239,3 +239,13 @@ def test_disabling_all_triggers_is_worse_than_those_of_users() -> None:
         return str(judge(revisions, facts)[0].risk)
 
     assert [level("ALL"), level("USER"), level("tr")] == ["high", "medium", "medium"]
+
+
+@pytest.mark.parametrize("name", ["'0'", "it's", "a or b", "a and b", 'say "x"', "IS NOT NULL"])
+def test_a_name_proves_whatever_it_looks_like(name: str) -> None:
+    quoted = '"' + name.replace('"', '""') + '"'
+    [(_, [added])] = lower(
+        f"ALTER TABLE t ADD CONSTRAINT c CHECK (n > 0 AND {quoted} IS NOT NULL)", "postgresql"
+    )
+    assert isinstance(added, AddConstraint)
+    assert not_null_column(added) == name
