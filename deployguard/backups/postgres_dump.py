@@ -22,6 +22,7 @@ _FULL: Final = ("No space left on device", "Disk quota exceeded", "File too larg
 _XFSZ: Final = -25  # ended by SIGXFSZ: the file size limit
 PASSES: Final = re.compile(
     r"server closed the connection|terminating connection|connection to server|could not connect|"
+    r"invalid snapshot identifier|"  # the session that exported it was lost
     r"lock timeout|starting up|shutting down|too many (clients|connections)|remaining connection slots|"
     r"lost synchronization|could not (receive|send) data|could not obtain lock on relation|"
     r"conflict with recovery|deadlock detected|relation .* does not exist",

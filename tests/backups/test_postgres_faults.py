@@ -13,9 +13,12 @@ import psycopg
 import pytest
 
 from deployguard.backups import BackupRequest, Site, catalogue, room, sealed
+from deployguard.backups.base import TransientFailure
 from deployguard.backups.postgres import PostgresBackups
+from deployguard.backups.postgres_dump import why
 from deployguard.config import BackupConfig, parse_url
 from deployguard.errors import BackupFailed, EnvironmentUnreachable
+from deployguard.process import Completed
 from tests.support import postgres
 from tests.support.postgres import Server
 
@@ -146,6 +149,16 @@ def test_a_lost_connection_is_tried_again(
     assert lost
     assert made.counts == {"alembic_version": 1, "bookings": 20000, "rooms": 0}
     assert catalogue.listing(site.folder).records == (made,)
+
+
+def test_a_snapshot_whose_session_was_lost_first_is_worth_another_try(tmp_path: Path) -> None:
+    said = (
+        'pg_dump: error: query failed: ERROR:  invalid snapshot identifier: "00000004-00001F64-1"\n'
+        "pg_dump: error: a worker process died unexpectedly\n"
+    )
+    assert isinstance(why(Completed(1, "", said, 1.0), tmp_path, 600), TransientFailure)
+    other = Completed(1, "", "pg_dump: error: permission denied for table bookings\n", 1.0)
+    assert not isinstance(why(other, tmp_path, 600), TransientFailure)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
