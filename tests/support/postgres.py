@@ -38,6 +38,8 @@ SETTINGS = {
     "shared_buffers": "32MB",
     # Changes since a backup can be counted only with this.
     "wal_level": "logical",
+    # Its transactions count as somebody's writes, and nobody knows when it comes.
+    "autovacuum_naptime": "1h",
     "timezone": "UTC",
 }
 
