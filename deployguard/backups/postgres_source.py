@@ -8,12 +8,18 @@ from deployguard.database import writes
 from deployguard.database.postgresql import PostgresDatabase
 from deployguard.errors import EnvironmentUnreachable, UsageError
 
-CATCH_UP: Final = 60.0  # seconds that a replica may need to replay what the primary has written
+CATCH_UP: Final = 60.0  # seconds that a replica may need to replay what the primary has committed
 _PAUSE: Final = 0.25
 _WHICH: Final = """
 SELECT current_database(), (SELECT oid::bigint FROM pg_database WHERE datname = current_database())"""
-_WRITTEN: Final = """
-SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END::text"""
+# What was committed with synchronous_commit = off is inserted, but perhaps not written yet.
+_COMMITTED: Final = """
+SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END::text,
+  current_setting('wal_block_size')::int"""
+_HEADERS: Final = (
+    24,
+    40,
+)  # bytes at the beginning of a page, and of a segment, of the write-ahead log
 _BEHIND: Final = """
 SELECT coalesce(pg_wal_lsn_diff(%s::pg_lsn, pg_last_wal_replay_lsn()), 1)::bigint"""
 
@@ -48,11 +54,12 @@ def check(site: Site, database: PostgresDatabase) -> None:
 
 
 def caught_up(site: Site, database: PostgresDatabase) -> None:
-    """Wait until a replica has replayed all that its primary has written by now. Raises TransientFailure."""
+    """Wait until a replica has replayed all that its primary has committed by now. Raises TransientFailure."""
     if site.source is None or not is_standby(database):
         return
     with PostgresDatabase(site.url, address=site.address) as primary:
-        wanted = str(primary.session.rows(_WRITTEN)[0][0])
+        place, page = primary.session.rows(_COMMITTED)[0]
+    wanted = end_of_record(str(place), int(page))
     deadline, told = time.monotonic() + CATCH_UP, False
     while (left := int(database.session.rows(_BEHIND, [wanted])[0][0])) > 0:
         if time.monotonic() > deadline:
@@ -65,6 +72,18 @@ def caught_up(site: Site, database: PostgresDatabase) -> None:
             site.say(f"waiting for the replica, which is {left} bytes behind")
             told = True
         time.sleep(_PAUSE)
+
+
+def end_of_record(place: str, page: int) -> str:
+    """Where the last record ends, by where the next one would begin: behind a header, if it fills its page; pure.
+
+    A replica that has replayed everything never gets to the other side of that header.
+    """
+    high, _, low = place.partition("/")
+    number = (int(high, 16) << 32) + int(low, 16)
+    if number % page in _HEADERS:
+        number -= number % page
+    return f"{number >> 32:X}/{number & 0xFFFFFFFF:X}"
 
 
 def _no_pooler(site: Site, database: PostgresDatabase) -> None:

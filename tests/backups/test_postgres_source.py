@@ -185,9 +185,16 @@ def test_a_replica_is_read_once_it_has_caught_up_and_never_restored_into(
         told: list[str] = []
         source = parse_url(standby.url(site.url.database), "x")
         backups = PostgresBackups(replace(site, source=source, say=told.append))
-        with psycopg.connect(site.url.raw, autocommit=True) as link:
-            link.execute("DELETE FROM bookings WHERE id > 200")
-        made = backups.take(BackupRequest())
+        # Commits are asynchronous here, and now take their time to be written, which is when they can be sent.
+        postgres_server.sql("ALTER SYSTEM SET wal_writer_delay = '3s'")
+        postgres_server.sql("SELECT pg_reload_conf()")
+        try:
+            with psycopg.connect(site.url.raw, autocommit=True) as link:
+                link.execute("DELETE FROM bookings WHERE id > 200")
+            made = backups.take(BackupRequest())
+        finally:
+            postgres_server.sql("ALTER SYSTEM RESET wal_writer_delay")
+            postgres_server.sql("SELECT pg_reload_conf()")
         assert made.counts == {"alembic_version": 1, "bookings": 200}
         assert backups.verify(made).ok
         with psycopg.connect(site.url.raw, autocommit=True) as link:
@@ -205,6 +212,19 @@ def test_a_replica_is_read_once_it_has_caught_up_and_never_restored_into(
             backups.take(BackupRequest())
         assert any("waiting for the replica" in line for line in told)
     assert len(list(site.folder.glob("*/manifest.json"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("place", "end"),
+    [
+        ("0/3000060", "0/3000060"),
+        ("0/3002018", "0/3002000"),  # behind the header of a page
+        ("1/4000028", "1/4000000"),  # behind that of a segment
+        ("0/3002019", "0/3002019"),
+    ],
+)
+def test_a_header_behind_the_last_record_is_not_waited_for(place: str, end: str) -> None:
+    assert postgres_source.end_of_record(place, 8192) == end
 
 
 def certificates(folder: Path) -> None:
