@@ -14,8 +14,11 @@ def commands(facts: ProjectFacts) -> dict[str, object]:
         up, down = ("upgrade", *where), ("downgrade", *where)
     else:
         begin = ("alembic",)
-        if facts.alembic_ini not in ("alembic.ini", "pyproject.toml"):
-            begin += ("-c", facts.alembic_ini)
+        # In the service's image the folder of the ini is where the command runs.
+        ini = PurePosixPath(facts.alembic_ini)
+        path = ini.name if facts.migration_service else ini.as_posix()
+        if path not in ("alembic.ini", "pyproject.toml"):
+            begin += ("-c", path)
         if facts.section != "alembic":
             begin += ("-n", facts.section)
         up, down = ("upgrade", "head"), ("downgrade",)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from deployguard.config import load
+from deployguard.config.commands import commands
 from deployguard.config.discover import ProjectFacts, compose_services, discover
 from deployguard.config.drill import DrillConfig
 from deployguard.config.example import MEANINGS, render_annotated, value
@@ -290,3 +291,20 @@ def test_other_histories_in_the_same_file_are_known(tmp_path: Path) -> None:
     )
     facts = discover(tmp_path)
     assert (facts.section, facts.other_sections) == ("alembic:a", ("alembic:b",))
+
+
+@pytest.mark.parametrize(
+    ("ini", "service", "command"),
+    [
+        ("alembic.ini", "", None),
+        ("db/alembic.ini", "", ["alembic", "-c", "db/alembic.ini", "upgrade", "head"]),
+        ("db/alembic.ini", "migration", None),  # the image has it where the command runs
+        ("db/other.ini", "migration", ["alembic", "-c", "other.ini", "upgrade", "head"]),
+    ],
+)
+def test_the_command_finds_the_ini_where_it_runs(
+    ini: str, service: str, command: list[str] | None
+) -> None:
+    facts = ProjectFacts(name="app", alembic_ini=ini, migration_service=service)
+    found = commands(facts).get("command")
+    assert (None if found is None else [*found]) == command
