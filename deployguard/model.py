@@ -449,17 +449,31 @@ class Release:
     )  # service → the name it was started by
 
 
+class Vital(StrEnum):
+    """Whether the application works. INCONCLUSIVE: nobody can say, which is neither."""
+
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+    INCONCLUSIVE = "inconclusive"
+
+
 @dataclass(frozen=True, slots=True)
 class HealthSample:
+    """One round of checks. ``ok`` None: one of them could not be made."""
+
     at: datetime
-    ok: bool
+    ok: bool | None
     detail: str
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The outcome of polling: healthy, or why not."""
+    """The outcome of polling or baking, and why."""
 
-    ok: bool
+    vital: Vital
     detail: str
     samples: tuple[HealthSample, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        return self.vital is Vital.HEALTHY

@@ -16,6 +16,7 @@ _SHOWN: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "migrate": {"to": "now at {}"},
         "schema-ok": {"revision": "at {}"},
         "health": {"detail": "{}"},
+        "bake": {"detail": "{}"},
         "decide": {"way": "{}"},
         "safety-net": {"bytes": "{}", "id": "{}", "missing": "none: {}"},
         "downgrade": {"to": "now at {}"},

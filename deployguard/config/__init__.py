@@ -1,6 +1,7 @@
 """deployguard.toml → frozen Config, strict: an unknown key is an error naming the nearest key."""
 
 from deployguard.config.drill import DrillConfig
+from deployguard.config.health import CheckConfig, HealthConfig
 from deployguard.config.load import FILE_NAME, backup_url, find, load, parse, resolve_url
 from deployguard.config.offsite import OffsiteConfig, Place, parse_place
 from deployguard.config.rds import RdsConfig
@@ -11,7 +12,6 @@ from deployguard.config.schema import (
     Config,
     DatabaseConfig,
     Environment,
-    HealthConfig,
     MigrateConfig,
     Policy,
     Project,
@@ -25,6 +25,7 @@ __all__ = [
     "AcceptConfig",
     "Argv",
     "BackupConfig",
+    "CheckConfig",
     "Config",
     "DatabaseConfig",
     "DatabaseUrl",

@@ -5,12 +5,11 @@ from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from types import MappingProxyType
 
-from deployguard.config import drill, offsite, rds, retention
+from deployguard.config import drill, health, offsite, rds, retention
 from deployguard.config.commands import commands
 from deployguard.config.discover import ProjectFacts
 from deployguard.config.schema import (
     BackupConfig,
-    HealthConfig,
     MigrateConfig,
     Policy,
     Project,
@@ -29,7 +28,7 @@ _KINDS = MappingProxyType(
         "rds": rds.RdsConfig,
         "offsite": offsite.OffsiteConfig,
         "drill": drill.DrillConfig,
-        "health": HealthConfig,
+        "health": health.HealthConfig,
     }
 )
 
@@ -112,15 +111,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "rds": rds.MEANINGS,
         "offsite": offsite.MEANINGS,
         "drill": drill.MEANINGS,
-        "health": {
-            "urls": "Each must answer; [] checks no HTTP.",
-            "expect_status": "The HTTP status that means healthy.",
-            "successes": "So many good answers in a row …",
-            "interval": "… this many seconds apart …",
-            "deadline": "… within this many seconds.",
-            "timeout": "Seconds for one answer.",
-            "verify_sql": "Each must return one row whose first column is true. Read-only.",
-        },
+        "health": health.MEANINGS,
     }
 )
 

@@ -11,6 +11,7 @@ from typing import Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from deployguard.config.accepted import parse_accepted, places
 from deployguard.config.drill import DrillConfig
+from deployguard.config.health import HealthConfig, check_health
 from deployguard.config.keys import known
 from deployguard.config.offsite import OffsiteConfig, check_offsite
 from deployguard.config.rds import RdsConfig
@@ -21,7 +22,6 @@ from deployguard.config.schema import (
     Config,
     DatabaseConfig,
     Environment,
-    HealthConfig,
     MigrateConfig,
     Policy,
     Project,
@@ -159,7 +159,7 @@ def _environment(name: str, table: _Table, shared: Mapping[str, _Table]) -> Envi
         rds=section(RdsConfig, "rds"),
         offsite=check_offsite(section(OffsiteConfig, "offsite"), f"[offsite] for {name!r}"),
         drill=section(DrillConfig, "drill"),
-        health=section(HealthConfig, "health"),
+        health=check_health(section(HealthConfig, "health"), f"[health] for {name!r}"),
         policy=_policy(
             _merge(shared["policy"], _table(table, "policy", where)), f"[policy] for {name!r}"
         ),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from deployguard.config.drill import DrillConfig
+from deployguard.config.health import HealthConfig
 from deployguard.config.offsite import OffsiteConfig
 from deployguard.config.rds import RdsConfig
 from deployguard.config.retention import RetentionConfig
@@ -90,19 +91,6 @@ class BackupConfig:
     jobs: int = 0
     count_budget: int = 600
     database_url_env: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class HealthConfig:
-    """``[health]``: when the application counts as healthy. Times in seconds."""
-
-    urls: tuple[str, ...] = ()
-    expect_status: int = 200
-    successes: int = 3
-    interval: float = 1.0
-    deadline: float = 60.0
-    timeout: float = 5.0
-    verify_sql: tuple[str, ...] = ()
 
 
 def _ladder() -> Mapping[Risk, Requirement]:

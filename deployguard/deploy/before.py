@@ -70,9 +70,9 @@ def preflight(run: Run) -> Evidence:
     """Everything that can be found out to be missing before anything is touched."""
     world, asked = run.world, run.options
     health = world.environment.health
-    if asked.health_check and not health.urls and not health.verify_sql:
+    if asked.health_check and not health.asks and not health.verify_sql:
         raise UsageError(
-            "--health-check has nothing to check: [health] names neither urls nor verify_sql.",
+            "--health-check has nothing to check: [health] names neither urls, checks nor verify_sql.",
             next_commands=(f"$EDITOR {world.config_path}",),
         )
     world.target.preflight()

@@ -1,13 +1,15 @@
 """The steps from the first change on: migrate, look at the schema, update the application, health, data, commit."""
 
+from collections.abc import Callable
+
 from deployguard.deploy import migration, names
 from deployguard.deploy.before import migrates
 from deployguard.deploy.facts import applied, may_stay, planned
 from deployguard.deploy.run import Run, listed, mapping, strings
-from deployguard.deploy.step import Evidence, Probed
+from deployguard.deploy.step import Evidence, PersonNeeded, Probed
 from deployguard.errors import DeployguardError
 from deployguard.migrators.base import Job
-from deployguard.model import Release
+from deployguard.model import Health, HealthSample, Release, Vital
 
 
 class StepFailed(DeployguardError):
@@ -26,7 +28,7 @@ def has_target(run: Run) -> bool:
 
 
 def checks_health(run: Run) -> bool:
-    return run.options.health_check and bool(run.world.environment.health.urls)
+    return run.options.health_check and run.world.environment.health.asks
 
 
 def verifies_data(run: Run) -> bool:
@@ -119,16 +121,39 @@ def release_in(evidence: Evidence) -> Release:
     )
 
 
+def bakes(run: Run) -> bool:
+    return checks_health(run) and run.world.environment.health.bake > 0
+
+
 def health(run: Run) -> Evidence:
     """Poll until the application is healthy or the deadline has come."""
-    found = run.world.poll_health(
-        lambda sample: run.world.reporter.progress(
-            f"{'healthy' if sample.ok else 'not healthy'}: {sample.detail}"
+    return _healthy(run, run.world.poll_health(_telling(run)))
+
+
+def bake(run: Run) -> Evidence:
+    """Go on asking: an application that was healthy once may not stay so."""
+    return _healthy(run, run.world.bake(_telling(run)))
+
+
+def _telling(run: Run) -> Callable[[HealthSample], None]:
+    words = {True: "healthy", False: "not healthy", None: "unknown"}
+    return lambda sample: run.world.reporter.progress(f"{words[sample.ok]}: {sample.detail}")
+
+
+def _healthy(run: Run, found: Health) -> Evidence:
+    if found.vital is Vital.INCONCLUSIVE:
+        raise PersonNeeded(
+            f"Whether the application is healthy is not known: {found.detail}.",
+            state="The new version is in service; deployguard took nothing back, and keeps the way back open.",
+            next_commands=(
+                f"deployguard resume --env {run.deploy.environment} --forward",  # asks again
+                f"deployguard rollback {run.id}",
+            ),
         )
-    )
     if not found.ok:
         raise StepFailed(f"The application is not healthy: {found.detail}")
-    return {"detail": found.detail, "samples": len(found.samples)}
+    bad = sum(sample.ok is False for sample in found.samples)
+    return {"detail": found.detail, "samples": len(found.samples), "bad": bad}
 
 
 def verify_data(run: Run) -> Evidence:

@@ -186,7 +186,7 @@ def was_left_stopped(run: Run) -> bool:
 def checks_health(run: Run) -> bool:
     """Whether "healthy again" can be said at all."""
     asked = run.subject.options.health_check or run.rollback.health_check
-    return bool(run.world.environment.health.urls) and (asked or puts_app_back(run))
+    return run.world.environment.health.asks and (asked or puts_app_back(run))
 
 
 def concerns_database(run: Run) -> bool:

@@ -13,6 +13,7 @@ SCHEMA_OK = "schema-ok"
 UPDATE_APP = "update-app"
 HEALTH = "health"
 VERIFY_DATA = "verify-data"
+BAKE = "bake"
 COMMIT = "commit"
 
 # on the way back

@@ -170,7 +170,7 @@ def start(run: Run) -> Evidence:
 
 
 def checks_health(run: Run) -> bool:
-    return starts(run) and bool(run.world.environment.health.urls)
+    return starts(run) and run.world.environment.health.asks
 
 
 def ended(run: Run) -> str:

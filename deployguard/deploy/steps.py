@@ -99,5 +99,11 @@ STEPS: Final[tuple[Step, ...]] = (
         change.verify_data,
         applies=change.verifies_data,
     ),
+    Step(
+        names.BAKE,
+        "Watching it for a while",
+        change.bake,
+        applies=change.bakes,  # begun again after a crash: nobody watched meanwhile
+    ),
     Step(names.COMMIT, "Committing", change.commit),
 )

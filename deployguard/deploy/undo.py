@@ -20,7 +20,7 @@ from deployguard.deploy.shape import objects_of
 from deployguard.deploy.step import Evidence, PersonNeeded, Probed
 from deployguard.errors import BackupFailed
 from deployguard.migrators.base import Absent, Job
-from deployguard.model import BackupRecord
+from deployguard.model import BackupRecord, Vital
 from deployguard.state import EventKind, Status
 
 _SHOWN: Final = 6  # names of what differs, of a kind
@@ -229,10 +229,15 @@ def app_back(run: Run) -> Evidence:
     return {"images": dict(release.images), "references": dict(release.references)}
 
 
+_NOT: Final = {Vital.UNHEALTHY: "not healthy", Vital.INCONCLUSIVE: "perhaps not healthy"}
+
+
 def health_back(run: Run) -> Evidence:
     found = run.world.poll_health(lambda sample: run.world.reporter.progress(sample.detail))
     if not found.ok:
-        raise StepFailed(f"After the way back the application is not healthy: {found.detail}")
+        raise StepFailed(
+            f"After the way back the application is {_NOT[found.vital]}: {found.detail}"
+        )
     return {"detail": found.detail, "samples": len(found.samples)}
 
 

@@ -14,15 +14,16 @@ from deployguard.config import Config, DatabaseUrl, Environment, backup_url, res
 from deployguard.deploy.reporter import Reporter
 from deployguard.deploy.world import World
 from deployguard.errors import DeployguardError, EnvironmentUnreachable, UsageError
-from deployguard.model import BackupRecord, Health, HealthSample, Json, Plan
+from deployguard.model import BackupRecord, HealthSample, Json, Plan
 from deployguard.process import Completed, Redactor, run
 from deployguard.state import DeployLock, Journal
 
 if TYPE_CHECKING:
     from deployguard.backups import BackupStore, Site
     from deployguard.backups.offsite import Offsite
-    from deployguard.containers import Engine
+    from deployguard.containers import Container, Engine
     from deployguard.database import Database
+    from deployguard.health import Poller
     from deployguard.revisions.graph import Graph
 
 JOURNAL = "journal.db"
@@ -72,7 +73,8 @@ def wire(
         backups=store,
         migrator=migrator,
         target=targets.make(targets.Setting(*settings, reporter.progress)),
-        poll_health=around.poll_health,
+        poll_health=lambda on_sample: around.poller(on_sample).poll(),
+        bake=lambda on_sample: around.poller(on_sample).bake(),
         take_backup=lambda reason, deploy: _take_backup(around, site, store, reason, deploy),
         take_part=lambda reason, scope: store.take(
             backups.BackupRequest(reason, None, around.git_commit(), scope)
@@ -211,10 +213,18 @@ class _Surroundings:
             redact=redact,
         )
 
-    def poll_health(self, on_sample: Callable[[HealthSample], None]) -> Health:
+    def poller(self, on_sample: Callable[[HealthSample], None]) -> "Poller":
         from deployguard import health
 
-        return health.poll(self.environment.health, on_sample=on_sample)
+        config = self.environment.health
+        scene = health.Scene(
+            config, self.config.directory, self.environ, self.redact, self.database, self.containers
+        )
+        return health.Poller(config, health.checks(scene), on_sample)
+
+    def containers(self, service: str) -> "tuple[Container, ...]":
+        """Those of a compose service of the target's project, stopped ones too."""
+        return self.engine.service_containers(self._compose_project(), service, stopped=True)
 
     def git_commit(self) -> str | None:
         """The commit that is checked out where the project lies; None where that is no git repository."""
@@ -233,17 +243,18 @@ class _Surroundings:
         kinds = (self.environment.target.kind, self.environment.migrate.runner)
         return "compose" in kinds
 
-    @cached_property
-    def _project(self) -> str | None:
-        """The compose project that the database belongs to; None where none is configured."""
+    def _compose_project(self) -> str:
         from deployguard.containers import Compose
 
         target = self.environment.target
-        if not self._in_compose:
-            return None
         if target.project_name:
             return target.project_name
         return Compose(target, self.config.directory, self.environ, self.redact).project().name
+
+    @cached_property
+    def _project(self) -> str | None:
+        """The compose project that the database belongs to; None where none is configured."""
+        return self._compose_project() if self._in_compose else None
 
 
 def _take_backup(

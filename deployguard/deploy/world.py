@@ -44,6 +44,7 @@ class World:
     migrator: "Migrator"
     target: "Target"
     poll_health: Callable[[Callable[[HealthSample], None]], Health]
+    bake: Callable[[Callable[[HealthSample], None]], Health]  # healthy, and for how long
     take_backup: Callable[[str, str], BackupRecord]  # (reason, deploy id)
     find_backup: Callable[[str, str], BackupRecord | None]  # (reason, deploy id): the sealed one
     named_backup: Callable[[str], BackupRecord]  # by its id; raises UsageError

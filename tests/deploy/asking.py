@@ -26,3 +26,7 @@ def approved(world: World) -> DeployOptions:
 
 def last(world: World) -> Status:
     return world.journal.history("production")[0].status
+
+
+def last_id(world: World) -> str:
+    return world.journal.history("production")[0].id

@@ -23,6 +23,7 @@ from deployguard.model import (
     Plan,
     Risk,
     Verdict,
+    Vital,
     Way,
 )
 from deployguard.revisions.graph import Graph, build
@@ -158,13 +159,20 @@ def make_world(
             return plan(current=(AFTER,))
         return plan(pending, current=tuple(production["revision"]))  # type: ignore[arg-type]
 
-    def poll(on_sample: Callable[[HealthSample], None]) -> Health:
-        production.happen("poll")
-        sick = production.says("sick") or ()
-        ok = production["release"] not in sick and bool(production["up"])  # type: ignore[operator]
-        sample = HealthSample(NOW, ok, "200" if ok else "503")
+    def ask(when: str, key: str, on_sample: Callable[[HealthSample], None]) -> Health:
+        production.happen(when)
+        release = production["release"]
+        ok: bool | None = bool(production["up"]) and release not in (production.says(key) or ())  # type: ignore[operator]
+        if release in (production.says("unknown") or ()):  # type: ignore[operator]
+            ok = None
+        vital, said = {
+            True: (Vital.HEALTHY, "200"),
+            False: (Vital.UNHEALTHY, "503"),
+            None: (Vital.INCONCLUSIVE, "nobody answers"),
+        }[ok]
+        sample = HealthSample(NOW, ok, said)
         on_sample(sample)
-        return Health(ok, sample.detail, (sample,))
+        return Health(vital, sample.detail, (sample,))
 
     def would_run(current: tuple[str, ...]) -> dict[str, str]:
         here = () if AFTER in current else (pending,)
@@ -187,7 +195,8 @@ def make_world(
         backups=store,  # type: ignore[arg-type]
         migrator=FakeMigrator(production, list(interrupts or ())),
         target=FakeTarget(production),  # type: ignore[arg-type]
-        poll_health=poll,
+        poll_health=lambda on_sample: ask("poll", "sick", on_sample),
+        bake=lambda on_sample: ask("bake", "sickens", on_sample),
         take_backup=store.take,
         find_backup=store.find,
         named_backup=store.named,

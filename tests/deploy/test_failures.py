@@ -13,8 +13,8 @@ from deployguard.errors import (
     Refused,
     RolledBack,
 )
-from deployguard.state import Status
-from tests.deploy.asking import AUTO, approved, last, untouched
+from deployguard.state import EventKind, Status
+from tests.deploy.asking import AUTO, approved, last, last_id, untouched
 from tests.deploy.fakes import (
     AFTER,
     BEFORE,
@@ -102,6 +102,68 @@ def test_an_unhealthy_application_is_put_back_and_an_expanded_schema_stays(
     assert production["release"] == V1
     assert production["revision"] == [AFTER]
     assert production.effects() == ["upgrade ok", f"start {V2}", f"start {V1}"]
+
+
+def test_an_application_that_sickens_while_it_is_watched_is_put_back(
+    tmp_path: Path, production: Production
+) -> None:
+    world = make_world(tmp_path, settings=environment(bake=60.0))
+    production.script(sickens=[V2])
+    with pytest.raises(RolledBack, match="not healthy: 503"):
+        saga.deploy(world, AUTO)
+    assert production["release"] == V1
+    assert production["revision"] == [AFTER]  # it only adds
+    events = world.journal.events(last_id(world))
+    assert [e.step for e in events if e.kind is EventKind.FAILED] == ["bake"]
+
+
+def test_what_was_in_service_before_it_sickened_needs_a_person_on_a_contracted_schema(
+    tmp_path: Path, production: Production
+) -> None:
+    world = make_world(tmp_path, pending=critical(), settings=environment(bake=60.0))
+    options = approved(world)
+    production.script(sickens=[V2])
+    with pytest.raises(NeedsHuman):
+        saga.deploy(world, options)
+    assert "restore" not in production.effects()
+    assert production["release"] == V2
+
+
+def test_nothing_is_watched_unless_it_is_asked_for(world: World, production: Production) -> None:
+    production.script(sickens=[V2])
+    assert saga.deploy(world, AUTO).status is Status.DONE
+
+
+@pytest.mark.parametrize("bake", [0.0, 60.0])
+def test_an_application_of_which_nobody_knows_needs_a_person_and_can_be_asked_again(
+    tmp_path: Path, production: Production, bake: float
+) -> None:
+    world = make_world(tmp_path, settings=environment(bake=bake))
+    production.script(unknown=[V2])
+    with pytest.raises(NeedsHuman, match="healthy is not known: nobody answers") as caught:
+        saga.deploy(world, AUTO)
+    assert last(world) is Status.NEEDS_HUMAN
+    assert production["release"] == V2  # nothing was taken back
+    assert "took nothing back" in caught.value.state
+    assert caught.value.next_commands == (
+        "deployguard resume --env production --forward",
+        f"deployguard rollback {last_id(world)}",
+    )
+    with pytest.raises(NeedsHuman):
+        saga.resume(world, forward=True)
+    production.script(unknown=[])
+    assert saga.resume(world, forward=True).status is Status.DONE
+    assert production.effects() == ["upgrade ok", f"start {V2}"]
+
+
+def test_an_application_of_which_nobody_knows_can_be_taken_back(
+    world: World, production: Production
+) -> None:
+    production.script(unknown=[V2])
+    with pytest.raises(NeedsHuman):
+        saga.deploy(world, AUTO)
+    assert saga.rollback(world, RollbackOptions()).status is Status.DONE
+    assert production["release"] == V1
 
 
 def test_an_unhealthy_application_on_a_contracted_schema_is_downgraded_before_it_is_put_back(

@@ -39,7 +39,7 @@ from tests.deploy.plans import CREATE, verdict
 POINTS = ("before-intent", "after-intent", "before-done", "after-done")
 CONTRACTING = verdict(AFTER, BEFORE, expand=False, operations=(CREATE,))
 SETTINGS = environment(
-    verify_sql=("SELECT 1",), offsite=OffsiteConfig(url="file:///nas", required=True)
+    verify_sql=("SELECT 1",), bake=1.0, offsite=OffsiteConfig(url="file:///nas", required=True)
 )
 
 

@@ -53,6 +53,8 @@ class Production:
         made = self.run("init")
         assert made.code == 0, made.both
         self.edit("# health.urls = .*", f'health.urls = ["{self.stack.url}/health"]')
+        checks = "{kind = 'container', service = 'web'}, {kind = 'sql', statement = 'SELECT 1'}"
+        self.edit("# checks = .*", f"checks = [{checks}]")
         self.edit("# interval = .*", "interval = 0.3")
         self.edit("# name = .*|name = .*", 'name = "bookings"')
         self.edit("default_environment = .*", 'default_environment = "production"')

@@ -21,6 +21,7 @@ def test_low_risk_goes_through_by_itself_and_tells_nobody_the_password(
         deployed = production.deploy()
     assert deployed.code == 0, deployed.both
     assert "1 revision migrated, application updated, healthy" in deployed.words
+    assert "3 checks were good; 3 in a row" in deployed.words  # HTTP, containers, SQL
     assert production.stack.revision() == "b014"
     assert production.stack.rows() == rows
     assert production.versions() == ["v2", "v2", "v2"]
