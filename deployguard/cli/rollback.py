@@ -10,6 +10,7 @@ from deployguard.cli.options import by_option, exclusive
     epilog="""\b
 Examples:
   deployguard rollback                                    the last deploy, by the gentlest safe way
+  deployguard rollback --plan                             what that would do, and why
   deployguard rollback 20260218-123001-ab12               that deploy
   deployguard rollback 20260218-123001-ab12 --to b017     downgrade to a revision
   deployguard rollback 20260218-123001-ab12 --restore     put its backup back; asks for the id
@@ -26,6 +27,9 @@ nothing changed; 20 no usable backup; 22 a person must look; 23 another run is g
 @click.option(
     "--confirm", metavar="DEPLOY", default="", help="The deploy's id, where nobody can be asked."
 )
+@click.option(
+    "--plan", is_flag=True, help="Say what would be done and why; do nothing and write nothing."
+)
 @click.option("--health-check", is_flag=True, help="Check health afterwards.")
 @by_option
 @environment_option
@@ -39,22 +43,27 @@ def command(
     to: str,
     restore: bool,
     confirm: str,
+    plan: bool,
     health_check: bool,
     by: str | None,
     env: str | None,
     form: str,
-) -> None:
+) -> int:
     """Take DEPLOY back: the unfinished one by default, else the last.
 
     Without --to and --restore the gentlest way that is proven safe is taken: the previous application on the present
     schema when that only grew, a downgrade when it loses nothing. Whatever may lose rows says which, and wants the
     deploy's id typed. A restore keeps the database that it replaces.
     """
+    from deployguard.cli.outlook import write_outlook
     from deployguard.cli.session import carried_out, world
-    from deployguard.deploy import saga
+    from deployguard.deploy import outlook, saga
     from deployguard.deploy.run import RollbackOptions
 
     exclusive(to=bool(to), restore=restore)
     options = RollbackOptions(deploy, to, restore, confirm, health_check)
     with world(context, env, by) as here:
+        if plan:
+            return write_outlook(outlook.look(here, options), form)
         carried_out(context, here, form, lambda: saga.rollback(here, options))
+    return 0

@@ -23,22 +23,23 @@ def needs_confirmation(run: Run) -> bool:
 def confirm(run: Run) -> Evidence:
     """Say per table what would be lost; go on only when the deploy's id is typed."""
     subject = run.subject
-    warning = _losses(run)
+    said = warning(run)
     former = run.done(names.CONFIRM)
-    if former is not None and text(former, "warning") == warning:
+    if former is not None and text(former, "warning") == said:
         return former
     # What was typed beforehand was not meant for what has changed since it was first used.
     typed = former is None and run.rollback.confirm == subject.id
-    if not typed and not run.world.reporter.confirm(warning, subject.id):
+    if not typed and not run.world.reporter.confirm(said, subject.id):
         flag = "--restore" if restores(run) else f"--to {text(run.of(names.DECIDE), 'to')}"
         raise ApprovalMissing(
-            f"Not confirmed. {warning}",
+            f"Not confirmed. {said}",
             next_commands=(f"deployguard rollback {subject.id} {flag} --confirm {subject.id}",),
         )
-    return {"by": run.world.by, "warning": warning, "way": str(way(run))}
+    return {"by": run.world.by, "warning": said, "way": str(way(run))}
 
 
-def _losses(run: Run) -> str:
+def warning(run: Run) -> str:
+    """What the way back may lose, in words for the person who is to confirm it."""
     decided = run.of(names.DECIDE)
     if downgrades(run):
         why = text(decided, "lossless_why") or "what it drops was not measured"

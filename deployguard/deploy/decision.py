@@ -27,15 +27,10 @@ def decide(run: Run) -> Evidence:
 
 def decide_rollback(run: Run) -> Evidence:
     """Choose the way back that was asked for, or the gentlest safe one."""
-    asked, subject = run.rollback, run.subject
+    subject = run.subject
     committed = subject.deploy.status is Status.DONE
     seen = situation.measure(subject, committed=committed, acting=False)
-    to = ""
-    if asked.restore or asked.to:
-        choice = _asked(run, seen)
-        to = destination(run, seen) if choice.way is WayBack.DOWNGRADE else ""
-    else:
-        choice = rollback.choose(seen)
+    choice, evidence = chosen(run, seen)
     run.note(names.DECIDE, situation=situation.evidence(seen), reasons=listed(choice.reasons))
     if choice.way is WayBack.NEEDS_HUMAN:
         raise Refused(
@@ -44,7 +39,18 @@ def decide_rollback(run: Run) -> Evidence:
             next_commands=ways_by_hand(subject, seen),
         )
     run.world.reporter.note(f"Way back: {choice.way} ({'; '.join(choice.reasons)}).")
-    return _decision(choice, seen) | {"to": to}
+    return evidence
+
+
+def chosen(run: Run, seen: rollback.Situation) -> tuple[Choice, Evidence]:
+    """The way that was asked for, or the gentlest safe one, and what the journal keeps of it. Raises UsageError."""
+    to = ""
+    if run.rollback.restore or run.rollback.to:
+        choice = _asked(run, seen)
+        to = destination(run, seen) if choice.way is WayBack.DOWNGRADE else ""
+    else:
+        choice = rollback.choose(seen)
+    return choice, _decision(choice, seen) | {"to": to}
 
 
 def _asked(run: Run, seen: rollback.Situation) -> Choice:

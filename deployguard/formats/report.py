@@ -204,3 +204,21 @@ class StatusReport:
     release: tuple[tuple[str, str], ...] = ()  # service, what it runs
     notes: tuple[str, ...] = ()
     next_commands: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WayBackView:
+    """What a rollback would do. ``answers`` are (question, "yes", "no" or "unknown", what it rests on).
+
+    ``steps`` is () and ``safe`` False where no way is safe without a person.
+    """
+
+    deploy: str
+    way: str
+    safe: bool
+    reasons: tuple[str, ...]
+    state: str
+    answers: tuple[tuple[str, str, str], ...]
+    steps: tuple[str, ...] = ()
+    warning: str = ""  # what would have to be confirmed
+    next_commands: tuple[str, ...] = ()

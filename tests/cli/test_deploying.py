@@ -171,6 +171,31 @@ def test_rollback_takes_the_last_deploy_back(make_bookings: MakeBookings) -> Non
     assert bookings.revision == "b013"
 
 
+def test_a_rollback_is_foreseen_without_being_done(make_bookings: MakeBookings) -> None:
+    bookings = make_bookings("b014")
+    assert bookings.deployguard("deploy", "--auto-migrate").code == 0
+    answer = bookings.deployguard("rollback", "--plan", "--format", "json")
+    assert answer.code == 0, answer.err
+    foreseen = json.loads(answer.out)
+    assert foreseen["schema"] == "deployguard.way-back/1"
+    assert (foreseen["way"], foreseen["safe"]) == ("downgrade the schema", True)
+    assert "Downgrading the schema" in foreseen["steps"]
+    answers = {item["question"]: item["answer"] for item in foreseen["answers"]}
+    assert answers["Did the schema move?"] == "yes"
+    assert answers["Does the downgrade lose nothing now?"] == "yes"
+    assert bookings.revision == "b014"
+    bookings.sql("UPDATE guests SET language = 'nl'")
+    text = bookings.deployguard("rollback", "--plan")
+    assert text.code == 10  # as the rollback would end
+    assert "a person must decide" in text.out
+    assert "Nothing was done." in text.out
+    assert "rollback --plan" in bookings.deployguard("rollback", "--help").out
+    markdown = bookings.deployguard("rollback", "--plan", "--format", "markdown")
+    assert "| Does the downgrade lose nothing now? | no |" in markdown.out
+    assert bookings.revision == "b014"
+    assert len(json.loads(bookings.deployguard("history", "--format", "json").out)["deploys"]) == 1
+
+
 def test_a_restore_is_never_silent(make_bookings: MakeBookings) -> None:
     bookings = make_bookings("b018")
     done = bookings.deployguard(
