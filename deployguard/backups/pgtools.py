@@ -21,6 +21,9 @@ SYSTEM: Final = (
     "/usr/pgsql-*/bin",
     "/opt/homebrew/opt/postgresql@*/bin",
 )
+# The levels of "auto": rows compress as well with zstd's first as with gzip's sixth, in a tenth of the time.
+ZSTD: Final = "zstd:1"
+GZIP: Final = "gzip:4"
 _VERSION = re.compile(r"\(PostgreSQL\) (\d+)(\S*)")
 
 
@@ -76,8 +79,8 @@ def form(site: Site, tools: Tools) -> Form:
                 ' Set [backup] compression = "auto", or name the folder of another pg_dump in [backup] pg_bin.'
             )
     else:
-        methods = ("gzip",) if layout == "plain" else ("zstd", "gzip")
-        wanted = next((each for each in methods if offers(site, tools, each)), "none")
+        methods = (GZIP,) if layout == "plain" else (ZSTD, GZIP)
+        wanted = next((m for m in methods if offers(site, tools, m.partition(":")[0])), "none")
     return Form(layout, wanted, connections(site) if layout == "directory" else 1)
 
 

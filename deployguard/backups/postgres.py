@@ -4,6 +4,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
@@ -27,7 +28,7 @@ from deployguard.config import DatabaseUrl
 from deployguard.database.counting import Counted, counting
 from deployguard.database.postgresql import PostgresDatabase
 from deployguard.database.snapshot import Instant, exported, sequences
-from deployguard.errors import BackupFailed, EnvironmentUnreachable
+from deployguard.errors import BackupFailed, DeployguardError, EnvironmentUnreachable
 from deployguard.model import BackupRecord, Drilled, Json, Restored, Scope, Verification
 
 NAME_BYTES: Final = 63  # of a database's name, PostgreSQL's limit
@@ -40,6 +41,9 @@ class PostgresBackups:
     site: Site
 
     _primary: DatabaseUrl | None = field(default=None, init=False, repr=False)
+    _whole: BackupRecord | None = field(
+        default=None, init=False, repr=False
+    )  # the last one that was read back
 
     def database(self) -> PostgresDatabase:
         """The database that is restored into."""
@@ -198,13 +202,35 @@ class PostgresBackups:
         return failed(error.message)
 
     def verify(self, record: BackupRecord) -> Verification:
-        problems, evidence = sealed.check_files(self.site.folder, record)
-        if not problems:
-            problems, more = read_back(self.site, record)
-            evidence += more
+        problems, evidence = self._read(record)
         found = Verification(not problems, (*problems, *evidence), self.site.now())
         catalogue.keep_verification(self.site.folder, record, found)
+        self._whole = record if found.ok else None
         return found
+
+    def _read(self, record: BackupRecord) -> tuple[list[str], list[str]]:
+        """(problems, evidence): the digests of the files are taken beside pg_restore, which has one processor."""
+        with ThreadPoolExecutor(1) as beside:
+            sums = beside.submit(sealed.check_files, self.site.folder, record)
+            try:
+                problems, more = read_back(self.site, record)
+            except (DeployguardError, OSError):
+                if not sums.result()[0]:
+                    raise
+                problems, more = [], []
+        damaged, evidence = sums.result()
+        # A file that is not as it was sealed says more than what pg_restore makes of it.
+        return (damaged, []) if damaged else (problems, evidence + more)
+
+    def damages(self, record: BackupRecord) -> tuple[str, ...]:
+        """What is wrong with a backup, before it is restored.
+
+        What we have read back already needs only to be the very same files still.
+        """
+        if self._whole == record:
+            return tuple(sealed.check_files(self.site.folder, record)[0])
+        found = self.verify(record)
+        return () if found.ok else found.evidence
 
     def drill(self, record: BackupRecord) -> Drilled:
         from deployguard.backups import postgres_drill

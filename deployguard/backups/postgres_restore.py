@@ -17,6 +17,7 @@ from deployguard.backups.postgres_verify import dumped_by
 from deployguard.backups.progress import telling
 from deployguard.database import same_counts
 from deployguard.database.counting import count_now
+from deployguard.database.filling import analyze, hurried
 from deployguard.database.postgresql import PostgresDatabase
 from deployguard.database.snapshot import large_objects, sequence_problems, sequences
 from deployguard.database.swap import SWAPS, Maintenance, check_name
@@ -78,10 +79,10 @@ def _bring_back(
 ) -> dict[str, int]:
     live, kept_as, still = names
     say(f"reading backup {record.id} back")
-    found = store.verify(record)
-    if not found.ok:
+    problems = store.damages(record)
+    if problems:
         raise BackupFailed(
-            f"Backup {record.id} is damaged and cannot be restored: {found.evidence[0]}.",
+            f"Backup {record.id} is damaged and cannot be restored: {problems[0]}.",
             state=UNTOUCHED,
             next_commands=("deployguard backup list",),
         )
@@ -160,15 +161,14 @@ def fill(
     needed = max(server, dumped_by(record))
     directory = record.layout == "directory"
     tools = pgtools.choose(site, needed, "The server or the backup", here=directory)
-    with _opened(store, fresh) as database:
+    with hurried(maintenance.session, fresh), _opened(store, fresh) as database:
         around = environment(site, database, tools, APPLICATION)
         if record.layout == "plain":
             _run_sql(site, tools, record, (fresh, server), around)
         else:
             _run_archive(site, tools, record, (fresh, server), around=around, say=say)
-        with database.session.cursor() as cursor:
-            say("collecting statistics")
-            cursor.execute(b"ANALYZE")
+        say("collecting statistics")
+        analyze(database, application=APPLICATION, jobs=pgtools.connections(site))
 
 
 def _run_archive(

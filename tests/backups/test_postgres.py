@@ -126,6 +126,19 @@ def test_truncation_at_every_5_percent_is_caught(backups: PostgresBackups, site:
     assert backups.verify(made).ok
 
 
+def test_damage_is_told_also_where_nothing_here_could_read_the_dump(
+    backups: PostgresBackups, site: Site, tmp_path: Path
+) -> None:
+    made = backups.take(BackupRequest())
+    folder = tmp_path / "no programs"
+    folder.mkdir()
+    lost = PostgresBackups(replace(site, config=replace(site.config, pg_bin=str(folder))))
+    with pytest.raises(EnvironmentUnreachable, match="no pg_dump"):
+        lost.verify(made)
+    (site.folder / made.id / "evidence.json").unlink()
+    assert "cannot be read" in lost.verify(made).evidence[0]
+
+
 def test_truncation_is_caught_even_when_the_manifest_was_made_to_fit(
     backups: PostgresBackups, site: Site
 ) -> None:

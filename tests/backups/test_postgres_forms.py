@@ -100,7 +100,7 @@ def test_a_backup_of_each_layout_is_taken_read_back_and_restored(
 ) -> None:
     backups = of(site, layout)
     made = backups.take(BackupRequest())
-    assert (made.format, made.layout, made.compression) == (2, layout, "gzip")
+    assert (made.format, made.layout, made.compression) == (2, layout, pgtools.GZIP)
     assert made.jobs == (3 if layout == "directory" else 1)
     assert made.counts == COUNTS
     assert catalogue.listing(site.folder).records == (made,)
@@ -155,8 +155,8 @@ def test_other_methods_where_pg_dump_was_built_with_them(
 def test_auto_is_the_best_that_pg_dump_was_built_with(site: Site) -> None:
     tools = pgtools.choose(site, 16, "x")
     able = pgtools.offers(site, tools, "zstd")
-    assert pgtools.form(site, tools) == Form("directory", "zstd" if able else "gzip", 3)
-    assert pgtools.form(of(site, "plain").site, tools).compression == "gzip"
+    assert pgtools.form(site, tools) == Form("directory", pgtools.ZSTD if able else pgtools.GZIP, 3)
+    assert pgtools.form(of(site, "plain").site, tools).compression == pgtools.GZIP
 
 
 def cut_is_caught(backups: PostgresBackups, site: Site, made: BackupRecord, name: str) -> None:

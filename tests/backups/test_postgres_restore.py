@@ -269,6 +269,36 @@ def test_a_damaged_backup_never_reaches_the_live_database(
     assert databases(postgres_server, name_of(live)) == [name_of(live)]
 
 
+def test_what_was_just_read_back_is_only_looked_at_for_changes(
+    backups: PostgresBackups, site: Site, taken: BackupRecord
+) -> None:
+    data, verdict = (
+        site.folder / taken.id / "database.dump",
+        site.folder / taken.id / "verification.json",
+    )
+    assert backups.verify(taken).ok
+    verdict.unlink()
+    assert backups.damages(taken) == ()
+    assert not verdict.exists()  # it was not read back once more
+    whole = data.read_bytes()
+    data.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    assert "sha256 differs" in backups.damages(taken)[0]
+    data.write_bytes(whole)
+    assert PostgresBackups(site).damages(taken) == ()  # another process knows nothing of it
+    assert verdict.exists()
+
+
+def test_nothing_of_the_hurry_of_a_restore_is_left_in_the_database(
+    backups: PostgresBackups, taken: BackupRecord, live: str, postgres_server: Server
+) -> None:
+    backups.restore(taken, kept_as=backups.kept_name("d"), on_progress=quiet)
+    assert run(live, "SELECT current_setting('synchronous_commit')") == [
+        ("off",)
+    ]  # the test server's own
+    assert postgres_server.sql("SELECT count(*) FROM pg_db_role_setting") == "0"
+    assert run(live, "SELECT reltuples::int FROM pg_class WHERE relname = 'bookings'") == [(500,)]
+
+
 @pytest.mark.parametrize("percent", [5, 50, 80, 95])
 def test_a_restore_that_fails_in_the_middle_leaves_nothing_behind(
     site: Site, taken: BackupRecord, live: str, postgres_server: Server, percent: int
