@@ -8,17 +8,22 @@ standing("/srv/shop/deployguard.toml", "production").problems     # () is well
 """
 
 import getpass
+import os
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
 
-from deployguard.config import Config, Environment, load
+from deployguard.config import Config, Environment, backup_url, load, resolve_url
 from deployguard.deploy.reporter import Silent
+from deployguard.deploy.telling_backups import Teller
 from deployguard.deploy.world import World
-from deployguard.errors import BackupFailed, Busy, EnvironmentUnreachable
+from deployguard.errors import BackupFailed, Busy, EnvironmentUnreachable, UsageError
 from deployguard.formats import Standing
 from deployguard.model import BackupRecord, OffsiteCopy, Verification
+from deployguard.notify import Notifier
+from deployguard.process import Redactor
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +56,23 @@ def back_up(
     BackupFailed (nothing is listed, it is damaged, or a required copy failed; nothing was removed),
     EnvironmentUnreachable or UsageError. While a deploy is at work nothing is removed, and ``unpruned`` says so.
     """
-    from deployguard.deploy import offsite
-    from deployguard.deploy.wiring import wire
-
     settings, chosen = _chosen(config, environment)
     who = by or getpass.getuser()
+    teller = Teller(Notifier(chosen.notify, os.environ, _hidden(chosen)), settings, chosen)
+    try:
+        with teller.telling("backup-failed", unattended=True):
+            taken = _taken(settings, chosen, reason, who, prune=prune)
+        teller.taken(taken.record, taken.copy)
+    finally:
+        teller.notifier.wait()  # whom it did not reach is nobody's to hear here
+    return taken
+
+
+def _taken(settings: Config, chosen: Environment, reason: str, who: str, *, prune: bool) -> Taken:
+    from deployguard.deploy import offsite
+    from deployguard.deploy.telling import settle
+    from deployguard.deploy.wiring import wire
+
     world = wire(settings, chosen, reporter=Silent(), by=who)
     try:
         world.backups.preflight()
@@ -66,6 +83,7 @@ def back_up(
         made, uncopied = offsite.copy(world, record)
         removed, unpruned = _pruned(settings, world) if prune else ((), "it was not asked for")
     finally:
+        settle(world)
         world.journal.close()
     return Taken(record, found, made, uncopied, removed, unpruned)
 
@@ -84,7 +102,10 @@ def _pruned(settings: Config, world: World) -> tuple[tuple[str, ...], str]:
         _, stuck = offsite_keeping.prune(
             world.offsite(), settings, chosen, journal, by=world.by, now=now
         )
-    except (Busy, BackupFailed, EnvironmentUnreachable) as error:
+    except Busy as error:  # the next one prunes
+        return removed, error.message
+    except (BackupFailed, EnvironmentUnreachable) as error:
+        Teller(world.notifier, settings, chosen).failed("prune-failed", error)
         return removed, error.message
     return removed, "; ".join(stuck)
 
@@ -103,3 +124,13 @@ def standing(config: str | PathLike[str], environment: str = "") -> Standing:
 def _chosen(config: str | PathLike[str], environment: str) -> tuple[Config, Environment]:
     settings = load(Path(config), Path.cwd())
     return settings, settings.environment(environment or None)
+
+
+def _hidden(environment: Environment) -> Redactor:
+    """Hides the passwords of the environment's URLs, as far as these can be read."""
+    found: tuple[str, ...] = ()
+    with suppress(UsageError):
+        found += resolve_url(environment, os.environ).secrets()
+        other = backup_url(environment, os.environ)
+        found += other.secrets() if other else ()
+    return Redactor(found)

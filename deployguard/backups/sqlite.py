@@ -55,7 +55,8 @@ class SqliteBackups:
 
     def take(self, request: BackupRequest) -> BackupRecord:
         request.want_whole("SQLite")
-        if not self.path.exists() and request.reason == "manual":
+        # A first deploy has none yet, and a restore may be why there is none.
+        if not self.path.exists() and request.reason not in ("pre-deploy", "emergency"):
             raise failed(f"There is no database file {self.path}, so there is nothing to back up.")
         self.preflight()
         return room.retrying(lambda: self._take(request), self.site, self.site.say)

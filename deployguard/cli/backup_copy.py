@@ -29,8 +29,13 @@ def command(context: click.Context, *, backup: str, env: str | None, form: str) 
     """
     from deployguard.cli.offsite import place, write_copy
     from deployguard.cli.session import entry
+    from deployguard.cli.telling import teller
 
     record = entry(context, env, backup).record
-    with place(context, env) as there:
+    with (
+        teller(context, env) as told,
+        told.telling("offsite-failed"),
+        place(context, env) as there,
+    ):
         copy = there.put(record)
     write_copy(form, record, copy)

@@ -69,6 +69,7 @@ def command(
     loading by hand.
     """
     from deployguard.cli.session import checked, world, write_backup
+    from deployguard.cli.telling import teller
     from deployguard.deploy import offsite
     from deployguard.model import Scope
 
@@ -77,14 +78,19 @@ def command(
     content = "schema" if schema_only else "data" if data_only else "all"
     scope = Scope(content, tables, schemas)
 
-    with world(context, env) as here:
-        here.reporter.progress("Taking a backup")
-        here.backups.preflight()
-        record = here.take_backup(reason, "") if scope.whole else here.take_part(reason, scope)
-        here.reporter.progress("Reading the backup back")
-        entry = checked(here.backups, record)
-        if here.offsite is not None:
-            here.reporter.progress("Copying the backup off-site")
-            made, _ = offsite.copy(here, record)
-            entry = replace(entry, copies=(made,) if made else ())
+    with teller(context, env) as told:
+        with (
+            told.telling("backup-failed", unattended=reason == "scheduled"),
+            world(context, env) as here,
+        ):
+            here.reporter.progress("Taking a backup")
+            here.backups.preflight()
+            record = here.take_backup(reason, "") if scope.whole else here.take_part(reason, scope)
+            here.reporter.progress("Reading the backup back")
+            entry = checked(here.backups, record)
+            if here.offsite is not None:
+                here.reporter.progress("Copying the backup off-site")
+                made, _ = offsite.copy(here, record)
+                entry = replace(entry, copies=(made,) if made else ())
+        told.taken(record, next(iter(entry.copies), None))
     write_backup(form, entry)

@@ -44,10 +44,12 @@ def command(
     """
     from deployguard.cli.keeping import pruned, pruned_offsite
     from deployguard.cli.session import write
+    from deployguard.cli.telling import teller
     from deployguard.formats import kept, kept_document
 
     look = pruned_offsite if offsite else pruned
-    report = look(context, env, backups, by, yes=yes)
+    with teller(context, env) as told, told.telling("prune-failed"):
+        report = look(context, env, backups, by, yes=yes)
     write(
         form,
         text=lambda width: kept.prune_lines(report, width),

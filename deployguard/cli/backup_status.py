@@ -23,10 +23,13 @@ the newest one is damaged.
 def command(context: click.Context, *, env: str | None, form: str) -> int:
     """Say whether there is a verified backup that is young enough; no database is asked.
 
-    `max_age` of [retention] says how old it may be; else `every` and two hours. What is wrong is an exit code.
+    `max_age` of [retention] says how old it may be; else `every` and two hours. What is wrong is an exit code, and is
+    told to those whom [notify] names: once, and again for each further backup that is missing.
     """
     from deployguard.cli.keeping import standing
     from deployguard.cli.session import write
+    from deployguard.cli.snapshots import now
+    from deployguard.cli.telling import teller, warn
     from deployguard.errors import BackupFailed
     from deployguard.formats import kept, kept_document
 
@@ -37,4 +40,6 @@ def command(context: click.Context, *, env: str | None, form: str) -> int:
         json=lambda: kept_document.standing_document(report),
         markdown=lambda: kept.standing_markdown(report),
     )
+    with teller(context, env) as told:
+        warn(told.standing(report, now()))
     return BackupFailed.exit_code if report.problems else 0

@@ -3,6 +3,7 @@
 import click
 
 from deployguard.cli.group import common, environment_option, format_option
+from deployguard.config.notify import Event
 
 
 @click.command(
@@ -36,9 +37,11 @@ def command(
     that it can be restored, on a server of its own ([drill]), and how long that takes.
     """
     from deployguard.cli.session import checked, drilled, entry, world, write_backup
+    from deployguard.cli.telling import teller
 
     record = entry(context, env, backup).record
-    with world(context, env) as here:
+    event: Event = "drill-failed" if drill else "backup-failed"
+    with teller(context, env) as told, told.telling(event), world(context, env) as here:
         here.reporter.progress(f"Reading {record.id} back")
         (drilled if drill else checked)(here.backups, record)
     write_backup(form, entry(context, env, record.id))

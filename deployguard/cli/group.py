@@ -37,6 +37,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "rollback": ("deployguard.cli.rollback", "Take a deploy back."),
         "close": ("deployguard.cli.close", "Close a deploy that was put right by hand."),
         "backup": ("deployguard.cli.backup", "Take, find, verify, restore and keep backups."),
+        "notify": ("deployguard.cli.notify", "Look whether people can be told."),
         "status": ("deployguard.cli.status", "Show where an environment stands."),
         "history": ("deployguard.cli.history", "List past deploys."),
         "show": ("deployguard.cli.show", "Show one deploy with its steps."),

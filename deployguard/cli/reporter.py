@@ -88,9 +88,13 @@ class TerminalReporter:
         with self._paused():
             self._show(plan)
 
+    def asks(self) -> bool:
+        """Whether a person sits at the terminal."""
+        return interactive()
+
     def ask_approval(self, plan: Plan) -> Approval | None:
         """Ask whether the plan may run; high and critical want the environment's name typed."""
-        if not interactive():
+        if not self.asks():
             return None
         with self._paused():
             self._show(plan)
@@ -107,7 +111,7 @@ class TerminalReporter:
 
     def confirm(self, warning: str, expected: str) -> bool:
         """Warn, and want ``expected`` typed."""
-        if not interactive():
+        if not self.asks():
             return False
         with self._paused():
             self._say(paragraph(warning, self._width, style=Style.BAD))

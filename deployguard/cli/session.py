@@ -36,6 +36,7 @@ def world(
 
     ``cached``: what is only shown may rest on a reading that was kept.
     """
+    from deployguard.deploy.telling import settle
     from deployguard.deploy.wiring import wire
 
     app: App = context.obj
@@ -54,6 +55,7 @@ def world(
         try:
             yield made
         finally:
+            settle(made)
             made.journal.close()
 
 

@@ -3,6 +3,7 @@
 from deployguard.config.drill import DrillConfig
 from deployguard.config.health import CheckConfig, HealthConfig
 from deployguard.config.load import FILE_NAME, backup_url, find, load, parse, resolve_url
+from deployguard.config.notify import EVENTS, Event, NotifyConfig
 from deployguard.config.offsite import OffsiteConfig, Place, parse_place
 from deployguard.config.rds import RdsConfig
 from deployguard.config.schema import (
@@ -21,6 +22,7 @@ from deployguard.config.schema import (
 from deployguard.config.url import DatabaseUrl, parse_url
 
 __all__ = [
+    "EVENTS",
     "FILE_NAME",
     "AcceptConfig",
     "Argv",
@@ -31,8 +33,10 @@ __all__ = [
     "DatabaseUrl",
     "DrillConfig",
     "Environment",
+    "Event",
     "HealthConfig",
     "MigrateConfig",
+    "NotifyConfig",
     "OffsiteConfig",
     "Place",
     "Policy",

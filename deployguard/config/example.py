@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from types import MappingProxyType
 
-from deployguard.config import drill, health, offsite, rds, retention
+from deployguard.config import drill, health, notify, offsite, rds, retention
 from deployguard.config.commands import commands
 from deployguard.config.discover import ProjectFacts
 from deployguard.config.schema import (
@@ -29,6 +29,7 @@ _KINDS = MappingProxyType(
         "offsite": offsite.OffsiteConfig,
         "drill": drill.DrillConfig,
         "health": health.HealthConfig,
+        "notify": notify.NotifyConfig,
     }
 )
 
@@ -44,6 +45,7 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "offsite": "Where copies of backups go; docs/offsite.md says more. Credentials never stand here.",
         "drill": "Where `backup verify --drill` restores a backup to, for practice.",
         "health": "When the application counts as healthy after the update.",
+        "notify": "Who is told how deploys and backups end; docs/notifications.md says more.",
         "policy": "What each level demands. High and critical always need an approval and a verified backup.",
     }
 )
@@ -112,6 +114,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "offsite": offsite.MEANINGS,
         "drill": drill.MEANINGS,
         "health": health.MEANINGS,
+        "notify": notify.MEANINGS,
     }
 )
 

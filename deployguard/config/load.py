@@ -13,6 +13,7 @@ from deployguard.config.accepted import parse_accepted, places
 from deployguard.config.drill import DrillConfig
 from deployguard.config.health import HealthConfig, check_health
 from deployguard.config.keys import known
+from deployguard.config.notify import NotifyConfig, check_addresses
 from deployguard.config.offsite import OffsiteConfig, check_offsite
 from deployguard.config.rds import RdsConfig
 from deployguard.config.retention import RetentionConfig
@@ -45,6 +46,7 @@ _SECTIONS = (
     "drill",
     "offsite",
     "health",
+    "notify",
     "policy",
 )
 # What pg_dump can compress with, and up to which level.
@@ -160,10 +162,16 @@ def _environment(name: str, table: _Table, shared: Mapping[str, _Table]) -> Envi
         offsite=check_offsite(section(OffsiteConfig, "offsite"), f"[offsite] for {name!r}"),
         drill=section(DrillConfig, "drill"),
         health=check_health(section(HealthConfig, "health"), f"[health] for {name!r}"),
+        notify=_notify(_merge(shared["notify"], _table(table, "notify", where)), name),
         policy=_policy(
             _merge(shared["policy"], _table(table, "policy", where)), f"[policy] for {name!r}"
         ),
     )
+
+
+def _notify(table: _Table, name: str) -> NotifyConfig:
+    where = f"[notify] for {name!r}"
+    return _build(NotifyConfig, check_addresses(table, where), where)
 
 
 def _check_compression(backup: BackupConfig, where: str) -> None:

@@ -72,8 +72,13 @@ class RetentionConfig:
         if self.max_age:
             given = duration(self.max_age, "max_age")
             return ((given.years * 365 + given.months * 30) + given.days) * 24 + given.hours
+        return self.hours_between + 2
+
+    @property
+    def hours_between(self) -> int:
+        """How many hours lie between two scheduled backups."""
         usual = duration(self.every, "every")
-        return usual.days * 24 + usual.hours + 2
+        return usual.days * 24 + usual.hours
 
 
 MEANINGS: Final[Mapping[str, str]] = MappingProxyType(

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 
 from deployguard.config.drill import DrillConfig
 from deployguard.config.health import HealthConfig
+from deployguard.config.notify import NotifyConfig
 from deployguard.config.offsite import OffsiteConfig
 from deployguard.config.rds import RdsConfig
 from deployguard.config.retention import RetentionConfig
@@ -160,6 +161,7 @@ class Environment:
     offsite: OffsiteConfig = field(default_factory=OffsiteConfig)
     drill: DrillConfig = field(default_factory=DrillConfig)
     health: HealthConfig = field(default_factory=HealthConfig)
+    notify: NotifyConfig = field(default_factory=NotifyConfig)
     policy: Policy = field(default_factory=Policy)
 
 

@@ -1,7 +1,7 @@
 """The steps before the first change: lock, look, plan, approve, back up, arm. Stopping in any of them is safe."""
 
 from deployguard import gate
-from deployguard.deploy import guard, names, offsite
+from deployguard.deploy import guard, names, offsite, telling
 from deployguard.deploy.facts import plan_evidence
 from deployguard.deploy.run import Run, mapping, strings, text
 from deployguard.deploy.shape import schema_mark
@@ -124,7 +124,7 @@ def approve(run: Run) -> Evidence:
     allowed = next((pair for pair in decisions if isinstance(pair[0], Allowed)), decisions[0])
     decision, approval = allowed
     if isinstance(decision, Denied) and decision.needs_approval:
-        approval = run.world.reporter.ask_approval(plan)
+        approval = telling.ask_approval(run, plan)
         if approval is not None:
             given, decision = (approval,), _decide(run, plan, approval)
     if isinstance(decision, Denied):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from deployguard.deploy import telling
 from deployguard.deploy.run import Run
 from deployguard.deploy.step import Broken, PersonNeeded, Repeat, Settled, Step, StillRunning
 from deployguard.errors import DeployguardError
@@ -101,4 +102,5 @@ def _execute(run: Run, step: Step) -> None:
         reporter.step_failed(step.name, step.title, seconds, str(error))
         raise
     run.record(step.name, EventKind.DONE, evidence)
+    telling.step_done(run, step.name)
     reporter.step_done(step.name, step.title, (clock() - started).total_seconds(), evidence)

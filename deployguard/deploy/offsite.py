@@ -6,8 +6,17 @@ from deployguard.deploy.step import Evidence, Probed, Repeat, Settled
 from deployguard.deploy.world import World
 from deployguard.errors import BackupFailed, DeployguardError
 from deployguard.model import BackupRecord, OffsiteCopy
+from deployguard.notify import Message
+
+
+class NotCopied(BackupFailed):
+    """A copy that the configuration requires could not be made."""
+
 
 _HERE = "The backup is here, sealed and read back; only its copy is missing. Nothing was migrated."
+_STILL = (
+    "The backup is here, sealed and read back; only its copy is missing. That changes nothing else."
+)
 
 
 def ready(world: World) -> None:
@@ -34,12 +43,18 @@ def copy(world: World, record: BackupRecord) -> tuple[OffsiteCopy | None, str]:
         # Whatever a store's library raises: the data are safe here, and that is what the outcome goes by.
         why = _said(world, error)
         if world.environment.offsite.required:
-            raise BackupFailed(
+            raise NotCopied(
                 f"The backup {record.id} could not be copied off-site, which [offsite] requires: {why}.",
                 state=_HERE,
                 next_commands=(f"deployguard backup copy {record.id} --env {record.environment}",),
             ) from error
-        world.reporter.note(f"The backup {record.id} was not copied off-site: {why}.")
+        said = f"The backup {record.id} was not copied off-site: {why}."
+        world.reporter.note(said)
+        title = f"{world.project.name} {world.environment.name}: off-site copy failed"
+        again = (f"deployguard backup copy {record.id} --env {record.environment}",)
+        world.notifier.tell(
+            Message("offsite-failed", title, said, _STILL, again, deploy=record.deploy or "")
+        )
         return None, why
 
 

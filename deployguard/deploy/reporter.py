@@ -32,6 +32,9 @@ class Reporter(Protocol):
     def show_plan(self, plan: Plan, decision: Decision) -> None:
         """The plan that is about to run, and what the gate says of it."""
 
+    def asks(self) -> bool:
+        """Whether there is a person to ask."""
+
     def ask_approval(self, plan: Plan) -> Approval | None:
         """Show the plan and ask; None is "no", or that there is nobody to ask."""
 
@@ -65,6 +68,9 @@ class Silent:
 
     def show_plan(self, plan: Plan, decision: Decision) -> None:
         pass
+
+    def asks(self) -> bool:
+        return False
 
     def ask_approval(self, plan: Plan) -> Approval | None:  # noqa: ARG002 - there is nobody to show it to
         return None

@@ -13,6 +13,7 @@ from deployguard.deploy.run import DeployOptions, RollbackOptions, Run, options_
 from deployguard.deploy.signals import orderly
 from deployguard.deploy.step import PersonNeeded
 from deployguard.deploy.steps import STEPS
+from deployguard.deploy.telling import telling
 from deployguard.deploy.world import World
 from deployguard.errors import (
     Busy,
@@ -27,12 +28,12 @@ from deployguard.state import Deploy, EventKind, Kind, StateError, Status
 
 def deploy(world: World, options: DeployOptions) -> Outcome:
     """Run the whole road. Raises the errors of ``errors.py``; each says what state production is in."""
-    with _locked(world, "deploy") as journal_free:
+    with telling(world, Kind.DEPLOY) as told, _locked(world, "deploy") as journal_free:
         journal_free()
         row = world.journal.begin(
             world.environment.name, Kind.DEPLOY, world.by, options_document(options)
         )
-        return _work(world, row, _forward)
+        return told.ended(_work(world, told.begun(row), _forward))
 
 
 def resume(world: World, *, forward: bool = False) -> Outcome:
@@ -41,7 +42,7 @@ def resume(world: World, *, forward: bool = False) -> Outcome:
     ``forward`` tries the step that failed again instead of deciding the way back: for when a person has put right
     what was wrong.
     """
-    with _locked(world, "resume"):
+    with telling(world, Kind.ROLLBACK) as told, _locked(world, "resume"):
         row = world.journal.unfinished(world.environment.name)
         if row is None:
             raise UsageError(
@@ -51,12 +52,13 @@ def resume(world: World, *, forward: bool = False) -> Outcome:
         if forward:
             subject_of.refuse_forward(Run(world, row))
         world.journal.set_status(row.id, Status.RUNNING, "resumed")
-        return _work(world, row, _resumed_forward if forward else _resumed)
+        way = _resumed_forward if forward else _resumed
+        return told.ended(_work(world, told.begun(row, again=True), way))
 
 
 def rollback(world: World, options: RollbackOptions) -> Outcome:
     """Take a deploy back: the named one, else the unfinished one, else the last one that is in service."""
-    with _locked(world, "rollback"):
+    with telling(world, Kind.ROLLBACK) as told, _locked(world, "rollback"):
         subject = subject_of.find(world, options.deploy)
         former = Run(world, subject)
         subject_of.refuse_later(world, subject, options)
@@ -65,7 +67,7 @@ def rollback(world: World, options: RollbackOptions) -> Outcome:
             return _forget(former)
         asked = options_document(options) | {"deploy": subject.id}
         row = world.journal.begin(world.environment.name, Kind.ROLLBACK, world.by, asked)
-        return _work(world, row, _roll_back)
+        return told.ended(_work(world, told.begun(row), _roll_back))
 
 
 def restore(world: World, backup: str, confirm: str = "", *, emergency: bool = True) -> Outcome:
@@ -73,11 +75,11 @@ def restore(world: World, backup: str, confirm: str = "", *, emergency: bool = T
 
     ``emergency``: take a backup of the present first.
     """
-    with _locked(world, "restore") as journal_free:
+    with telling(world, Kind.RESTORE) as told, _locked(world, "restore") as journal_free:
         journal_free()
         asked: dict[str, Json] = {"backup": backup, "confirm": confirm, "emergency": emergency}
         row = world.journal.begin(world.environment.name, Kind.RESTORE, world.by, asked)
-        return _work(world, row, _roll_back)
+        return told.ended(_work(world, told.begun(row), _roll_back))
 
 
 def close(world: World, reason: str) -> Outcome:

@@ -15,6 +15,7 @@ from deployguard.deploy.reporter import Reporter
 from deployguard.deploy.world import World
 from deployguard.errors import DeployguardError, EnvironmentUnreachable, UsageError
 from deployguard.model import BackupRecord, HealthSample, Json, Plan
+from deployguard.notify import Notifier
 from deployguard.process import Completed, Redactor, run
 from deployguard.state import DeployLock, Journal
 
@@ -88,6 +89,7 @@ def wire(
         clock=_now,
         sleep=time.sleep,
         offsite=around.offsite if environment.offsite.url else None,
+        notifier=Notifier(environment.notify, outer, around.redact),
     )
 
 

@@ -1,7 +1,7 @@
 """The saga's collaborators, in one frozen value: the only door through which a step reaches the outside world."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ from deployguard.config import Environment, Project
 from deployguard.deploy.reporter import Reporter
 from deployguard.errors import UsageError
 from deployguard.model import BackupRecord, Health, HealthSample, Json, Plan, Scope
+from deployguard.notify import Notifier
 from deployguard.state import DeployLock, Journal
 
 if TYPE_CHECKING:  # the collaborators load only what they need, when wire() makes them
@@ -57,6 +58,7 @@ class World:
     sleep: Callable[[float], None]  # seconds
     offsite: "Callable[[], Offsite] | None" = None  # None: no place for copies is configured
     take_part: Callable[[str, Scope], BackupRecord] = _no_parts  # (reason, what of the database)
+    notifier: Notifier = field(default_factory=Notifier)  # who is told; nobody by default
 
     def revisions(self, database: "Database") -> tuple[str, ...]:
         """What the project's version table holds."""

@@ -348,10 +348,11 @@ def test_kill_9_at_any_moment_leaves_the_old_or_the_new_file_and_can_be_repeated
     assert seen == {10, 5000}
 
 
-def test_a_missing_file_is_a_clear_error(backups: BackupStore, app: Path) -> None:
+@pytest.mark.parametrize("reason", ["manual", "scheduled", "phase"])
+def test_a_missing_file_is_a_clear_error(backups: BackupStore, app: Path, reason: str) -> None:
     app.unlink()
     with pytest.raises(BackupFailed, match="no database file"):
-        backups.take(BackupRequest())
+        backups.take(BackupRequest(reason))
     assert not app.exists()
 
 

@@ -80,6 +80,9 @@ class Recorder:
     def show_plan(self, plan: Plan, decision: Decision) -> None:
         self.plans.append(plan)
 
+    def asks(self) -> bool:
+        return bool(self.answers)
+
     def ask_approval(self, plan: Plan) -> Approval | None:
         self.told.append(("ask", plan.digest))
         return self.answers.pop(0) if self.answers else None
