@@ -372,6 +372,8 @@ class BackupRecord:
     reason: str  # its class: "pre-deploy", "emergency", "manual", "scheduled" or "phase"
     deploy: str | None = None
     git_commit: str | None = None
+    git_tag: str | None = None  # of exactly that commit
+    images: Mapping[str, str] = field(default_factory=dict)  # service → digest of what it ran
     tools: Mapping[str, str] = field(default_factory=dict)
     layout: str = ""  # "directory", "custom" or "plain" of pg_dump; "" where a store has one only
     compression: str = ""  # "zstd", "gzip:6", "none", …

@@ -42,6 +42,8 @@ class BackupRequest:
     deploy: str | None = None
     git_commit: str | None = None
     scope: Scope = field(default_factory=Scope)
+    git_tag: str | None = None
+    images: Mapping[str, str] = field(default_factory=dict)  # service → digest of what it runs
 
     def want_whole(self, store: str) -> None:
         """Raises UsageError for a part of a database, which only PostgreSQL's pg_dump can back up."""

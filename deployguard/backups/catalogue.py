@@ -136,6 +136,9 @@ def _record(content: Mapping[str, Any]) -> BackupRecord:
         reason=str(raw["reason"]),
         deploy=None if raw["deploy"] is None else str(raw["deploy"]),
         git_commit=None if raw["git_commit"] is None else str(raw["git_commit"]),
+        # what backups of before do not say is not known
+        git_tag=None if raw.get("git_tag") is None else str(raw["git_tag"]),
+        images={name: str(digest) for name, digest in content.get("images", {}).items()},
         tools={name: str(text) for name, text in content["tools"].items()},
         format=_whole(raw["format"]),
         **(_first(str(raw["store"])) if raw["format"] == 1 else _second(content)),

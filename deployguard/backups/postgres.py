@@ -138,6 +138,8 @@ class PostgresBackups:
                     reason=request.reason,
                     deploy=request.deploy,
                     git_commit=request.git_commit,
+                    git_tag=request.git_tag,
+                    images=request.images,
                     tools={
                         "pg_dump": tools.version,
                         "server": instant.server,

@@ -144,6 +144,8 @@ class RdsBackups:
             reason=request.reason,
             deploy=request.deploy,
             git_commit=request.git_commit,
+            git_tag=request.git_tag,
+            images=request.images,
             tools={
                 "engine": f"{snapshot.engine} {snapshot.version}",
                 "snapshot": snapshot.name,

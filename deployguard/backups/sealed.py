@@ -138,6 +138,8 @@ def encode(record: BackupRecord) -> bytes:
         "reason": record.reason,
         "deploy": record.deploy,
         "git_commit": record.git_commit,
+        "git_tag": record.git_tag,
+        "images": dict(record.images),
         "tools": dict(record.tools),
         "layout": record.layout,
         "compression": record.compression,

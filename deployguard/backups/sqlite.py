@@ -97,6 +97,8 @@ class SqliteBackups:
                     reason=request.reason,
                     deploy=request.deploy,
                     git_commit=request.git_commit,
+                    git_tag=request.git_tag,
+                    images=request.images,
                     tools={
                         "sqlite": sqlite3.sqlite_version,
                         "database_bytes": str(_bytes(self.path)),

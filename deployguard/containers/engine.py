@@ -180,6 +180,14 @@ class Engine:
         """The id ("sha256:…") of the image that the name leads to, or None."""
         return text(self._image(reference).get("Id")) or None
 
+    def digest(self, reference: str) -> str | None:
+        """By what a registry knows the image ("name@sha256:…"), else its id; None where there is no such image."""
+        image = self._image(reference)
+        known = image.get("RepoDigests")
+        return (
+            text(known[0]) if isinstance(known, list) and known else text(image.get("Id")) or None
+        )
+
     def image_environment(self, reference: str) -> Mapping[str, str]:
         """The environment that the image sets for its containers."""
         lines = table(self._image(reference).get("Config")).get("Env")

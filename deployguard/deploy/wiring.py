@@ -14,13 +14,13 @@ from deployguard.config import Config, DatabaseUrl, Environment, backup_url, res
 from deployguard.deploy.reporter import Reporter
 from deployguard.deploy.world import World
 from deployguard.errors import DeployguardError, EnvironmentUnreachable, UsageError
-from deployguard.model import BackupRecord, HealthSample, Json, Plan
+from deployguard.model import BackupRecord, HealthSample, Json, Plan, Scope
 from deployguard.notify import Notifier
-from deployguard.process import Completed, Redactor, run
+from deployguard.process import Completed, Redactor
 from deployguard.state import DeployLock, Journal
 
 if TYPE_CHECKING:
-    from deployguard.backups import BackupStore, Site
+    from deployguard.backups import BackupRequest, BackupStore, Site
     from deployguard.backups.offsite import Offsite
     from deployguard.containers import Container, Engine
     from deployguard.database import Database
@@ -77,9 +77,7 @@ def wire(
         poll_health=lambda on_sample: around.poller(on_sample).poll(),
         bake=lambda on_sample: around.poller(on_sample).bake(),
         take_backup=lambda reason, deploy: _take_backup(around, site, store, reason, deploy),
-        take_part=lambda reason, scope: store.take(
-            backups.BackupRequest(reason, None, around.git_commit(), scope)
-        ),
+        take_part=lambda reason, scope: store.take(around.request(reason, scope=scope)),
         find_backup=lambda reason, deploy: _find_backup(site, reason, deploy),
         named_backup=lambda name: backups.find(site.folder, name, site.environment),
         backup_mark=lambda record: beside.mark(site.folder, record),
@@ -228,17 +226,24 @@ class _Surroundings:
         """Those of a compose service of the target's project, stopped ones too."""
         return self.engine.service_containers(self._compose_project(), service, stopped=True)
 
-    def git_commit(self) -> str | None:
-        """The commit that is checked out where the project lies; None where that is no git repository."""
-        try:
-            done = run(
-                ["git", "-C", str(self.config.directory), "rev-parse", "HEAD"],
-                env=self.environ,
-                timeout=20,
-            )
-        except EnvironmentUnreachable:
-            return None
-        return done.stdout.strip() if done.ok else None
+    def request(
+        self, reason: str, deploy: str | None = None, scope: Scope | None = None
+    ) -> "BackupRequest":
+        """What a backup is to be: with the commit, its tag, and the images that run, as far as they are known."""
+        from deployguard.backups import BackupRequest
+        from deployguard.deploy import origin
+
+        target, place = self.environment.target, self.config.directory
+        return BackupRequest(
+            reason,
+            deploy,
+            origin.commit(place, self.environ),
+            scope or Scope(),
+            origin.tag(place, self.environ),
+            origin.images(target.services, self._compose_project)
+            if target.kind == "compose"
+            else {},
+        )
 
     @property
     def _in_compose(self) -> bool:
@@ -263,12 +268,12 @@ def _take_backup(
     around: _Surroundings, site: "Site", store: "BackupStore", reason: str, deploy: str
 ) -> BackupRecord:
     """Take a backup; where writing stood before is kept beside it, so that a restore can say what came after."""
-    from deployguard.backups import BackupRequest, beside
+    from deployguard.backups import beside
 
     mark: Json = None
     with suppress(DeployguardError), around.database() as database:  # then that is unknown
         mark = database.writes_mark()
-    record = store.take(BackupRequest(reason, deploy or None, around.git_commit()))
+    record = store.take(around.request(reason, deploy or None))
     if mark:
         with suppress(OSError):
             beside.keep_mark(site.folder, record, mark)

@@ -77,6 +77,8 @@ def backup_document(entry: BackupEntry) -> Json:
         "deploy": record.deploy,
         "revision": list(record.revision),
         "git_commit": record.git_commit,
+        "git_tag": record.git_tag,
+        "images": dict(record.images),
         "folder": record.folder,
         "size": record.size,
         "seconds": record.seconds,

@@ -153,6 +153,8 @@ def _backup_facts(entry: BackupEntry) -> _Facts:
         ("folder", record.folder),
         *((f"{tool}", version) for tool, version in record.tools.items()),
         *((("commit", record.git_commit),) if record.git_commit else ()),
+        *((("tag", record.git_tag),) if record.git_tag else ()),
+        *((f"{service} ran", digest) for service, digest in record.images.items()),
         ("verified", verified(entry).text),
         ("drilled", drilled(entry)),
         *((("pinned", pinned(entry.pin)),) if entry.pin else ()),
