@@ -75,9 +75,10 @@ class Out:
         """Say what is going on while the block lasts, if it lasts: a spinner, or one line on a plain stream."""
         if self.terminal:
             from rich.console import Console
+            from rich.markup import escape
 
             console = Console(file=self.stream, no_color=not self.colour)
-            with console.status(self._plain(what), spinner="dots" if self.utf8 else "line"):
+            with console.status(escape(self._plain(what)), spinner="dots" if self.utf8 else "line"):
                 yield
             return
         timer = threading.Timer(_QUIET_AFTER, self.write, (f"{what} …",))

@@ -20,6 +20,7 @@ from deployguard.config.schema import (
     TargetConfig,
 )
 from deployguard.config.url import DatabaseUrl, parse_url
+from deployguard.config.watch import WatchConfig
 
 __all__ = [
     "EVENTS",
@@ -44,6 +45,7 @@ __all__ = [
     "RdsConfig",
     "ReadConfig",
     "TargetConfig",
+    "WatchConfig",
     "backup_url",
     "find",
     "load",

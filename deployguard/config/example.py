@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from types import MappingProxyType
 
-from deployguard.config import drill, health, notify, offsite, rds, retention
+from deployguard.config import drill, health, notify, offsite, rds, retention, watch
 from deployguard.config.commands import commands
 from deployguard.config.discover import ProjectFacts
 from deployguard.config.schema import (
@@ -22,6 +22,7 @@ _KINDS = MappingProxyType(
         "project": Project,
         "read": ReadConfig,
         "migrate": MigrateConfig,
+        "watch": watch.WatchConfig,
         "target": TargetConfig,
         "backup": BackupConfig,
         "retention": retention.RetentionConfig,
@@ -38,6 +39,7 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "project": "Which Alembic project this is.",
         "read": "How pending revisions are read: the project's own env.py runs on a recorder, not on a database.",
         "migrate": "Where and how the migration runs.",
+        "watch": "How a running migration is watched (PostgreSQL); docs/watching.md says more.",
         "target": "The running application.",
         "backup": "Where backups go, and how hard to try.",
         "retention": "Which backups are kept; only `backup prune` removes any. docs/retention.md says more.",
@@ -83,6 +85,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "timeout": "Seconds the whole migration may run.",
             "retries": "How often a lock timeout, deadlock or serialization failure is tried again.",
         },
+        "watch": watch.MEANINGS,
         "target": {
             "kind": '"none" (migrate only), "compose", or "commands" (systemctl and the like).',
             "compose_files": "Also used by the compose runner above.",
@@ -200,10 +203,7 @@ def _choices(facts: ProjectFacts) -> dict[str, dict[str, object]]:
         "project": {**differs, "default_environment": "development"}
     }
     if facts.compose_file:
-        chosen["target"] = {
-            "compose_files": (facts.compose_file,),
-            "services": facts.services,
-        }
+        chosen["target"] = {"compose_files": (facts.compose_file,), "services": facts.services}
     chosen["migrate"] = commands(facts)
     if facts.migration_service:
         chosen["migrate"] |= {

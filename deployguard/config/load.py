@@ -30,6 +30,7 @@ from deployguard.config.schema import (
     TargetConfig,
 )
 from deployguard.config.url import DatabaseUrl, parse_url
+from deployguard.config.watch import WatchConfig
 from deployguard.errors import UsageError
 from deployguard.model import ApprovalMode, BackupMode, Requirement, Risk
 
@@ -39,6 +40,7 @@ _Table = Mapping[str, object]
 _SECTIONS = (
     "read",
     "migrate",
+    "watch",
     "target",
     "backup",
     "retention",
@@ -153,6 +155,7 @@ def _environment(name: str, table: _Table, shared: Mapping[str, _Table]) -> Envi
         database=_database(table, where),
         read=section(ReadConfig, "read"),
         migrate=section(MigrateConfig, "migrate"),
+        watch=section(WatchConfig, "watch"),
         target=target,
         backup=backup,
         retention=check_retention(

@@ -12,6 +12,7 @@ from deployguard.config.notify import NotifyConfig
 from deployguard.config.offsite import OffsiteConfig
 from deployguard.config.rds import RdsConfig
 from deployguard.config.retention import RetentionConfig
+from deployguard.config.watch import WatchConfig
 from deployguard.errors import UsageError
 from deployguard.model import ApprovalMode, BackupMode, Requirement, Risk
 
@@ -154,6 +155,7 @@ class Environment:
     database: DatabaseConfig
     read: ReadConfig = field(default_factory=ReadConfig)
     migrate: MigrateConfig = field(default_factory=MigrateConfig)
+    watch: WatchConfig = field(default_factory=WatchConfig)
     target: TargetConfig = field(default_factory=TargetConfig)
     backup: BackupConfig = field(default_factory=BackupConfig)
     retention: RetentionConfig = field(default_factory=RetentionConfig)

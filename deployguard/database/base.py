@@ -9,6 +9,7 @@ from typing import Protocol, Self, TypeAlias
 
 from deployguard.errors import EnvironmentUnreachable
 from deployguard.model import Facts, Json
+from deployguard.observation import Observation
 
 # Where a host that only Docker knows can be reached: (host, port) → (address, port), or None.
 Address: TypeAlias = Callable[[str, int], tuple[str, int] | None]
@@ -98,6 +99,19 @@ class Database(Protocol):
 
     def terminate(self, application_name: str) -> int:
         """End those server processes, wait until they are gone; how many there were."""
+
+    def observe(self, application_name: str, *, around: bool = False) -> Observation | None:
+        """Who waits for whom, and how far builds are; None where no server is there to be asked (SQLite).
+
+        The migration's sessions are those of ``application_name``; "" is any migration of deployguard's. ``around``:
+        replicas, invalid indexes and disk as well.
+        """
+
+    def stop(self, application_name: str, pids: Sequence[int]) -> tuple[int, ...]:
+        """Cancel what those of the processes run that are of this name; which ones were told to.
+
+        Raises EnvironmentUnreachable as well when our role may not do that.
+        """
 
     def catalogue(self) -> Json:
         """The schema, in the shape that ``catalogue.py`` documents. Raises Locked as well, when a table is locked."""

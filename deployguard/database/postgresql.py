@@ -1,6 +1,7 @@
 """A PostgreSQL database, read in short read-only transactions."""
 
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Final, Self
@@ -8,7 +9,7 @@ from typing import Final, Self
 import psycopg
 
 from deployguard.config import DatabaseUrl
-from deployguard.database import catalogue, lock, sizes, stillness, tables, writes
+from deployguard.database import catalogue, lock, sizes, stillness, tables, watching, writes
 from deployguard.database.base import (
     VERSION_TABLE,
     Address,
@@ -21,6 +22,7 @@ from deployguard.database.base import (
 from deployguard.database.session import Session, quoted
 from deployguard.errors import EnvironmentUnreachable
 from deployguard.model import Facts, Json
+from deployguard.observation import Observation
 
 CHECKING: Final = 60_000  # milliseconds that a verification statement may take
 ENDING: Final = 10.0  # seconds that a terminated server process may take to go
@@ -121,8 +123,14 @@ class PostgresDatabase:
         return tuple(f"{schema}.{name}" for schema, name, _ in self.session.rows(_INVALID))
 
     def surviving_backends(self, application_name: str) -> tuple[Backend, ...]:
-        name = application_name.encode()[:63].decode(errors="ignore")
+        name = watching.known(application_name)
         return tuple(Backend(*row) for row in self.session.rows(_BACKENDS, [name]))
+
+    def observe(self, application_name: str, *, around: bool = False) -> Observation:
+        return watching.observe(self.session, application_name, around=around)
+
+    def stop(self, application_name: str, pids: Sequence[int]) -> tuple[int, ...]:
+        return watching.stop(self.session, application_name, pids)
 
     def terminate(self, application_name: str) -> int:
         found = self.surviving_backends(application_name)

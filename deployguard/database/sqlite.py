@@ -4,7 +4,7 @@ import contextlib
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -189,11 +189,16 @@ class SqliteDatabase:
     def terminate(self, application_name: str) -> int:  # noqa: ARG002 - see above
         return 0
 
+    def observe(self, application_name: str, *, around: bool = False) -> None:  # noqa: ARG002 - see above
+        return None  # no server: whoever waits for the file, waits in its own process
+
+    def stop(self, application_name: str, pids: Sequence[int]) -> tuple[int, ...]:  # noqa: ARG002 - see above
+        return ()
+
     def catalogue(self) -> Json:
         with self._link() as link:
-            found = [] if link is None else [row[0] for row in link.execute(_SCHEMA)]
-        statements: list[Json] = [*found]
-        return {"format": 1, "dialect": "sqlite", "sql": statements}
+            found: list[Json] = [] if link is None else [row[0] for row in link.execute(_SCHEMA)]
+        return {"format": 1, "dialect": "sqlite", "sql": found}
 
     def schema_mark(self) -> str:
         return ""  # the schema itself is as quickly read

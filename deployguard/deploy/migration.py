@@ -16,8 +16,18 @@ from deployguard.deploy.step import (
     StillRunning,
     Unclear,
 )
+from deployguard.deploy.watch import Watch, cut_off
 from deployguard.errors import DeployguardError
-from deployguard.migrators.base import Absent, Exit, Exited, Job, Running, Started, retryable
+from deployguard.migrators.base import (
+    Absent,
+    Exit,
+    Exited,
+    Job,
+    Running,
+    Started,
+    concurrent,
+    retryable,
+)
 
 TAIL: Final = 60  # lines of the log that are kept for the error and for the retry decision
 _SHOWN: Final = 8  # of them in the error
@@ -27,6 +37,7 @@ _BACKGROUND: Final = (
 _LAST_ONES: Final = 4  # half seconds that a session may take to notice that its client is gone
 _FIRST_PAUSE: Final = 1.0  # seconds before the first retry; doubled each time
 _LONGEST_PAUSE: Final = 30.0
+_DOING: Final = {"upgrade": "Migrating", "downgrade": "Downgrading the schema"}
 
 
 class MigrationFailed(DeployguardError):
@@ -37,7 +48,10 @@ class MigrationFailed(DeployguardError):
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How the last attempt ended. ``code`` None: nobody saw how."""
+    """How the last attempt ended. ``code`` None: nobody saw how.
+
+    ``cut``: why we cancelled its statement, as a sentence; ``waited``: that only waited itself, for somebody else.
+    """
 
     code: int | None
     attempts: int
@@ -45,6 +59,8 @@ class Ended:
     log: str
     timed_out: bool = False
     cancelled: bool = False
+    cut: str = ""
+    waited: bool = False
 
     @property
     def ok(self) -> bool:
@@ -63,8 +79,9 @@ def drive(run: Run, step: str, job: Job, repeatable: Callable[[], str]) -> Ended
         if ended.ok or number > limit or not _again(run, ended, repeatable):
             return ended
         pause = _pause(number)
+        why = "It blocked others for too long" if ended.cut else "A lock was not free in time"
         run.world.reporter.note(
-            f"A lock was not free in time; trying again in {pause:.0f} s (retry {number} of {limit})."
+            f"{why}; trying again in {pause:.0f} s (retry {number} of {limit})."
         )
         number += 1
         run.note(step, attempt=number, exit=None, started=None)
@@ -72,13 +89,23 @@ def drive(run: Run, step: str, job: Job, repeatable: Callable[[], str]) -> Ended
 
 
 def _again(run: Run, ended: Ended, repeatable: Callable[[], str]) -> bool:
-    stopped = ended.timed_out or ended.cancelled
-    if stopped or not retryable("\n".join(ended.tail)) or end_sessions(run):
+    if not _in_the_way(ended) or end_sessions(run):
         return False
     why = repeatable()  # after the sessions: what they did is committed or undone by now
     if why:
         run.world.reporter.note(f"A lock was not free in time, and it is not tried again: {why}.")
     return not why
+
+
+def _in_the_way(ended: Ended) -> bool:
+    """Whether it failed because others held what it needed, so that a second try may find the way free.
+
+    One that we cut off at its own work under a lock would only block everybody once more.
+    """
+    tail = "\n".join(ended.tail)
+    if ended.timed_out or ended.cancelled:
+        return False
+    return ended.waited and not concurrent(tail) if ended.cut else retryable(tail)
 
 
 def _attempt(run: Run, step: str, job: Job) -> Ended:
@@ -100,7 +127,8 @@ def _attempt(run: Run, step: str, job: Job) -> Ended:
         run.world.reporter.log_line(clean)
 
     try:
-        end, cancelled = _watched(run, step, started, on_line)
+        with Watch(run, step, job, _DOING[job.direction]):
+            end, cancelled = _watched(run, step, started, on_line)
     except Exception as error:
         if not _may_run(run, job):
             raise
@@ -114,7 +142,17 @@ def _attempt(run: Run, step: str, job: Job) -> Ended:
         ) from error
     run.note(step, exit="unknown" if end.code is None else end.code, cancelled=cancelled)
     tidy(run, started)
-    return Ended(end.code, job.attempt, tuple(lines), str(end.log_path), end.timed_out, cancelled)
+    cut, waited = cut_off(run, step, job.attempt)
+    return Ended(
+        end.code,
+        job.attempt,
+        tuple(lines),
+        str(end.log_path),
+        end.timed_out,
+        cancelled,
+        cut,
+        waited,
+    )
 
 
 def _watched(
@@ -183,11 +221,12 @@ def failure(ended: Ended, now: tuple[str, ...]) -> MigrationFailed:
         how = "ran longer than [migrate] timeout and was stopped"
     if ended.cancelled:
         how = "was stopped on request"
+    cut = f"{ended.cut[0].upper()}{ended.cut[1:]}.\n" if ended.cut else ""
     # What a migration says that was asked to stop is not why it failed.
     told = () if ended.cancelled else gist(ended.tail)
     said = "\n".join(f"    {line}" for line in told)
     return MigrationFailed(
-        f"The migration {how}; it had come to revision {', '.join(now) or 'none'}.\n{said}".rstrip(),
+        f"The migration {how}; it had come to revision {', '.join(now) or 'none'}.\n{cut}{said}".rstrip(),
         next_commands=(f"less {ended.log}",),
     )
 

@@ -86,6 +86,7 @@ def wire(
         redact=around.redact,
         clock=_now,
         sleep=time.sleep,
+        every=every,
         offsite=around.offsite if environment.offsite.url else None,
         notifier=Notifier(environment.notify, outer, around.redact),
     )

@@ -57,6 +57,9 @@ class World:
     clock: Callable[[], datetime]
     sleep: Callable[[float], None]  # seconds
     offsite: "Callable[[], Offsite] | None" = None  # None: no place for copies is configured
+    every: float = (
+        0.0  # seconds between lines on what goes on; 0 where each replaces the former one
+    )
     take_part: Callable[[str, Scope], BackupRecord] = _no_parts  # (reason, what of the database)
     notifier: Notifier = field(default_factory=Notifier)  # who is told; nobody by default
 

@@ -148,7 +148,13 @@ def retryable(log_tail: str) -> bool:
     Only the last traceback counts. Never for a concurrent build or drop of an index: it is not one transaction, and
     what was left of it must be looked at first.
     """
-    error = log_tail[max(0, log_tail.rfind("Traceback (most recent call last)")) :]
-    if re.search("concurrently", error, re.IGNORECASE):
-        return False
-    return _RETRYABLE.search(error) is not None
+    return not concurrent(log_tail) and _RETRYABLE.search(_last_error(log_tail)) is not None
+
+
+def concurrent(log_tail: str) -> bool:
+    """Whether the error that a log ends with is that of a concurrent build or drop of an index."""
+    return re.search("concurrently", _last_error(log_tail), re.IGNORECASE) is not None
+
+
+def _last_error(log_tail: str) -> str:
+    return log_tail[max(0, log_tail.rfind("Traceback (most recent call last)")) :]

@@ -6,9 +6,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from deployguard.backups import BackupRequest, Site, postgres_room
+from deployguard.backups import BackupRequest, Site
 from deployguard.backups.postgres import PostgresBackups
 from deployguard.config import BackupConfig, parse_url
+from deployguard.database import server_files
 from deployguard.database.swap import Maintenance
 from deployguard.errors import BackupFailed
 from tests.support.postgres import Server
@@ -48,8 +49,8 @@ def test_only_this_very_servers_folder_is_believed(
     with backups.database() as database:
         maintenance = Maintenance(database)
         try:
-            assert postgres_room.data_directory(maintenance) == postgres_server.data
-            monkeypatch.setattr(postgres_room, "_START", 0)  # the process's number is no time
-            assert postgres_room.data_directory(maintenance) is None
+            assert server_files.data_directory(maintenance.session) == postgres_server.data
+            monkeypatch.setattr(server_files, "_START", 0)  # the process's number is no time
+            assert server_files.data_directory(maintenance.session) is None
         finally:
             maintenance.close()

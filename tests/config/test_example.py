@@ -24,6 +24,7 @@ from deployguard.config.schema import (
     ReadConfig,
     TargetConfig,
 )
+from deployguard.config.watch import WatchConfig
 from deployguard.errors import UsageError
 from deployguard.model import Risk
 
@@ -35,6 +36,7 @@ SCHEMA = {
     "backup": BackupConfig,
     "retention": RetentionConfig,
     "drill": DrillConfig,
+    "watch": WatchConfig,
     "health": HealthConfig,
 }
 FACTS = ProjectFacts(

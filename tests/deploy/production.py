@@ -156,6 +156,12 @@ class FakeDatabase:
             self.world.script(survivors=[])
         return ended
 
+    def observe(self, application_name: str, *, around: bool = False) -> None:
+        return None
+
+    def stop(self, application_name: str, pids: object) -> tuple[int, ...]:
+        return ()
+
     def catalogue(self) -> Json:
         return {"schema": str(self.world["schema"])}
 
