@@ -39,6 +39,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "backup": ("deployguard.cli.backup", "Take, find, verify, restore and keep backups."),
         "notify": ("deployguard.cli.notify", "Look whether people can be told."),
         "status": ("deployguard.cli.status", "Show where an environment stands."),
+        "watch": (
+            "deployguard.cli.watch",
+            "Show who waits for whom while a migration runs.",
+        ),
         "history": ("deployguard.cli.history", "List past deploys."),
         "show": ("deployguard.cli.show", "Show one deploy with its steps."),
         "explain": ("deployguard.cli.explain", "Explain a rule by its code."),

@@ -4,7 +4,7 @@ import os
 import shutil
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -88,6 +88,22 @@ class Out:
             yield
         finally:
             timer.cancel()
+
+    @contextmanager
+    def live(self) -> Iterator[Callable[[Iterable[Line]], None]]:
+        """Lines that replace the former ones; for a terminal."""
+        from rich.console import Console
+        from rich.live import Live
+        from rich.text import Text
+
+        console = Console(file=self.stream, no_color=not self.colour, width=self.width)
+        with Live(console=console, auto_refresh=False) as shown:
+
+            def replace(lines: Iterable[Line]) -> None:
+                painted = ("".join(self._paint(span) for span in line).rstrip() for line in lines)
+                shown.update(Text.from_ansi("\n".join(painted)), refresh=True)
+
+            yield replace
 
     def _paint(self, span: Span) -> str:
         text = self._plain(span.text)

@@ -40,6 +40,7 @@ SELECT a.pid, coalesce(nullif(a.application_name, ''), a.backend_type, ''), coal
        coalesce(s.what, ''), a.backend_type IS NULL
 FROM pg_stat_activity a LEFT JOIN waits w ON w.pid = a.pid LEFT JOIN shut s ON s.pid = a.pid
 WHERE a.datname = current_database() AND a.pid <> pg_backend_pid()
+  AND coalesce(a.backend_type, '') <> 'parallel worker'  -- it works for one that is here
 ORDER BY w.since NULLS LAST, a.pid"""
 _BUILDS: Final = """
 SELECT pid, coalesce(relid::regclass::text, ''),

@@ -32,7 +32,7 @@ def build(item: Build) -> str:
 
 def who(client: Client) -> str:
     """A session: its process, its name, and what it is at, as far as that is told."""
-    name = client.application or client.user
+    name = "" if client.ours else client.application or client.user
     at = [
         part
         for part in (one_line(name), client.state or ("state not visible" if client.hidden else ""))
@@ -83,6 +83,31 @@ def gist(seen: Observation) -> str:
         parts.append(f"{waits(waiting)}, behind {blockers(seen, waiting)}")
     parts.append(queue(seen))
     return "; ".join(part for part in parts if part)
+
+
+def line(seen: Observation) -> str:
+    """All of it in one line, for a log."""
+    names = ", ".join(sorted({one_line(client.application) for client in seen.ours}))
+    if names:
+        return f"{names}: {gist(seen) or 'nobody waits behind it'}"
+    waiting = sum(1 for client in seen.clients if client.blockers)
+    noun = "1 session waits for a lock" if waiting == 1 else f"{waiting} sessions wait for locks"
+    others = [noun] if waiting else []
+    others += [_shut(client) for client in seen.shut[:1]]
+    others += [build(item) for item in seen.builds[:1]]
+    return "; ".join(["no migration of deployguard's runs", *others])
+
+
+def mark(seen: Observation) -> object:
+    """What a change of is worth a line: not every second, and not every percent."""
+    return (
+        tuple(client.pid for client in seen.ours),
+        tuple(client.pid for client in seen.ours if client.blockers),
+        len(seen.queue),
+        sum(1 for client in seen.clients if client.blockers),
+        tuple(client.pid for client in seen.shut),
+        tuple((item.pid, item.phase, int((item.share or 0) * 10)) for item in seen.builds),
+    )
 
 
 def watch_lines(seen: Observation, around: Surroundings | None, width: int) -> list[Line]:
