@@ -31,6 +31,7 @@ class Inside(Protocol):
         stdout_path: Path | None = None,
         timeout: float | None = None,
         redact: Redactor | None = None,
+        moving: Callable[[], object] | None = None,
     ) -> Completed: ...
 
 

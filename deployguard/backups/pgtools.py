@@ -184,7 +184,8 @@ def execute(
 ) -> Completed:
     """Run one of the tools where it is; files are ours either way.
 
-    ``timeout`` counts anew while something is ``moving``, except in a container, whose own clock ends it.
+    ``timeout`` counts anew while something is ``moving``. What is ended so in a container may live on there until the
+    server ends its session.
     """
     if tools.inside is None:
         return run(
@@ -204,4 +205,5 @@ def execute(
         stdout_path=stdout_path,
         timeout=timeout,
         redact=redact,
+        moving=moving,
     )

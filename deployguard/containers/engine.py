@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, cast
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from docker.client import DockerClient
 
 TIMEOUT = 30  # seconds that one question to the engine may take
+LONGEST = 7 * 24 * 3600.0  # seconds that what moves may go on in a container
 
 
 @contextmanager
@@ -221,20 +222,24 @@ class Engine:
         stdout_path: Path | None = None,
         timeout: float | None = None,
         redact: Redactor | None = None,
+        moving: Callable[[], object] | None = None,
     ) -> Completed:
         """Run a program inside a running container, with files streamed in and out.
 
         Values of ``environment`` never reach an argv: the docker program takes them from its own environment.
         ``timeout`` (seconds) is kept inside the container too, by its own ``timeout`` program, because ending the
-        client does not end what it started there.
+        client does not end what it started there. With ``moving`` it counts anew whenever that answers something
+        else; the container's own clock, which knows nothing of that, is then set to ``LONGEST``.
         """
+        inside = timeout if moving is None else LONGEST
         return run(
-            exec_argv(container, argv, environment or {}, stdin_path is not None, timeout),
+            exec_argv(container, argv, environment or {}, stdin_path is not None, inside),
             env=os.environ | dict(environment or {}),
             stdin_path=stdin_path,
             stdout_path=stdout_path,
-            timeout=None if timeout is None else timeout + 20,
+            timeout=timeout if timeout is None or moving is not None else timeout + 20,
             redact=redact,
+            moving=moving,
         )
 
 

@@ -194,6 +194,7 @@ class _Surroundings:
         stdout_path: Path | None = None,
         timeout: float | None = None,
         redact: Redactor | None = None,
+        moving: Callable[[], object] | None = None,
     ) -> Completed:
         """Run a program in the database's container; without one it is "not found", as in a shell."""
         from deployguard.containers import find_container
@@ -212,6 +213,7 @@ class _Surroundings:
             stdout_path=stdout_path,
             timeout=timeout,
             redact=redact,
+            moving=moving,
         )
 
     def poller(self, on_sample: Callable[[HealthSample], None]) -> "Poller":

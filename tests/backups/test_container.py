@@ -1,6 +1,6 @@
 """A PostgreSQL that only its compose network knows, backed up and restored with the tools in its container."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -43,6 +43,7 @@ def test_it_is_backed_up_verified_and_restored_with_nothing_installed_here(
             stdout_path: Path | None = None,
             timeout: float | None = None,
             redact: Redactor | None = None,
+            moving: Callable[[], object] | None = None,
         ) -> Completed:
             found = find_container(engine, "postgres", stack.project)
             assert found is not None
@@ -54,6 +55,7 @@ def test_it_is_backed_up_verified_and_restored_with_nothing_installed_here(
                 stdout_path=stdout_path,
                 timeout=timeout,
                 redact=redact,
+                moving=moving,
             )
 
         site = Site(

@@ -141,6 +141,23 @@ def test_exec_ends_inside_the_container_at_its_timeout(
 
 
 @pytest.mark.docker
+def test_exec_of_what_moves_is_not_ended_and_of_what_stands_still_is(
+    engine: Engine, named: Callable[..., str], tmp_path: Path
+) -> None:
+    name, target = named("c", "sleep", "120", options=("--init",)), tmp_path / "out"
+
+    def moving() -> int:
+        return target.stat().st_size if target.exists() else 0
+
+    script = "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 1; echo x; done"
+    done = engine.exec(name, ["sh", "-c", script], stdout_path=target, timeout=10, moving=moving)
+    assert done.ok
+    assert done.seconds > 10
+    still = engine.exec(name, ["sleep", "50"], stdout_path=target, timeout=1, moving=moving)
+    assert still.timed_out
+
+
+@pytest.mark.docker
 def test_images_are_found_by_every_name(engine: Engine, compose_project: Project) -> None:
     first = compose_project.build("v1", "one")
     repository = compose_project.name
