@@ -28,6 +28,9 @@ Exit codes: 0 done; 2 usage; 3 unreachable; 10, 11 refused, nothing changed; 20 
 @click.option("--skip-migrate", is_flag=True, help="Update the application only.")
 @click.option("--backup", is_flag=True, help="Take a backup first, whatever the level.")
 @click.option(
+    "--quiesce", is_flag=True, help="Hold writers still around the migration, as [quiesce] says."
+)
+@click.option(
     "--health-check", is_flag=True, help="Check health after the update; come back when it fails."
 )
 @click.option(
@@ -48,6 +51,7 @@ def command(
     manual_migrate: bool,
     skip_migrate: bool,
     backup: bool,
+    quiesce: bool,
     health_check: bool,
     approve: str,
     reason: str,
@@ -68,6 +72,6 @@ def command(
 
     exclusive(auto_migrate=auto_migrate, manual_migrate=manual_migrate, skip_migrate=skip_migrate)
     mode = Mode.AUTO if auto_migrate else Mode.SKIP if skip_migrate else Mode.MANUAL
-    options = DeployOptions(mode, backup, health_check, approve, reason)
+    options = DeployOptions(mode, backup, health_check, approve, reason, quiesce)
     with world(context, env, by) as here:
         carried_out(context, here, form, lambda: saga.deploy(here, options))

@@ -5,6 +5,7 @@ from deployguard.config.health import CheckConfig, HealthConfig
 from deployguard.config.load import FILE_NAME, backup_url, find, load, parse, resolve_url
 from deployguard.config.notify import EVENTS, Event, NotifyConfig
 from deployguard.config.offsite import OffsiteConfig, Place, parse_place
+from deployguard.config.quiesce import QuiesceConfig
 from deployguard.config.rds import RdsConfig
 from deployguard.config.schema import (
     AcceptConfig,
@@ -42,6 +43,7 @@ __all__ = [
     "Place",
     "Policy",
     "Project",
+    "QuiesceConfig",
     "RdsConfig",
     "ReadConfig",
     "TargetConfig",

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from types import MappingProxyType
 
-from deployguard.config import drill, health, notify, offsite, rds, retention, watch
+from deployguard.config import drill, health, notify, offsite, quiesce, rds, retention, watch
 from deployguard.config.commands import commands
 from deployguard.config.discover import ProjectFacts
 from deployguard.config.schema import (
@@ -29,6 +29,7 @@ _KINDS = MappingProxyType(
         "rds": rds.RdsConfig,
         "offsite": offsite.OffsiteConfig,
         "drill": drill.DrillConfig,
+        "quiesce": quiesce.QuiesceConfig,
         "health": health.HealthConfig,
         "notify": notify.NotifyConfig,
     }
@@ -46,6 +47,7 @@ TITLES: Mapping[str, str] = MappingProxyType(
         "rds": 'Amazon RDS and Aurora, where store above is "rds"; docs/rds.md says what it needs.',
         "offsite": "Where copies of backups go; docs/offsite.md says more. Credentials never stand here.",
         "drill": "Where `backup verify --drill` restores a backup to, for practice.",
+        "quiesce": "Writers that are held still around a risky migration.",
         "health": "When the application counts as healthy after the update.",
         "notify": "Who is told how deploys and backups end; docs/notifications.md says more.",
         "policy": "What each level demands. High and critical always need an approval and a verified backup.",
@@ -116,6 +118,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "rds": rds.MEANINGS,
         "offsite": offsite.MEANINGS,
         "drill": drill.MEANINGS,
+        "quiesce": quiesce.MEANINGS,
         "health": health.MEANINGS,
         "notify": notify.MEANINGS,
     }

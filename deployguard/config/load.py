@@ -15,6 +15,7 @@ from deployguard.config.health import HealthConfig, check_health
 from deployguard.config.keys import known
 from deployguard.config.notify import NotifyConfig, check_addresses
 from deployguard.config.offsite import OffsiteConfig, check_offsite
+from deployguard.config.quiesce import QuiesceConfig, check_quiesce
 from deployguard.config.rds import RdsConfig
 from deployguard.config.retention import RetentionConfig
 from deployguard.config.retention import check as check_retention
@@ -47,6 +48,7 @@ _SECTIONS = (
     "rds",
     "drill",
     "offsite",
+    "quiesce",
     "health",
     "notify",
     "policy",
@@ -164,6 +166,9 @@ def _environment(name: str, table: _Table, shared: Mapping[str, _Table]) -> Envi
         rds=section(RdsConfig, "rds"),
         offsite=check_offsite(section(OffsiteConfig, "offsite"), f"[offsite] for {name!r}"),
         drill=section(DrillConfig, "drill"),
+        quiesce=check_quiesce(
+            section(QuiesceConfig, "quiesce"), target.kind, f"[quiesce] for {name!r}"
+        ),
         health=check_health(section(HealthConfig, "health"), f"[health] for {name!r}"),
         notify=_notify(_merge(shared["notify"], _table(table, "notify", where)), name),
         policy=_policy(

@@ -10,6 +10,7 @@ from deployguard.config.drill import DrillConfig
 from deployguard.config.health import HealthConfig
 from deployguard.config.notify import NotifyConfig
 from deployguard.config.offsite import OffsiteConfig
+from deployguard.config.quiesce import QuiesceConfig
 from deployguard.config.rds import RdsConfig
 from deployguard.config.retention import RetentionConfig
 from deployguard.config.watch import WatchConfig
@@ -162,6 +163,7 @@ class Environment:
     rds: RdsConfig = field(default_factory=RdsConfig)
     offsite: OffsiteConfig = field(default_factory=OffsiteConfig)
     drill: DrillConfig = field(default_factory=DrillConfig)
+    quiesce: QuiesceConfig = field(default_factory=QuiesceConfig)
     health: HealthConfig = field(default_factory=HealthConfig)
     notify: NotifyConfig = field(default_factory=NotifyConfig)
     policy: Policy = field(default_factory=Policy)

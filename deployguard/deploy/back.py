@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from deployguard.deploy import asking, decision, guard, names, undo
+from deployguard.deploy import asking, decision, guard, names, quiesce, undo
 from deployguard.deploy.before import lock_database, uses_database
 from deployguard.deploy.step import Step
 
@@ -58,6 +58,12 @@ _WAYS: Final[tuple[Step, ...]] = (
         "Waiting until it is healthy",
         undo.health_back,
         applies=decision.checks_health,
+    ),
+    Step(
+        names.OPEN_UP,
+        "Letting writers in again",
+        quiesce.open_up,
+        applies=quiesce.holds,
     ),
 )
 

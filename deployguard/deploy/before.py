@@ -75,7 +75,14 @@ def preflight(run: Run) -> Evidence:
             "--health-check has nothing to check: [health] names neither urls, checks nor verify_sql.",
             next_commands=(f"$EDITOR {world.config_path}",),
         )
+    if asked.quiesce and world.quiescer is None:
+        raise UsageError(
+            "--quiesce has nothing to hold still: [quiesce] names neither services, maintenance_file nor on.",
+            next_commands=(f"$EDITOR {world.config_path}",),
+        )
     world.target.preflight()
+    if world.quiescer is not None:
+        world.quiescer.preflight()
     if migrates(run):
         world.migrator.preflight()
     if asked.backup:
@@ -181,6 +188,7 @@ def _approving_command(run: Run, plan: Plan) -> str:
     asked = run.options
     words = ["deployguard deploy", f"--{asked.mode}-migrate", f"--env {plan.environment}"]
     words += ["--backup"] if asked.backup else []
+    words += ["--quiesce"] if asked.quiesce else []
     words += ["--health-check"] if asked.health_check else []
     return " ".join([*words, f"--approve {plan.digest}"])
 

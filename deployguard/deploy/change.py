@@ -6,7 +6,7 @@ from deployguard.deploy import migration, names
 from deployguard.deploy.before import migrates
 from deployguard.deploy.facts import applied, may_stay, planned
 from deployguard.deploy.run import Run, listed, mapping, strings
-from deployguard.deploy.step import Evidence, PersonNeeded, Probed
+from deployguard.deploy.step import Evidence, Probed, Unsettled
 from deployguard.errors import DeployguardError
 from deployguard.migrators.base import Job
 from deployguard.model import Health, HealthSample, Release, Vital
@@ -142,11 +142,11 @@ def _telling(run: Run) -> Callable[[HealthSample], None]:
 
 def _healthy(run: Run, found: Health) -> Evidence:
     if found.vital is Vital.INCONCLUSIVE:
-        raise PersonNeeded(
+        raise Unsettled(
             f"Whether the application is healthy is not known: {found.detail}.",
             state="The new version is in service; deployguard took nothing back, and keeps the way back open.",
             next_commands=(
-                f"deployguard resume --env {run.deploy.environment} --forward",  # asks again
+                f"deployguard resume --env {run.deploy.environment}",  # asks again
                 f"deployguard rollback {run.id}",
             ),
         )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from deployguard.deploy import telling
 from deployguard.deploy.run import Run
-from deployguard.deploy.step import Broken, PersonNeeded, Repeat, Settled, Step, StillRunning
+from deployguard.deploy.step import Broken, PersonNeeded, Repeat, Settled, Step, Unsettled
 from deployguard.errors import DeployguardError
 from deployguard.state import EventKind, Status
 
@@ -47,8 +47,9 @@ def armed(run: Run, table: Sequence[Step]) -> bool:
     return any(step.arms and run.done(step.name) is not None for step in table)
 
 
-def tidy(run: Run, table: Sequence[Step]) -> None:
-    """Undo, last first, what the steps before the first change left behind. A failure here is only told."""
+def tidy(run: Run, table: Sequence[Step]) -> str:
+    """Undo, last first, what the steps before the first change left behind; says what could not be undone."""
+    left = []
     for step in reversed(table):
         if step.undo is None or not run.begun(step.name):
             continue
@@ -56,7 +57,9 @@ def tidy(run: Run, table: Sequence[Step]) -> None:
             step.undo(run)
         except (DeployguardError, OSError) as error:
             run.note(step.name, tidy=f"not tidied: {error}")
-            run.world.reporter.note(f"Could not tidy up after {step.name!r}: {error}")
+            left.append(f"Could not tidy up after {step.name!r}: {error}")
+            run.world.reporter.note(left[-1])
+    return " ".join(left)
 
 
 def _settled(run: Run, step: Step) -> bool:
@@ -92,7 +95,7 @@ def _execute(run: Run, step: Step) -> None:
     started = clock()
     try:
         evidence = step.run(run)
-    except StillRunning as error:  # the intent stays open, so that a resume asks the world
+    except Unsettled as error:  # the intent stays open, so that a resume asks the world
         seconds = (clock() - started).total_seconds()
         reporter.step_failed(step.name, step.title, seconds, str(error))
         raise

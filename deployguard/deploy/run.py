@@ -21,6 +21,7 @@ class DeployOptions:
     health_check: bool = False
     approve: str = ""
     reason: str = ""
+    quiesce: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class Run:
             health_check=bool(given.get("health_check")),
             approve=text(given, "approve"),
             reason=text(given, "reason"),
+            quiesce=bool(given.get("quiesce")),
         )
 
     @property

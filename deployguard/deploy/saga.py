@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from deployguard.deploy import decision, engine, names, restoring, words
+from deployguard.deploy import decision, engine, names, quiesce, restoring, words
 from deployguard.deploy import subject as subject_of
 from deployguard.deploy.back import RECOVERY, ROLLBACK
 from deployguard.deploy.engine import Outcome
@@ -89,7 +89,10 @@ def close(world: World, reason: str) -> Outcome:
         last = ""
         # A rollback that got stuck leaves its deploy unfinished too.
         while (row := world.journal.unfinished(world.environment.name)) is not None:
-            Run(world, row).note(names.CLOSE, reason=reason, by=world.by)
+            run = Run(world, row)
+            run.note(names.CLOSE, reason=reason, by=world.by)
+            if still := quiesce.said(run):
+                world.reporter.note(still.strip())
             world.journal.set_status(row.id, Status.ROLLED_BACK, summary)
             last = last or row.id
         if not last:
@@ -121,6 +124,7 @@ def _work(world: World, row: Deploy, way: Callable[[Run], Outcome]) -> Outcome:
         except KeyboardInterrupt:
             raise _interrupted(run) from None
         except PersonNeeded as error:
+            error.state += "" if quiesce.SHOUT in error.state else quiesce.said(run)
             _mark(run, Status.NEEDS_HUMAN, error.message)
             raise
         except Busy as error:  # another host works on the database: ours stays as it is
@@ -237,8 +241,10 @@ def _roll_back(run: Run) -> Outcome:
 def _fail(run: Run, error: Exception) -> None:
     """Before the first change: tidy up, and the run is finished."""
     table = _TABLES[run.deploy.kind]
-    engine.tidy(run, table)
-    _mark(run, Status.FAILED, words.first_line(error))
+    left = engine.tidy(run, table)
+    _mark(run, Status.FAILED, " ".join(filter(None, (words.first_line(error), left))))
+    if left and isinstance(error, DeployguardError):
+        error.state = f"{error.state} {left}"
 
 
 def _forget(former: Run) -> Outcome:
@@ -247,8 +253,8 @@ def _forget(former: Run) -> Outcome:
         return Outcome(
             former.id, former.deploy.status, "nothing to take back: it had changed nothing"
         )
-    engine.tidy(former, STEPS)
-    summary = "stopped before its first change; nothing had to be taken back"
+    left = engine.tidy(former, STEPS)
+    summary = f"stopped before its first change; {left or 'nothing had to be taken back'}"
     former.world.journal.set_status(former.id, Status.FAILED, summary)
     return Outcome(former.id, Status.FAILED, summary)
 
@@ -256,9 +262,9 @@ def _forget(former: Run) -> Outcome:
 def _interrupted(run: Run) -> Interrupted:
     table = _TABLES[run.deploy.kind]
     if not engine.armed(run, table):
-        engine.tidy(run, table)
-        _mark(run, Status.FAILED, "stopped by the operator; nothing changed")
-        return Interrupted("Stopped before anything was changed.")
+        left = engine.tidy(run, table)
+        _mark(run, Status.FAILED, f"stopped by the operator; {left or 'nothing changed'}")
+        return Interrupted("Stopped before anything was changed.", state=left or "Nothing changed.")
     _mark(run, Status.INTERRUPTED, "stopped by the operator")
     return Interrupted(
         f"Stopped in the middle of {run.deploy.kind} {run.id}.",

@@ -17,8 +17,12 @@ class PersonNeeded(NeedsHuman):
     """The saga itself stops for a person. Any other NeedsHuman that a step meets is a failure like all others."""
 
 
-class StillRunning(PersonNeeded):
-    """What a step began goes on without us: the step is neither done nor failed, and a resume asks about it."""
+class Unsettled(PersonNeeded):
+    """The step is neither done nor failed: its intent stays open, and a resume asks the world about it."""
+
+
+class StillRunning(Unsettled):
+    """What a step began goes on without us."""
 
 
 @dataclass(frozen=True, slots=True)

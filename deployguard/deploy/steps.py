@@ -6,7 +6,7 @@ a step is adding a row: what it does, how the world can be asked about it after 
 
 from typing import Final
 
-from deployguard.deploy import before, change, guard, names, offsite
+from deployguard.deploy import before, change, guard, names, offsite, quiesce
 from deployguard.deploy.step import Step, always
 
 STEPS: Final[tuple[Step, ...]] = (
@@ -36,6 +36,14 @@ STEPS: Final[tuple[Step, ...]] = (
         before.approve,
         applies=before.migrates,
         again=before.not_armed,
+    ),
+    Step(
+        names.QUIESCE,
+        "Holding writers still",
+        quiesce.close,
+        undo=quiesce.undo,
+        applies=quiesce.wanted,
+        again=before.not_armed,  # it may have been started again meanwhile
     ),
     Step(
         names.BACKUP,
@@ -98,6 +106,12 @@ STEPS: Final[tuple[Step, ...]] = (
         "Asking the verification statements",
         change.verify_data,
         applies=change.verifies_data,
+    ),
+    Step(
+        names.OPEN_UP,
+        "Letting writers in again",
+        quiesce.open_up,
+        applies=quiesce.holds,
     ),
     Step(
         names.BAKE,

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from deployguard.database import Database
     from deployguard.health import Poller
     from deployguard.revisions.graph import Graph
+    from deployguard.targets.quiesce import Quiescer
 
 JOURNAL = "journal.db"
 
@@ -74,6 +75,10 @@ def wire(
         backups=store,
         migrator=migrator,
         target=targets.make(targets.Setting(*settings, reporter.progress)),
+        # without an application there are no writers of ours
+        quiescer=around.quiescer()
+        if environment.quiesce.does and environment.target.kind != "none"
+        else None,
         poll_health=lambda on_sample: around.poller(on_sample).poll(),
         bake=lambda on_sample: around.poller(on_sample).bake(),
         take_backup=lambda reason, deploy: _take_backup(around, site, store, reason, deploy),
@@ -224,6 +229,22 @@ class _Surroundings:
             config, self.config.directory, self.environ, self.redact, self.database, self.containers
         )
         return health.Poller(config, health.checks(scene), on_sample)
+
+    def quiescer(self) -> "Quiescer":
+        from deployguard.containers import Compose
+        from deployguard.targets.quiesce import Quiescer
+
+        target, directory = self.environment.target, self.config.directory
+        return Quiescer(
+            self.environment.quiesce,
+            Compose(target, directory, self.environ, self.redact),
+            self.engine,
+            directory,
+            self.environ,
+            self.redact,
+            target.timeout,
+            self.reporter.progress,
+        )
 
     def containers(self, service: str) -> "tuple[Container, ...]":
         """Those of a compose service of the target's project, stopped ones too."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # the collaborators load only what they need, when wire() mak
     from deployguard.migrators.base import Migrator
     from deployguard.revisions.graph import Graph
     from deployguard.targets.base import Target
+    from deployguard.targets.quiesce import Quiescer
 
 
 def _no_parts(reason: str, scope: Scope) -> BackupRecord:
@@ -56,6 +57,7 @@ class World:
     redact: Callable[[str], str]
     clock: Callable[[], datetime]
     sleep: Callable[[float], None]  # seconds
+    quiescer: "Quiescer | None" = None  # None: nothing is named that could be held still
     offsite: "Callable[[], Offsite] | None" = None  # None: no place for copies is configured
     every: float = (
         0.0  # seconds between lines on what goes on; 0 where each replaces the former one

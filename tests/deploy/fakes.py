@@ -11,6 +11,7 @@ from deployguard.config import (
     MigrateConfig,
     OffsiteConfig,
     Project,
+    QuiesceConfig,
     TargetConfig,
 )
 from deployguard.deploy.world import World
@@ -39,6 +40,7 @@ from tests.deploy.production import (
     FakeDatabase,
     FakeMigrator,
     FakeOffsite,
+    FakeQuiescer,
     FakeStore,
     FakeTarget,
     Production,
@@ -131,7 +133,11 @@ def graph() -> Graph:
 
 
 def environment(
-    *, target: str = "commands", offsite: OffsiteConfig | None = None, **health: object
+    *,
+    target: str = "commands",
+    offsite: OffsiteConfig | None = None,
+    quiesce: QuiesceConfig | None = None,
+    **health: object,
 ) -> Environment:
     values: dict[str, object] = {"urls": ("http://app/health",)} | health
     return Environment(
@@ -140,6 +146,7 @@ def environment(
         migrate=MigrateConfig(retries=2),
         target=TargetConfig(kind=target),  # type: ignore[arg-type]
         offsite=offsite or OffsiteConfig(),
+        quiesce=quiesce or QuiesceConfig(),
         health=HealthConfig(**values),  # type: ignore[arg-type]
     )
 
@@ -198,6 +205,7 @@ def make_world(
         backups=store,  # type: ignore[arg-type]
         migrator=FakeMigrator(production, list(interrupts or ())),
         target=FakeTarget(production),  # type: ignore[arg-type]
+        quiescer=FakeQuiescer(production),  # type: ignore[arg-type]
         poll_health=lambda on_sample: ask("poll", "sick", on_sample),
         bake=lambda on_sample: ask("bake", "sickens", on_sample),
         take_backup=store.take,

@@ -46,6 +46,8 @@ class Production:
                     "rows": {"rooms": 3},
                     "release": V1,
                     "up": True,
+                    "cron": True,
+                    "closed": False,
                     "writes": 0,
                     "backups": {},
                     "copies": [],
@@ -425,3 +427,34 @@ class FakeTarget:
 
     def stopped(self) -> bool:
         return not self.world["up"]
+
+
+@dataclass
+class FakeQuiescer:
+    """A maintenance page and one service that writes."""
+
+    world: Production
+    file: Path = Path("maintenance")
+
+    def preflight(self) -> None:
+        return
+
+    def writers(self) -> tuple[str, ...]:
+        return ("cron",) if self.world["cron"] else ()
+
+    def close(self, services: tuple[str, ...], deploy: str) -> None:
+        if self.world.says("close") == "fails":
+            self.world.change("close", closed=True)  # half of it
+            raise UpdateFailed("The service does not stop.")
+        if not self.world["closed"] or self.world["cron"]:
+            self.world.change("close", closed=True, cron=False)
+
+    def open(self, services: tuple[str, ...], deploy: str) -> None:
+        if self.world.says("open") == "fails":
+            raise UpdateFailed("The service does not start.")
+        if self.world["closed"] or (services and not self.world["cron"]):
+            cron = bool(self.world["cron"]) or "cron" in services
+            self.world.change("open", closed=False, cron=cron)
+
+    def by_hand(self, services: tuple[str, ...]) -> tuple[str, ...]:
+        return ("docker compose start cron", "rm -f maintenance")

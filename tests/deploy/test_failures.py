@@ -146,13 +146,13 @@ def test_an_application_of_which_nobody_knows_needs_a_person_and_can_be_asked_ag
     assert production["release"] == V2  # nothing was taken back
     assert "took nothing back" in caught.value.state
     assert caught.value.next_commands == (
-        "deployguard resume --env production --forward",
+        "deployguard resume --env production",
         f"deployguard rollback {last_id(world)}",
     )
     with pytest.raises(NeedsHuman):
-        saga.resume(world, forward=True)
+        saga.resume(world)
     production.script(unknown=[])
-    assert saga.resume(world, forward=True).status is Status.DONE
+    assert saga.resume(world).status is Status.DONE
     assert production.effects() == ["upgrade ok", f"start {V2}"]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from deployguard.config import OffsiteConfig
+from deployguard.config import OffsiteConfig, QuiesceConfig
 from deployguard.deploy import saga
 from deployguard.deploy.back import RECOVERY, ROLLBACK
 from deployguard.deploy.run import DeployOptions, RollbackOptions
@@ -39,7 +39,10 @@ from tests.deploy.plans import CREATE, verdict
 POINTS = ("before-intent", "after-intent", "before-done", "after-done")
 CONTRACTING = verdict(AFTER, BEFORE, expand=False, operations=(CREATE,))
 SETTINGS = environment(
-    verify_sql=("SELECT 1",), bake=1.0, offsite=OffsiteConfig(url="file:///nas", required=True)
+    verify_sql=("SELECT 1",),
+    bake=1.0,
+    offsite=OffsiteConfig(url="file:///nas", required=True),
+    quiesce=QuiesceConfig(level="low", services=("cron",), maintenance_file="maintenance"),
 )
 
 
@@ -112,6 +115,7 @@ def legal(production: Production) -> str:
     """Which of the two legal worlds this is; fails when it is neither."""
     seen = production.read()
     assert seen["up"] is True
+    assert (seen["cron"], seen["closed"]) == (True, False), "still held still"
     assert seen["runs"] == {}, "a stray container"
     world = (seen["revision"], seen["schema"], seen["release"])
     ends = {
@@ -204,8 +208,8 @@ ROLLBACKS = {
 
 def rollback_points(way: str) -> list[tuple[str, str]]:
     skipped = {
-        "downgrade": {"verify-again", "restore", "confirm"},
-        "restore": {"downgrade", "safety-net", "look-again"},
+        "downgrade": {"verify-again", "restore", "confirm", "open-up"},
+        "restore": {"downgrade", "safety-net", "look-again", "open-up"},
     }[way]
     return [(step, point) for step, point in points(ROLLBACK) if step not in skipped]
 

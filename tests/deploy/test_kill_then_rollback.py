@@ -78,8 +78,8 @@ WAYS = {
     "restore": (critical(), True),
 }
 SKIPPED = {
-    "downgrade": {"verify-again", "restore", "confirm"},
-    "restore": {"downgrade", "safety-net", "look-again"},
+    "downgrade": {"verify-again", "restore", "confirm", "open-up"},
+    "restore": {"downgrade", "safety-net", "look-again", "open-up"},
 }
 
 

@@ -8,6 +8,8 @@ from tests.e2e.commands import Result
 from tests.e2e.production import FULL, Production
 from tests.e2e.watching import Eavesdropper
 
+MAINTENANCE = "migrations_fixtures/bookings/deploy/maintenance/on"
+
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]  # a busy machine gets its time
 
 
@@ -56,6 +58,25 @@ def test_nothing_pending_updates_the_application_only_and_so_does_skip_migrate(
     assert not production.backups()
     status = production.run("status", "--format", "json")
     assert status.document["pending"] == ["b015", "b016", "b017", "b018", "b019"]
+
+
+def test_writers_are_held_still_while_a_critical_migration_runs(production: Production) -> None:
+    production.edit('# level = "never"', 'level = "high"')
+    production.edit("# services = \\[\\]", 'services = ["worker"]')
+    production.edit("# maintenance_file = .*", f'maintenance_file = "{MAINTENANCE}"')
+    production.edit("# drain = .*", "drain = 1")
+    production.checkout("v3")
+    with production.visitors() as visitors:
+        deployed = production.approved("--auto-migrate", "--backup", "--health-check")
+    assert deployed.code == 0, deployed.both
+    seen = [said for said in visitors.bad if said.startswith("/bookings")]
+    assert seen, visitors.bad
+    assert all("503 <!doctype html>" in said for said in seen)  # nothing but the page
+    assert production.versions() == ["v3", "v3", "v3"]  # the worker runs again
+    assert not (production.folder / MAINTENANCE).exists()
+    steps = [step["name"] for step in production.last()["steps"]]
+    order = ("quiesce", "backup", "migrate", "health", "open-up")
+    assert sorted(order, key=steps.index) == list(order)
 
 
 def test_critical_needs_its_digest_and_then_a_backup(production: Production) -> None:
