@@ -381,6 +381,7 @@ class BackupRecord:
     scope: Scope = field(default_factory=Scope)
     estimates: Mapping[str, int | None] = field(default_factory=dict)
     format: int = 2
+    recipients: int = 0  # how many identities open it; 0: it is not encrypted
 
     @property
     def size(self) -> int:

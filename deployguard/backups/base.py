@@ -80,6 +80,7 @@ class Site:
         0.0  # seconds between two lines of progress, where they do not replace each other
     )
     source: DatabaseUrl | None = None  # the server or replica to read backups from; None: ``url``
+    identity: str = field(default="", repr=False)  # what the variable of [backup] identity_env held
 
     @property
     def redact(self) -> Redactor:
@@ -146,6 +147,10 @@ class WrittenMeanwhile(BackupFailed):
             state=UNTOUCHED,
         )
         self.rows = rows
+
+
+class Unreadable(BackupFailed):
+    """A sealed backup whose contents are damaged; not that there was no room, or no program, to look at them."""
 
 
 class TransientFailure(BackupFailed):

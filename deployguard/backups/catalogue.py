@@ -12,7 +12,7 @@ from deployguard.backups import sealed
 from deployguard.errors import BackupFailed, UsageError
 from deployguard.model import BackupRecord, Json, Scope, Verification
 
-FORMATS: Final = (1, 2)  # of manifests that can be read; the last one is written
+FORMATS: Final = (1, 2, 3)  # of manifests that can be read; 2 is written where it says everything
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _ID = re.compile(r"[^a-z0-9_]+")
 
@@ -151,16 +151,19 @@ class _Form(TypedDict):
     jobs: int
     scope: Scope
     estimates: Mapping[str, int | None]
+    recipients: int
 
 
 def _first(store: str) -> _Form:
     """What format 1 did not say: every dump was in pg_dump's custom format, whole, and every table was counted."""
     layout = "custom" if store == "postgresql" else ""
-    return _Form(layout=layout, compression="", jobs=1, scope=Scope(), estimates={})
+    return _Form(layout=layout, compression="", jobs=1, scope=Scope(), estimates={}, recipients=0)
 
 
 def _second(content: Mapping[str, Any]) -> _Form:
-    scope = content["scope"]
+    scope, locked = content["scope"], content.get("encryption")
+    if locked and locked["method"] != "age":
+        raise ValueError("it is encrypted with a method that there is not")
     return _Form(
         layout=str(content["layout"]),
         compression=str(content["compression"]),
@@ -174,6 +177,7 @@ def _second(content: Mapping[str, Any]) -> _Form:
             name: None if rows is None else _whole(rows)
             for name, rows in content["estimates"].items()
         },
+        recipients=_whole(locked["recipients"]) if locked else 0,
     )
 
 
@@ -192,7 +196,8 @@ def keep_verification(directory: Path, record: BackupRecord, found: Verification
         "at": found.at.isoformat(),
     }
     path = directory / record.folder / sealed.VERIFICATION
-    sealed.write_atomically(path, json.dumps(content, indent=1).encode() + b"\n")
+    with sealed.turned_clear(directory):
+        sealed.write_atomically(path, json.dumps(content, indent=1).encode() + b"\n")
 
 
 def verification(directory: Path, record: BackupRecord) -> Verification | None:

@@ -152,7 +152,9 @@ def at(folder: Path) -> Tools | None:
     """The tools in a folder; None when they are not there."""
     if not (folder / "pg_dump").exists() or not (folder / "pg_restore").exists():
         return None
-    return parse_version(program_version([str(folder / "pg_dump"), "--version"]), folder, None)
+    around = libpq.environment({}, os.environ)  # no child sees more of ours than it needs
+    said = program_version([str(folder / "pg_dump"), "--version"], env=around)
+    return parse_version(said, folder, None)
 
 
 def _contained(inside: Inside | None) -> Tools | None:

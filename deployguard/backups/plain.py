@@ -29,7 +29,7 @@ def rows(path: Path) -> dict[tuple[str, str], int]:
     found: dict[tuple[str, str], int] = {}
     table: tuple[str, str] | None = None
     complete, whole, announced = False, True, 0
-    for line in _lines(path):
+    for line in streams.lines(path):
         if table is not None:
             if line == _END and whole:
                 table, announced = None, 0
@@ -51,7 +51,7 @@ def rows(path: Path) -> dict[tuple[str, str], int]:
 def definitions(path: Path) -> Iterator[str]:
     """The lines of a dump that are not rows of a table, without their ends. Raises streams.Broken or OSError."""
     inside, whole, announced = False, True, 0
-    for line in _lines(path):
+    for line in streams.lines(path):
         if inside:
             inside = not (line == _END and whole)
         else:
@@ -62,21 +62,6 @@ def definitions(path: Path) -> Iterator[str]:
                 yield line.decode(errors="replace").rstrip("\n")
             announced = 0 if inside else max(0, announced - 1)
         whole = line.endswith(b"\n")
-
-
-def _lines(path: Path) -> Iterator[bytes]:
-    """Lines with their ends; a very long one comes in pieces, of which the last one only has the end."""
-    rest = b""
-    for block in streams.blocks(path):
-        *lines, rest = (rest + block).split(b"\n")
-        for line in lines:
-            yield line + b"\n"
-        if len(rest) > streams.BLOCK:
-            # What is told by its beginning is short; of a long row the pieces do not matter.
-            yield rest
-            rest = b""
-    if rest:
-        yield rest
 
 
 def _names(text: str) -> tuple[str, str]:
@@ -112,7 +97,7 @@ def _write(path: Path, pipe: Path, timeout_known: bool) -> None:
     # One that has ended reads no further: its exit code says why.
     with suppress(BrokenPipeError), pipe.open("wb") as target:
         try:
-            for number, line in enumerate(_lines(path)):
+            for number, line in enumerate(streams.lines(path)):
                 if timeout_known or number > _HEAD or line != _TIMEOUT:
                     target.write(line)
         except (streams.Broken, OSError) as error:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-from deployguard.backups import catalogue, pgtools, room, sealed
+from deployguard.backups import catalogue, opening, pgtools, room, sealed
 from deployguard.backups.base import (
     NOT_MIGRATED,
     BackupRequest,
@@ -76,6 +76,9 @@ class PostgresBackups:
             now = database.size()
             # the first time: a dump is compressed, and has no indexes
             size = room.expected(self.site, database.name, now, otherwise=now // 2)
+        if self.site.config.encrypt_to:
+            opening.sealing(self.site)
+            size *= 2  # what is encrypted is decrypted beside it, to be read back
         room.need(self.site.folder, size, "the backup")
         return tools, form
 
@@ -103,7 +106,11 @@ class PostgresBackups:
         identifier = catalogue.new_id(
             self.site.project, self.site.environment, created, secrets.token_hex(2)
         )
-        with sealed.drafting(self.site.folder, identifier) as draft, self.source() as database:
+        key = opening.sealing(self.site)
+        with (
+            sealed.drafting(self.site.folder, identifier, key.close if key else None) as draft,
+            self.source() as database,
+        ):
             try:
                 caught_up(self.site, database)
                 seen = self._dump(tools, form, database, draft, request.scope)
@@ -121,8 +128,7 @@ class PostgresBackups:
                 sealed.EVIDENCE,
                 {**facts(instant, counted, after), "globals_missing": unrecorded},
             )
-            return sealed.seal(
-                draft,
+            record = opening.encrypted(
                 BackupRecord(
                     id=identifier,
                     store="postgresql",
@@ -150,7 +156,10 @@ class PostgresBackups:
                     jobs=form.jobs,
                     scope=request.scope,
                 ),
+                key,
             )
+            opening.prove(self.site, draft, record, key, lambda there: read_back(self.site, there))
+            return sealed.seal(draft, record)
 
     def _dump(
         self,
@@ -215,7 +224,9 @@ class PostgresBackups:
         with ThreadPoolExecutor(1) as beside:
             sums = beside.submit(sealed.check_files, self.site.folder, record)
             try:
-                problems, more = read_back(self.site, record)
+                problems, more = opening.read(
+                    self.site, record, lambda there: read_back(self.site, there)
+                )
             except (DeployguardError, OSError):
                 if not sums.result()[0]:
                     raise

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from deployguard.backups import pgtools, plain, postgres_room, sealed
+from deployguard.backups import opening, pgtools, plain, postgres_room, sealed
 from deployguard.backups.base import UNTOUCHED, Say, Site, WrittenMeanwhile
 from deployguard.backups.partial import whole_only
 from deployguard.backups.pgargv import form_of, psql_argv, restore_argv
@@ -48,7 +48,7 @@ def restore(
                 counts = database.row_counts()
             else:
                 database.close()
-                counts = _bring_back(store, maintenance, record, (live, kept_as, still), say)
+                counts = _found(store, maintenance, record, (live, kept_as, still), say)
             kept = kept_as if kept_as in maintenance.names() else ""
         finally:
             maintenance.close()
@@ -70,14 +70,13 @@ def _already(maintenance: Maintenance, kept_as: str, record: BackupRecord) -> bo
     )
 
 
-def _bring_back(
+def _found(
     store: "PostgresBackups",
     maintenance: Maintenance,
     record: BackupRecord,
     names: tuple[str, str, Json],
     say: Say,
 ) -> dict[str, int]:
-    live, kept_as, still = names
     say(f"reading backup {record.id} back")
     problems = store.damages(record)
     if problems:
@@ -86,6 +85,18 @@ def _bring_back(
             state=UNTOUCHED,
             next_commands=("deployguard backup list",),
         )
+    with opening.opened(store.site, record) as there:
+        return _bring_back(store, maintenance, there, names, say)
+
+
+def _bring_back(
+    store: "PostgresBackups",
+    maintenance: Maintenance,
+    record: BackupRecord,
+    names: tuple[str, str, Json],
+    say: Say,
+) -> dict[str, int]:
+    live, kept_as, still = names
     sweep(maintenance, live)
     postgres_room.look(maintenance, record)
     fresh = f"{live.encode()[:40].decode(errors='ignore')}{NEW}{secrets.token_hex(4)}"

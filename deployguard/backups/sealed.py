@@ -10,8 +10,9 @@ import fcntl
 import hashlib
 import json
 import os
+import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -27,6 +28,7 @@ VERIFICATION: Final = "verification.json"
 EVIDENCE: Final = "evidence.json"
 PARTIAL: Final = ".partial-"
 REMOVED: Final = ".removed-"
+OPENED: Final = ".opened-"
 _BUSY: Final = ".busy"
 _BLOCK: Final = 1 << 20
 READERS: Final = max(1, min(4, os.cpu_count() or 1))  # files that are read at once
@@ -36,11 +38,15 @@ _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 @dataclass(slots=True)
 class Draft:
-    """A backup that is being written; ``files`` collects (bytes, sha256) by name."""
+    """A backup that is being written; ``files`` collects (bytes, sha256) by name.
+
+    ``close`` puts an encrypted file in the place of one that is finished, where the backup is to be encrypted.
+    """
 
     id: str
     folder: Path
     files: dict[str, tuple[int, str]] = field(default_factory=dict)
+    close: Callable[[Path], Path] | None = None
 
     def path(self, name: str) -> Path:
         return self.folder / name
@@ -48,9 +54,11 @@ class Draft:
     def finish(self, name: str) -> None:
         """Flush a file that is complete to the disk, close it to others, and note its digest."""
         path = self.path(name)
+        if self.close is not None and name != EVIDENCE:
+            path = self.close(path)
         path.chmod(0o600)
         flush(path)
-        self.files[name] = (path.stat().st_size, digest(path))
+        self.files[path.name] = (path.stat().st_size, digest(path))
 
     def finish_all(self) -> None:
         """Finish every file that is there, several at a time."""
@@ -66,12 +74,14 @@ class Draft:
 
 
 @contextmanager
-def drafting(directory: Path, identifier: str) -> Iterator[Draft]:
+def drafting(
+    directory: Path, identifier: str, close: Callable[[Path], Path] | None = None
+) -> Iterator[Draft]:
     """A draft that is gone, whatever happens, unless it was sealed in the block. A full disk is one clear error."""
     with turned_clear(directory):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _busy(directory, fcntl.LOCK_SH):
-            draft = Draft(identifier, directory / f"{PARTIAL}{identifier}")
+            draft = Draft(identifier, directory / f"{PARTIAL}{identifier}", close=close)
             draft.folder.mkdir(mode=0o700)
             try:
                 yield draft
@@ -107,12 +117,25 @@ def place(draft: Draft, manifest: bytes) -> None:
         raise
 
 
-def sweep(directory: Path) -> tuple[str, ...]:
-    """Remove what attempts and removals that crashed have left, unless somebody is writing now; their names."""
+@contextmanager
+def aside(directory: Path, identifier: str) -> Iterator[Path]:
+    """A folder for what a backup holds in the plain: its owner's, gone after the block, swept after a crash."""
+    sweep(directory, lambda path: path.name.startswith(OPENED))
+    with _busy(directory, fcntl.LOCK_SH):
+        folder = directory / f"{OPENED}{identifier}-{secrets.token_hex(4)}"
+        folder.mkdir(mode=0o700)
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def sweep(directory: Path, dead_ones: Callable[[Path], bool] | None = None) -> tuple[str, ...]:
+    """Remove what crashes have left (``dead_ones``: which of it), unless somebody is writing now; their names."""
     if not directory.is_dir():
         return ()
     with suppress(BlockingIOError), _busy(directory, fcntl.LOCK_EX | fcntl.LOCK_NB):
-        dead = [path for path in sorted(directory.iterdir()) if _left_over(path)]
+        dead = [path for path in sorted(directory.iterdir()) if (dead_ones or _left_over)(path)]
         for path in dead:
             shutil.rmtree(path, ignore_errors=True)
         return tuple(path.name for path in dead)
@@ -121,7 +144,7 @@ def sweep(directory: Path) -> tuple[str, ...]:
 
 def encode(record: BackupRecord) -> bytes:
     """The manifest's bytes."""
-    content = {
+    content: dict[str, Json] = {
         "format": record.format,
         "id": record.id,
         "store": record.store,
@@ -151,6 +174,8 @@ def encode(record: BackupRecord) -> bytes:
         },
         "estimates": dict(record.estimates),
     }
+    if record.recipients:  # how many, never who, and no key
+        content["encryption"] = {"method": "age", "recipients": record.recipients}
     return json.dumps(content, indent=1).encode() + b"\n"
 
 
@@ -212,7 +237,7 @@ def full(directory: Path) -> BackupFailed:
 def _left_over(path: Path) -> bool:
     if not path.is_dir() or path.is_symlink():
         return False
-    return path.name.startswith((PARTIAL, REMOVED)) or (
+    return path.name.startswith((PARTIAL, REMOVED, OPENED)) or (
         not path.name.startswith(".") and not (path / MANIFEST).exists() and _ours(path)
     )
 

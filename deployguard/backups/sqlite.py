@@ -1,16 +1,16 @@
 """Backups of a SQLite file: the online backup API, read back whole, restored by replacing the file."""
 
 import secrets
+import shutil
 import sqlite3
 import time
-from collections.abc import Callable
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote
 
-from deployguard.backups import catalogue, file_swap, room, sealed
+from deployguard.backups import catalogue, file_swap, opening, room, sealed, sqlite_dump, streams
 from deployguard.backups.base import (
     NOT_MIGRATED,
     UNTOUCHED,
@@ -18,15 +18,17 @@ from deployguard.backups.base import (
     Say,
     Site,
     TransientFailure,
+    Unreadable,
     failed,
 )
+from deployguard.backups.pgargv import Form, form_of
+from deployguard.backups.sqlite_check import DATA, check_contents, immutable, integrity
 from deployguard.database import same_counts
 from deployguard.database.file_writes import file_since
-from deployguard.database.sqlite import count_all, identifier, open_file, table_names
+from deployguard.database.sqlite import count_all, identifier, open_file, table_names, unreadable
 from deployguard.errors import BackupFailed, EnvironmentUnreachable
 from deployguard.model import BackupRecord, Drilled, Json, Restored, Verification
 
-DATA: Final = "database.sqlite3"
 PAGES: Final = 2048  # copied between two looks at the clock
 BUSY: Final = 0.25  # seconds between two looks at a file that somebody has locked
 
@@ -45,7 +47,10 @@ class SqliteBackups:
         room.writable(self.site.folder)
         self.sweep()
         if self.path.exists():
-            room.need(self.site.folder, _bytes(self.path), "the backup")
+            config = self.site.config
+            copies = 1 + bool(config.encrypt_to) + (config.format == "plain")
+            room.need(self.site.folder, copies * _bytes(self.path), "the backup")
+        opening.sealing(self.site)
 
     def sweep(self) -> tuple[str, ...]:
         return sealed.sweep(self.site.folder)
@@ -66,12 +71,15 @@ class SqliteBackups:
         identifier = catalogue.new_id(
             self.site.project, self.site.environment, created, secrets.token_hex(2)
         )
-        with sealed.drafting(self.site.folder, identifier) as draft:
+        key, form = opening.sealing(self.site), self._form()
+        with sealed.drafting(self.site.folder, identifier, key.close if key else None) as draft:
             try:
                 counts, revision, broken = self._copy(draft.path(DATA))
-            except (sqlite3.Error, EnvironmentUnreachable) as error:
-                raise self._why(str(error)) from None
-            draft.finish(DATA)
+                draft.finish(self._written(draft, form) if form else DATA)
+            except sqlite3.Error as error:
+                raise self._why(unreadable(self.path, error)) from None
+            except EnvironmentUnreachable as error:
+                raise self._why(error) from None
             draft.write_json(
                 sealed.EVIDENCE,
                 {
@@ -81,8 +89,7 @@ class SqliteBackups:
                     "database_bytes": _bytes(self.path),
                 },
             )
-            return sealed.seal(
-                draft,
+            record = opening.encrypted(
                 BackupRecord(
                     id=identifier,
                     store="sqlite",
@@ -103,8 +110,14 @@ class SqliteBackups:
                         "sqlite": sqlite3.sqlite_version,
                         "database_bytes": str(_bytes(self.path)),
                     },
+                    layout=form.layout if form else "",
+                    compression=form.compression if form else "",
+                    format=opening.FORMAT if form else 2,
                 ),
+                key,
             )
+            opening.prove(self.site, draft, record, key, self._look)
+            return sealed.seal(draft, record)
 
     def _copy(self, target: Path) -> tuple[dict[str, int], tuple[str, ...], int]:
         """Copy in one read transaction: what is counted is what is copied, whoever writes meanwhile."""
@@ -138,27 +151,75 @@ class SqliteBackups:
 
         return look
 
-    def _why(self, text: str) -> BackupFailed:
+    def _written(self, draft: sealed.Draft, form: Form) -> str:
+        """The copy, which nobody else has, as SQL in its own place; the file's name."""
+        copy = draft.path(DATA)
+        with closing(immutable(copy)) as link:
+            said = integrity(link)
+        if said:
+            raise sqlite3.DatabaseError(f"the database is malformed (integrity_check: {said})")
+        sqlite_dump.write(copy, draft.path(form.data), form.compression.partition(":")[2])
+        copy.unlink()
+        return form.data
+
+    def _form(self) -> Form | None:
+        """How the file is dumped as SQL; None: it is copied."""
+        config = self.site.config
+        if config.format != "plain":
+            return None
+        return Form("plain", "gzip" if config.compression == "auto" else config.compression)
+
+    def _why(self, error: EnvironmentUnreachable) -> BackupFailed:
+        text = error.message
         if "full" in text or room.free(self.site.folder) == 0:
             return sealed.full(self.site.folder)
         message = f"The backup of {self.path} failed: {text.rstrip('.')}."
-        if "locked" in text or "busy" in text:
-            return TransientFailure(message, state=NOT_MIGRATED)
-        return failed(message)
+        kind = TransientFailure if "locked" in text or "busy" in text else BackupFailed
+        return kind(message, state=NOT_MIGRATED, next_commands=error.next_commands)
 
     def verify(self, record: BackupRecord) -> Verification:
         problems, evidence = sealed.check_files(self.site.folder, record)
         if not problems:
-            problems, more = check_contents(self.site.folder / record.folder, record)
+            problems, more = opening.read(self.site, record, self._look)
             evidence += more
         found = Verification(not problems, (*problems, *evidence), self.site.now())
         catalogue.keep_verification(self.site.folder, record, found)
         return found
 
+    def _look(self, record: BackupRecord) -> tuple[list[str], list[str]]:
+        try:
+            with self._file(record) as there:
+                return check_contents(self.site.folder / there.folder, there)
+        except Unreadable as error:
+            return [error.message.rstrip(".")], []
+
+    @contextmanager
+    def _file(self, record: BackupRecord) -> Iterator[BackupRecord]:
+        """A backup that is open, as a file: of a dump one is made, which is gone after the block."""
+        if record.layout != "plain":
+            yield record
+            return
+        folder, dump = self.site.folder, form_of(record).data
+        room.need(folder, int(record.tools.get("database_bytes", "0")), "the file")
+        with sealed.aside(folder, record.id) as aside:
+            try:
+                with sealed.turned_clear(folder):
+                    shutil.copyfile(
+                        folder / record.folder / sealed.EVIDENCE, aside / sealed.EVIDENCE
+                    )
+                    sqlite_dump.load(folder / record.folder / dump, aside / DATA)
+            except (streams.Broken, sqlite3.Error, ValueError) as error:
+                if "full" in str(error):
+                    raise sealed.full(folder) from None
+                raise Unreadable(
+                    f"{dump} cannot be read to its end: {error}.", state=UNTOUCHED
+                ) from None
+            yield replace(record, folder=aside.name)
+
     def drill(self, record: BackupRecord) -> Drilled:
         from deployguard.backups import sqlite_drill
 
-        return sqlite_drill.drill(self.site, record, self.verify(record))
+        return sqlite_drill.drill(self.site, record, self.verify(record), self._file)
 
     def restore(
         self, record: BackupRecord, *, kept_as: str, on_progress: Say, still: Json = None
@@ -186,10 +247,14 @@ class SqliteBackups:
                 state=UNTOUCHED,
                 next_commands=("deployguard backup list",),
             )
+        with opening.opened(self.site, record) as plain, self._file(plain) as there:
+            self._replace(there, kept_as, on_progress, still)
+
+    def _replace(self, record: BackupRecord, kept_as: str, on_progress: Say, still: Json) -> None:
         source = self.site.folder / record.folder / DATA
         room.need(self.path.parent, source.stat().st_size, "the restored database")
         with file_swap.beside(self.path, source) as fresh:
-            with closing(_immutable(fresh)) as link:
+            with closing(immutable(fresh)) as link:
                 differences = same_counts(record.counts, count_all(link))
             if differences:
                 raise BackupFailed(f"The restored copy differs: {differences[0]}.", state=UNTOUCHED)
@@ -203,39 +268,8 @@ class SqliteBackups:
             )
 
 
-def check_contents(folder: Path, record: BackupRecord) -> tuple[list[str], list[str]]:
-    """(problems, evidence) from opening the copy and reading every page and row of it."""
-    facts = sealed.read_json(folder / sealed.EVIDENCE)
-    problems, evidence = list[str](), list[str]()
-    if facts.get("counts") != dict(record.counts) or facts.get("revision") != [*record.revision]:
-        problems.append("the manifest's counts or revision are not those that were taken")
-    try:
-        with closing(_immutable(folder / DATA)) as link:
-            said = [str(row[0]) for row in link.execute("PRAGMA integrity_check(5)")]
-            if said != ["ok"]:
-                problems.append(f"integrity_check: {said[0]}")
-            broken = len(link.execute("PRAGMA foreign_key_check").fetchall())
-            if broken != facts.get("foreign_key_violations"):
-                problems.append(f"foreign_key_check: {broken} rows without their parent")
-            problems += same_counts(record.counts, count_all(link))
-    except sqlite3.Error as error:
-        problems.append(f"it cannot be read as a database: {error}")
-        return problems, evidence
-    if not problems:
-        evidence.append("integrity_check and foreign_key_check found nothing new")
-        evidence.append(f"{sum(record.counts.values())} rows in {len(record.counts)} tables")
-    return problems, evidence
-
-
 def _plain(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, isolation_level=None)
-
-
-def _immutable(path: Path) -> sqlite3.Connection:
-    """A connection that takes no lock and leaves no file beside: for files that nobody else uses."""
-    return sqlite3.connect(
-        f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True, isolation_level=None
-    )
 
 
 def _revision(link: sqlite3.Connection, version_table: str) -> tuple[str, ...]:

@@ -2,32 +2,36 @@
 
 import shutil
 import time
-from contextlib import closing
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Final, TypeAlias
 
-from deployguard.backups import beside, room, sealed
+from deployguard.backups import beside, opening, room, sealed
 from deployguard.backups.base import Site
+from deployguard.backups.sqlite_check import DATA
 from deployguard.database import same_counts
 from deployguard.database.sqlite import SqliteDatabase, count_all, open_file
 from deployguard.model import BackupRecord, Drilled, Verification
 
+AsFile: TypeAlias = Callable[[BackupRecord], AbstractContextManager[BackupRecord]]
 _PREFIX: Final = ".drill-"
 
 
-def drill(site: Site, record: BackupRecord, found: Verification) -> Drilled:
+def drill(site: Site, record: BackupRecord, found: Verification, file: AsFile) -> Drilled:
     """Restore ``record``, which was just read back, for practice; keep what was found beside it."""
-    from deployguard.backups.sqlite import DATA
-
     if not found.ok:
         result = Drilled(False, site.now(), 0.0, found.evidence[:1])
     else:
-        source = site.folder / record.folder / DATA
-        room.need(site.folder, source.stat().st_size, "the restored copy")
         began = time.monotonic()
-        with TemporaryDirectory(prefix=_PREFIX, dir=site.folder) as folder:
-            copy = Path(folder) / DATA
+        with (
+            opening.opened(site, record) as opened,
+            file(opened) as there,
+            TemporaryDirectory(prefix=_PREFIX, dir=site.folder) as folder,
+        ):
+            source, copy = site.folder / there.folder / DATA, Path(folder) / DATA
+            room.need(site.folder, source.stat().st_size, "the restored copy")
             with sealed.open_private(copy) as target, source.open("rb") as data:
                 shutil.copyfileobj(data, target, 1 << 20)
             problems, evidence = _looked_at(site, record, copy)

@@ -59,6 +59,24 @@ def blocks(path: Path) -> Iterator[bytes]:
         yield from _gunzip(file)
 
 
+def lines(path: Path) -> Iterator[bytes]:
+    """Lines with their ends; a very long one comes in pieces, of which the last one only has the end.
+
+    Raises Broken or OSError.
+    """
+    rest = b""
+    for block in blocks(path):
+        *lines, rest = (rest + block).split(b"\n")
+        for line in lines:
+            yield line + b"\n"
+        if len(rest) > BLOCK:
+            # What is told by its beginning is short; of a long one the pieces do not matter.
+            yield rest
+            rest = b""
+    if rest:
+        yield rest
+
+
 def _gunzip(file: BinaryIO) -> Iterator[bytes]:
     member, left = zlib.decompressobj(wbits=31), file.read(BLOCK)
     while True:

@@ -85,10 +85,11 @@ class App:
 
     def _configured_secrets(self) -> set[str]:
         """Passwords of every environment whose variable is set: an error may stem from any of them."""
-        from deployguard.config import backup_url, resolve_url
+        from deployguard.config import backup_url, key_lines, resolve_url
 
         found: set[str] = set()
         for environment in self._config.environments.values() if self._config else ():
+            found.update(key_lines(os.environ.get(environment.backup.identity_env, "")))
             try:
                 found.update(resolve_url(environment, os.environ).secrets())
                 if (other := backup_url(environment, os.environ)) is not None:

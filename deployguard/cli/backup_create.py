@@ -62,7 +62,7 @@ def command(
 ) -> None:
     """Take a backup of the environment's database, and read it back completely.
 
-    SQLite: the online backup, while the application goes on. PostgreSQL: pg_dump in parallel, in
+    SQLite: the online backup, while the application goes on, or SQL made of it. PostgreSQL: pg_dump in parallel, in
     the format of [backup].
 
     Only a backup of the whole database counts for a deploy and can be restored by `backup restore`; a part is for

@@ -33,6 +33,7 @@ def command(
 ) -> None:
     """Read BACKUP from its first to its last byte, and compare it with its manifest.
 
+    Without the identity of an encrypted backup its files are compared, and it is said that they were not opened.
     What is found is kept beside it; a backup that was not read back does not count for a deploy. A drill also shows
     that it can be restored, on a server of its own ([drill]), and how long that takes.
     """

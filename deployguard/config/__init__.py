@@ -1,6 +1,7 @@
 """deployguard.toml → frozen Config, strict: an unknown key is an error naming the nearest key."""
 
 from deployguard.config.drill import DrillConfig
+from deployguard.config.encryption import key_lines
 from deployguard.config.health import CheckConfig, HealthConfig
 from deployguard.config.load import FILE_NAME, backup_url, find, load, parse, resolve_url
 from deployguard.config.notify import EVENTS, Event, NotifyConfig
@@ -50,6 +51,7 @@ __all__ = [
     "WatchConfig",
     "backup_url",
     "find",
+    "key_lines",
     "load",
     "parse",
     "parse_place",

@@ -5,7 +5,17 @@ from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from types import MappingProxyType
 
-from deployguard.config import drill, health, notify, offsite, quiesce, rds, retention, watch
+from deployguard.config import (
+    drill,
+    encryption,
+    health,
+    notify,
+    offsite,
+    quiesce,
+    rds,
+    retention,
+    watch,
+)
 from deployguard.config.commands import commands
 from deployguard.config.discover import ProjectFacts
 from deployguard.config.schema import (
@@ -108,11 +118,12 @@ MEANINGS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "tries": "How often a backup is tried …",
             "pause": "… and the seconds between.",
             "pg_bin": 'Folder of pg_dump and pg_restore; "" is PATH, else the database\'s container.',
-            "format": 'PostgreSQL: "directory" (dumped in parallel), "custom" (one file) or "plain" (.sql.gz).',
+            "format": '"directory" (dumped in parallel; SQLite: the file), "custom" (one file) or "plain" (.sql.gz).',
             "compression": '"auto", or what pg_dump can do, also with a level: "zstd:3", "lz4", "gzip:9", "none".',
             "jobs": "Tables that are dumped, counted and restored at once; 0 is one a processor, up to 4.",
             "database_url_env": "The variable with another URL to back up from: past PgBouncer, or of a replica.",
             "count_budget": "Seconds for counting rows exactly; of tables beyond it the planner's estimate is kept.",
+            **encryption.MEANINGS,
         },
         "retention": retention.MEANINGS,
         "rds": rds.MEANINGS,

@@ -11,6 +11,7 @@ from typing import Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from deployguard.config.accepted import parse_accepted, places
 from deployguard.config.drill import DrillConfig
+from deployguard.config.encryption import check_encryption
 from deployguard.config.health import HealthConfig, check_health
 from deployguard.config.keys import known
 from deployguard.config.notify import NotifyConfig, check_addresses
@@ -150,7 +151,7 @@ def _environment(name: str, table: _Table, shared: Mapping[str, _Table]) -> Envi
     target = section(TargetConfig, "target")
     if bool(target.stop) != bool(target.start):
         raise UsageError(f"[target] for {name!r} needs both stop and start, or neither.")
-    backup = section(BackupConfig, "backup")
+    backup = check_encryption(section(BackupConfig, "backup"), f"[backup] for {name!r}")
     _check_compression(backup, f"[backup] for {name!r}")
     return Environment(
         name=name,

@@ -94,6 +94,10 @@ class BackupConfig:
     jobs: int = 0
     count_budget: int = 600
     database_url_env: str = ""
+    encrypt_to: tuple[str, ...] = ()
+    identity_env: str = ""
+    identity_file_env: str = ""
+    restore_by_hand: bool = False
 
 
 def _ladder() -> Mapping[Risk, Requirement]:

@@ -65,10 +65,12 @@ def _knock(host: str) -> None:
 class Engine:
     """The Docker engine that DOCKER_HOST or the current context names; nothing is asked before the first question.
 
-    Every method raises EnvironmentUnreachable when the engine does not answer.
+    Every method raises EnvironmentUnreachable when the engine does not answer. ``environ`` is what the docker program
+    gets besides what it is to hand on; None is our own.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
+        self._environ = environ
         self._client: DockerClient | None = None
 
     def client(self) -> "DockerClient":
@@ -234,7 +236,7 @@ class Engine:
         inside = timeout if moving is None else LONGEST
         return run(
             exec_argv(container, argv, environment or {}, stdin_path is not None, inside),
-            env=os.environ | dict(environment or {}),
+            env={**(os.environ if self._environ is None else self._environ), **(environment or {})},
             stdin_path=stdin_path,
             stdout_path=stdout_path,
             timeout=timeout if timeout is None or moving is not None else timeout + 20,

@@ -1,6 +1,7 @@
 """A SQLite file, read without ever creating or changing it."""
 
 import contextlib
+import shlex
 import sqlite3
 import threading
 import time
@@ -30,9 +31,7 @@ _PAGES: Final = (
     "SELECT m.tbl_name, m.type = 'index', sum(d.pgsize) FROM dbstat d JOIN sqlite_master m ON m.name = d.name"
     " GROUP BY 1, 2"
 )
-_PATIENCE: Final = (
-    3.0  # seconds that rows and pages may be counted: what is not known then is told as unknown
-)
+_PATIENCE: Final = 3.0  # seconds for counting rows and pages: what is not known then is unknown
 _UNKNOWN: Final = -1
 _SMALL: Final = 8_000_000  # bytes: up to this the file's size will do for each of its tables
 _UNIQUE: Final = (
@@ -65,15 +64,21 @@ def open_file(path: Path) -> sqlite3.Connection:
 
 def unreadable(path: Path, error: sqlite3.Error) -> EnvironmentUnreachable:
     """Why a file cannot be read, for people."""
-    text = str(error)
+    text, quoted = str(error), shlex.quote(str(path))
     if "locked" in text or "busy" in text:
         return EnvironmentUnreachable(
             f"The database file {path} is locked by another process, and was still after {WAIT:.0f} seconds.",
-            next_commands=(f"fuser -v {path}",),
+            next_commands=(f"fuser -v {quoted}",),
         )
     if "not a database" in text:
         return EnvironmentUnreachable(
-            f"{path} is not a SQLite database, or it is encrypted; deployguard cannot read it."
+            f"{path} is not a SQLite database, or it is encrypted (SQLCipher); deployguard cannot read it.",
+            next_commands=(f"file {quoted}",),
+        )
+    if "malformed" in text:
+        return EnvironmentUnreachable(
+            f"The database file {path} is damaged: SQLite says {text!r}.",
+            next_commands=(f"sqlite3 {quoted} 'PRAGMA integrity_check'", "deployguard backup list"),
         )
     return EnvironmentUnreachable(f"The database file {path} cannot be read: {text}.")
 

@@ -20,7 +20,8 @@ _STILL = (
 
 
 def ready(world: World) -> None:
-    """Look that a backup can be taken, and copied where it must be. Raises what keeps it from that."""
+    """Look that a backup can be taken, opened again, and copied where it must be. Raises what keeps it from that."""
+    world.openable(None)
     world.backups.preflight()
     if world.offsite is not None and world.environment.offsite.required:
         world.offsite().preflight()

@@ -28,6 +28,7 @@ def verify(run: Run) -> Evidence:
     if not record.scope.whole:
         folder = run.world.config_path.parent / run.world.environment.backup.directory
         backups.whole_only(folder.resolve(), record)
+    run.world.openable(record)
     verification = run.world.backups.verify(record)
     if not verification.ok:
         raise BackupFailed(

@@ -47,6 +47,7 @@ class Situation:
     writes: int | None = None  # W: others' writes since the backup, at most
     backup: str = ""  # id of the deploy's backup
     verified: bool = False  # V: it was read back completely
+    locked: str = ""  # why it cannot be opened on this machine; "" when it can
 
     @property
     def moved(self) -> bool | None:
@@ -169,6 +170,8 @@ def _leftovers(seen: Situation, *, app_back: bool) -> Choice:
 def _restore(seen: Situation, *, app_back: bool, reasons: tuple[str, ...]) -> Choice:
     if seen.app is AppPhase.SERVED:
         return Choice(WayBack.NEEDS_HUMAN, app_back=False, reasons=reasons)
+    if seen.locked:
+        return Choice(WayBack.NEEDS_HUMAN, app_back=False, reasons=(*reasons, seen.locked))
     if seen.verified and seen.writes == 0 and seen.stoppable:
         return Choice(
             WayBack.RESTORE,

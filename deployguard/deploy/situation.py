@@ -17,7 +17,7 @@ from deployguard.deploy.rollback import AppPhase, Situation
 from deployguard.deploy.run import Run, strings, text
 from deployguard.deploy.shape import catalogue_digest
 from deployguard.deploy.step import Evidence
-from deployguard.errors import EnvironmentUnreachable
+from deployguard.errors import DeployguardError, EnvironmentUnreachable
 from deployguard.gate import jsonable
 
 
@@ -89,11 +89,23 @@ def _measure(run: Run, database: Database, known: Situation) -> Situation:
         writes=_writes(arm, later),
         backup=text(run.of(names.BACKUP), "id"),
         verified=run.of(names.VERIFY_BACKUP).get("ok") is True,
+        locked=_locked(run),
     )
 
 
 def _schema(run: Run, database: Database) -> str:
     return catalogue_digest(database.catalogue(), run.world.project.version_table)
+
+
+def _locked(run: Run) -> str:
+    """Why the backup of a deploy cannot be opened here; "" when it can, or is not there."""
+    record = run.world.find_backup("pre-deploy", run.id)
+    try:
+        if record is not None:
+            run.world.openable(record)
+    except DeployguardError as error:
+        return error.message.rstrip(".")
+    return ""
 
 
 def expand_only(done: Sequence[PlannedRevision] | None) -> bool:

@@ -31,6 +31,7 @@ def verify_again(run: Run) -> Evidence:
     record = own_backup(run.subject)
     if record is None:
         raise BackupFailed(f"The backup of deploy {run.subject.id} is not there any more.")
+    run.world.openable(record)
     verification = run.world.backups.verify(record)
     if not verification.ok:
         raise BackupFailed(

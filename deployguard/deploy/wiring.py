@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deployguard.config import Config, DatabaseUrl, Environment, backup_url, resolve_url
+from deployguard.config import Config, DatabaseUrl, Environment, backup_url, key_lines, resolve_url
 from deployguard.deploy.reporter import Reporter
 from deployguard.deploy.world import World
 from deployguard.errors import DeployguardError, EnvironmentUnreachable, UsageError
@@ -51,11 +51,13 @@ def wire(
     ``cached``: what is only shown may rest on a reading that was kept. ``every``: seconds between lines of progress.
     """
     from deployguard import backups, migrators, targets
-    from deployguard.backups import beside
+    from deployguard.backups import beside, opening
     from deployguard.containers import Engine
 
     outer = {**config.alembic_environ(), **(os.environ if environ is None else environ)}
-    around = _Surroundings(config, environment, outer, reporter, Engine(), cached, every)
+    identity = outer.pop(environment.backup.identity_env, "")  # ours: no child inherits it
+    outside = (outer, reporter, Engine(outer), cached, every, identity)
+    around = _Surroundings(config, environment, *outside)
     site = around.site()
     store = backups.store(site)
     settings = (config, environment, around.environ, around.redact, around.engine)
@@ -87,6 +89,7 @@ def wire(
         named_backup=lambda name: backups.find(site.folder, name, site.environment),
         backup_mark=lambda record: beside.mark(site.folder, record),
         sweep_backups=store.sweep,
+        openable=lambda record: opening.openable(site, record),
         would_run=lambda current: around.would_run(current, migrator.image()),
         redact=around.redact,
         clock=_now,
@@ -108,6 +111,7 @@ class _Surroundings:
     engine: "Engine"
     cached: bool
     every: float
+    identity: str = field(repr=False)
     url: DatabaseUrl = field(init=False)
     source: DatabaseUrl | None = field(init=False)
     redact: Redactor = field(init=False)
@@ -118,8 +122,8 @@ class _Surroundings:
             # What was checked and backed up must be what the migration connects to.
             self.environ[variable] = self.environ.get(variable) or self.url.raw
         self.source = backup_url(self.environment, self.environ)
-        hidden = self.source.secrets() if self.source else ()
-        self.redact = Redactor(self.url.secrets() + hidden)
+        source = self.source.secrets() if self.source else ()
+        self.redact = Redactor(self.url.secrets() + source + key_lines(self.identity))
 
     def database(self) -> "Database":
         from deployguard.database import connect
@@ -180,6 +184,7 @@ class _Surroundings:
             # the container is that of the URL's own server
             inside=self.inside if self.url.dialect == "postgresql" and not self.source else None,
             source=self.source,
+            identity=self.identity,
             every=self.every,
             environ=self.environ,
             say=self.reporter.progress,

@@ -62,6 +62,8 @@ class World:
     every: float = (
         0.0  # seconds between lines on what goes on; 0 where each replaces the former one
     )
+    # Raises UsageError when the backup is encrypted and cannot be opened here; None is what a deploy takes
+    openable: Callable[[BackupRecord | None], None] = lambda record: None  # noqa: ARG005 - opens all
     take_part: Callable[[str, Scope], BackupRecord] = _no_parts  # (reason, what of the database)
     notifier: Notifier = field(default_factory=Notifier)  # who is told; nobody by default
 

@@ -91,6 +91,9 @@ def backup_document(entry: BackupEntry) -> Json:
         "layout": record.layout,
         "compression": record.compression,
         "jobs": record.jobs,
+        "encryption": {"method": "age", "recipients": record.recipients}
+        if record.recipients
+        else None,
         "tools": dict(record.tools),
         "verification": _verification(entry.verification),
         "drill": _drill(entry.drill),

@@ -6,6 +6,7 @@ from deployguard.formats import words
 from deployguard.formats.markdown import code, escape, fence
 from deployguard.formats.records import (
     drilled,
+    encrypted,
     fact_lines,
     markdown_table,
     verified,
@@ -172,7 +173,9 @@ def _drill(entry: BackupEntry) -> Span:
 
 
 def _class(entry: BackupEntry) -> str:
-    return one_line(entry.record.reason) + (", pinned" if entry.pin else "")
+    locked = f"encrypted {encrypted(entry.record)}" if entry.record.recipients else ""
+    known = [one_line(entry.record.reason), "pinned" if entry.pin else "", locked]
+    return ", ".join(filter(None, known))
 
 
 def _kept_as(entry: BackupEntry) -> str:

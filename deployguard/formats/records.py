@@ -149,6 +149,7 @@ def _backup_facts(entry: BackupEntry) -> _Facts:
         ("why", record.reason + (f" of deploy {record.deploy}" if record.deploy else "")),
         ("revision", words.revisions(record.revision)),
         *((("holds", str(record.scope)),) if not record.scope.whole else ()),
+        *((("encrypted", f"with age, {encrypted(record)}"),) if record.recipients else ()),
         ("size", words.size(record.size)),
         ("folder", record.folder),
         *((f"{tool}", version) for tool, version in record.tools.items()),
@@ -161,6 +162,13 @@ def _backup_facts(entry: BackupEntry) -> _Facts:
         ("where", ", ".join(entry.places)),
         *(("off-site", f"{copy.url}, {words.moment(copy.at)} UTC") for copy in entry.copies),
     ]
+
+
+def encrypted(record: BackupRecord) -> str:
+    """To how many a backup is encrypted; "" when it is not."""
+    if not record.recipients:
+        return ""
+    return f"to {record.recipients} recipient{'s' if record.recipients > 1 else ''}"
 
 
 def drilled(entry: BackupEntry) -> str:

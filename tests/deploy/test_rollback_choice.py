@@ -187,6 +187,8 @@ def test_the_application_is_put_back_exactly_when_it_was_touched_and_a_way_was_f
             {"now": BEFORE, "unseen": True, "later": 1, "writes": 0, "verified": True},
             WayBack.RESTORE,
         ),
+        # a backup that is encrypted, and whose identity is elsewhere
+        ({"writes": 0, "verified": True, "locked": "no identity"}, WayBack.NEEDS_HUMAN),
         # a part of the next revision, which no downgrade knows
         ({"now": HALF, "lossless": True, "partial": "it commits"}, WayBack.NEEDS_HUMAN),
         # several branches
