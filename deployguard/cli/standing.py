@@ -8,6 +8,8 @@ import click
 
 from deployguard.cli.session import entries, world
 from deployguard.cli.views import deploy_view
+from deployguard.deploy import quiesce
+from deployguard.deploy.run import Run
 from deployguard.deploy.words import CUT_OFF
 from deployguard.deploy.world import World
 from deployguard.errors import DeployguardError
@@ -39,6 +41,8 @@ def standing(context: click.Context, env: str | None) -> StatusReport:
         nothing: tuple[tuple[str, str], ...] = ()
         release = answer(lambda: _running(here.target.current()), nothing)
         lock = holder(here.state, name)
+        if open_run and (still := quiesce.said(Run(here, open_run)).strip()):
+            notes.append(still)
         report = StatusReport(
             environment=name,
             target=context.obj.url(here.environment).display(),

@@ -124,8 +124,9 @@ def _work(world: World, row: Deploy, way: Callable[[Run], Outcome]) -> Outcome:
         except KeyboardInterrupt:
             raise _interrupted(run) from None
         except PersonNeeded as error:
-            error.state += "" if quiesce.SHOUT in error.state else quiesce.said(run)
-            _mark(run, Status.NEEDS_HUMAN, error.message)
+            still = quiesce.said(run)
+            error.state += "" if quiesce.SHOUT in error.state else still
+            _mark(run, Status.NEEDS_HUMAN, f"{error.message}{still}")
             raise
         except Busy as error:  # another host works on the database: ours stays as it is
             if engine.armed(run, _TABLES[run.deploy.kind]):

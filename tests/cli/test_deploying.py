@@ -151,6 +151,31 @@ def test_an_unhealthy_release_comes_back_with_every_row(
     assert "Traceback" not in answer.err
 
 
+def test_what_is_still_held_still_is_told_by_every_command_that_one_looks_at(
+    make_bookings: MakeBookings, health_url: str
+) -> None:
+    bookings = make_bookings("b014")
+    commands(bookings, health_url)
+    file = bookings.folder / "deployguard.toml"
+    file.write_text(
+        file.read_text()
+        + '[quiesce]\non = [["touch", "shut"]]\noff = [["rm", "shut/no"]]\ndrain = 0\n'
+    )
+    Path("back").touch()  # so that it is healthy
+    stuck = bookings.deployguard("deploy", "--auto-migrate", "--quiesce", "--health-check")
+    assert stuck.code == 22, stuck.err
+    assert Path("shut").exists()
+    shown = bookings.deployguard("show")
+    status = bookings.deployguard("status")
+    for said in (stuck.err, shown.out, status.out):
+        assert "THE APPLICATION IS HELD STILL" in " ".join(said.split())
+        assert "rm shut/no" in " ".join(said.split())
+    file.write_text(file.read_text().replace("shut/no", "shut"))
+    assert bookings.deployguard("resume").code == 0
+    assert not Path("shut").exists()
+    assert "HELD STILL" not in bookings.deployguard("status").out
+
+
 def test_skip_migrate_only_updates_the_application(
     make_bookings: MakeBookings, health_url: str
 ) -> None:

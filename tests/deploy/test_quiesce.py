@@ -134,6 +134,7 @@ def test_a_deploy_that_needs_a_person_stays_held_still_and_says_so(
     assert production["closed"] is True
     assert "THE APPLICATION IS HELD STILL" in caught.value.state
     deploy = last_id(world)
+    assert "THE APPLICATION IS HELD STILL" in world.journal.history("production")[0].summary
     saga.rollback(world, RollbackOptions(restore=True, confirm=deploy))
     assert (production["cron"], production["closed"]) == (True, False)
 
