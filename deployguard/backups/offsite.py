@@ -10,26 +10,27 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Final
 
-from deployguard.backups import catalogue, offsite_notes, room, sealed
+from deployguard.backups import catalogue, offsite_notes, offsite_repair, room, sealed
 from deployguard.backups.base import Say
 from deployguard.backups.offsite_base import (
     Damaged,
     ObjectStore,
     OffsiteFailed,
     Source,
-    Taken,
     has_data,
     is_manifest,
     sha256,
 )
+from deployguard.backups.offsite_moving import Mover, together
 from deployguard.backups.offsite_progress import Progress
 from deployguard.errors import BackupFailed, DeployguardError, UsageError
 from deployguard.model import BackupRecord, OffsiteCopy
 
-_TRIES: Final = 2  # how often a file is sent that arrived damaged
 _MANIFEST_MOST: Final = 64 << 20  # bytes; what is larger is no manifest
 
 
@@ -52,6 +53,7 @@ class Offsite:
     folder: Path
     begin: str
     read_back: bool = True
+    jobs: int = 1
     say: Say = lambda line: None  # noqa: ARG005 - says nothing
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     clock: Callable[[], float] = field(default=time.monotonic, repr=False)
@@ -85,14 +87,16 @@ class Offsite:
             manifest = self._manifest(record)
             complete = self._complete(record, manifest)
             progress = Progress(record.size, self.say, self.clock, f"to {self.store.url}")
-            sources = [
-                (name, Source(self.folder / record.folder / name, size, sha))
-                for name, (size, sha) in record.files.items()
-            ]
-            proofs = {
-                name: self._put(f"{record.id}/{name}", source, progress, keep=complete)
-                for name, source in (*sources, (sealed.MANIFEST, manifest))
-            }
+            mover = Mover(self.store, self.read_back, self.say, keep=complete)
+            proofs = together(
+                self.jobs,
+                {
+                    name: partial(mover.send, f"{record.id}/{name}", source, progress.part())
+                    for name, source in self._sources(record)
+                },
+            )
+            last = f"{record.id}/{sealed.MANIFEST}"
+            proofs[sealed.MANIFEST] = mover.send(last, manifest, progress.part(), Event())
             return self._note(record, manifest, proofs)
 
     def find(self, record: BackupRecord) -> OffsiteCopy | None:
@@ -136,33 +140,38 @@ class Offsite:
     def get(self, wanted: str) -> BackupRecord:
         """Fetch a copy into the local catalogue, every byte compared with its manifest.
 
-        Raises UsageError when it is here already, OffsiteFailed when it is damaged; then nothing is listed.
+        Of a backup that is damaged here, the damaged files are fetched and replaced. Raises UsageError when it is
+        here and whole, OffsiteFailed when the copy is damaged; then nothing is listed or replaced.
         """
         record = self.choose(wanted)
         room.writable(self.folder)
         sealed.sweep(self.folder)
-        if (self.folder / record.folder).exists():
-            raise UsageError(
-                f"The backup {record.id} is in {self.folder} already.",
-                next_commands=(f"deployguard backup verify {record.id}",),
-            )
-        room.need(self.folder, record.size, "the copy")
+        here = (self.folder / record.folder).exists()
         with self._closing(), sealed.drafting(self.folder, record.id) as draft:
-            progress = Progress(record.size, self.say, self.clock, f"from {self.store.url}")
             content = b"".join(self._small(f"{record.id}/{sealed.MANIFEST}"))
-            for name, (size, sha) in record.files.items():
-                self._fetch(f"{record.id}/{name}", draft.path(name), progress)
-                progress.finish(size)
-                draft.finish(name)
-                if draft.files[name] != (size, sha):
-                    raise Damaged(
-                        f"{self._url(record.id)}/{name} is damaged: it has {draft.files[name][0]} bytes and sha256"
-                        f" {draft.files[name][1][:12]}… instead of {size} and {sha[:12]}….",
-                        state="Nothing was fetched.",
+            sizes = {sealed.MANIFEST: (len(content), sha256(iter([content])).hex()), **record.files}
+            bad = offsite_repair.damaged(self.folder, record, content) if here else record.files
+            total = sum(sizes[name][0] for name in bad)
+            room.need(self.folder, total, "the copy")
+            progress = Progress(total, self.say, self.clock, f"from {self.store.url}")
+            mover = Mover(self.store, self.read_back, self.say)
+            together(
+                self.jobs,
+                {
+                    name: partial(
+                        mover.fetch, f"{record.id}/{name}", draft, sizes[name], progress.part()
                     )
-            sealed.place(draft, content)
+                    for name in bad
+                },
+            )
+            if here:
+                self.say(f"replacing what is damaged here: {', '.join(bad)}")
+                offsite_repair.replace(draft, self.folder, record, bad)
+            else:
+                sealed.place(draft, content)
             manifest = self._manifest(record)
-            self._note(record, manifest, dict.fromkeys(record.files, "sha256 as read back"))
+            files = [name for name in bad if name in record.files]
+            self._note(record, manifest, dict.fromkeys(files, "sha256 as read back"))
         return record
 
     def delete(self, identifier: str) -> None:
@@ -197,37 +206,6 @@ class Offsite:
                 self.say(f"gave up an upload that was never finished: {name}")
         except DeployguardError as error:
             self.say(f"could not look for unfinished uploads: {error.message}")
-
-    def _put(self, name: str, source: Source, progress: Progress, *, keep: bool) -> str:
-        """Send one file unless it is there; what proves that it is the same. ``keep``: never remove a bad one."""
-        for number in range(1, _TRIES + 1):
-            there = self.store.size(name)
-            try:
-                if there is None:
-                    self.store.put(name, source, progress.moved)
-                proof = self._compared(name, source)
-                progress.finish(source.size)
-            except Taken:
-                if number == _TRIES:
-                    raise
-            except Damaged:
-                if keep:  # a complete copy: a person decides what becomes of it
-                    raise
-                self.store.remove(name)
-                if number == _TRIES:
-                    raise
-                self.say(f"{name} arrived damaged; sending it again")
-            else:
-                return proof
-        raise AssertionError("unreachable: the last try returns or raises")
-
-    def _compared(self, name: str, source: Source) -> str:
-        proof = self.store.proof(name, source)
-        if proof and not self.read_back:
-            return proof
-        if sha256(self.store.read(name)).hex() != source.sha256:
-            raise Damaged(f"{self.store.url}/{name} is not what was sent: its sha256 differs.")
-        return f"{proof}, sha256 as read back" if proof else "sha256 as read back"
 
     def _complete(self, record: BackupRecord, manifest: Source) -> bool:
         """Whether there is a complete copy of this backup. Raises OffsiteFailed when it is of another one."""
@@ -268,11 +246,11 @@ class Offsite:
             found.append(block)
         return found
 
-    def _fetch(self, name: str, target: Path, progress: Progress) -> None:
-        with sealed.open_private(target) as file:
-            for block in self.store.read(name):
-                file.write(block)
-                progress.moved(len(block))
+    def _sources(self, record: BackupRecord) -> list[tuple[str, Source]]:
+        """The files of a backup, the largest first: then none of them is sent alone at the end."""
+        folder = self.folder / record.folder
+        found = [(name, Source(folder / name, *facts)) for name, facts in record.files.items()]
+        return sorted(found, key=lambda one: -one[1].size)
 
     def _manifest(self, record: BackupRecord) -> Source:
         path = self.folder / record.folder / sealed.MANIFEST
@@ -282,7 +260,12 @@ class Offsite:
         self, record: BackupRecord, manifest: Source, proofs: Mapping[str, str]
     ) -> OffsiteCopy:
         held = self.store.held_until(f"{record.id}/{sealed.MANIFEST}")
-        copy = OffsiteCopy(self._url(record.id), self.now(), manifest.sha256, proofs, held)
+        url = self._url(record.id)
+        known = next(
+            (one for one in offsite_notes.copies(self.folder, record) if one.url == url), None
+        )
+        proofs = {**(known.files if known else {}), **proofs}
+        copy = OffsiteCopy(url, self.now(), manifest.sha256, proofs, held)
         offsite_notes.note(self.folder, record, copy)
         return copy
 

@@ -62,6 +62,7 @@ def connect(config: Config, environment: Environment, say: Say = silent) -> Offs
         (config.directory / environment.backup.directory).resolve(),
         catalogue.id_begin(config.project.name, environment.name),
         asked.read_back,
+        asked.jobs,
         say,
     )
 

@@ -55,7 +55,7 @@ def connect(config: OffsiteConfig) -> Any:
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
             s3={"addressing_style": "path" if config.endpoint_url else "auto"},
-            max_pool_connections=offsite_parts.AT_ONCE + 2,
+            max_pool_connections=config.jobs * (offsite_parts.AT_ONCE + 1) + 2,
         ),
     )
 

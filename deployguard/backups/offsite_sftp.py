@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from threading import get_ident
 from typing import Any, Final, TypeVar  # paramiko has no types
 
 from deployguard.backups import sealed
@@ -37,8 +38,8 @@ class SftpStore:
     place: Place
     sleep: Callable[[float], None] = time.sleep
     url: str = field(init=False)
-    _client: Any = field(default=None, init=False, repr=False)
-    _link: Any = field(default=None, init=False, repr=False)
+    # thread → its own connection: paramiko hands answers to whoever asks first
+    _links: dict[int, tuple[Any, Any]] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.url = self.config.url.rstrip("/")
@@ -86,7 +87,11 @@ class SftpStore:
         def send(link: Any) -> None:
             nonlocal told
             if _stat(link, folder) is None:
-                link.mkdir(folder, 0o700)
+                try:
+                    link.mkdir(folder, 0o700)
+                except OSError:  # another file of the same backup was first
+                    if _stat(link, folder) is None:
+                        raise
             at = 0
             with link.open(growing, "wb") as target:
                 target.chmod(0o600)
@@ -160,7 +165,11 @@ class SftpStore:
         return ()
 
     def close(self) -> None:
-        client, self._client, self._link = self._client, None, None
+        for thread in tuple(self._links):
+            self._hang_up(thread)
+
+    def _hang_up(self, thread: int) -> None:
+        client, _ = self._links.pop(thread, (None, None))
         if client is not None:
             client.close()
 
@@ -181,17 +190,23 @@ class SftpStore:
 
     def _again(self, failures: int) -> None:
         """Wait before another try; raises what is being handled when there were enough."""
-        self.close()
+        self._hang_up(get_ident())
         if failures >= max(1, self.config.tries):
             raise  # noqa: PLE0704 - called while it is handled
         self.sleep(_PAUSE * 2 ** (failures - 1))
 
     def _linked(self) -> Any:
-        if self._link is None:
-            self._client = dial(self.place, self.config.timeout)
-            self._link = self._client.open_sftp()
-            self._link.get_channel().settimeout(self.config.timeout)
-        return self._link
+        found = self._links.get(get_ident())
+        if found is None:
+            client = dial(self.place, self.config.timeout)
+            try:
+                link = client.open_sftp()
+            except BaseException:
+                client.close()
+                raise
+            link.get_channel().settimeout(self.config.timeout)
+            self._links[get_ident()] = found = client, link
+        return found[1]
 
     @contextmanager
     def _told(self, doing: str) -> Iterator[None]:

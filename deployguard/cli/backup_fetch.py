@@ -13,8 +13,8 @@ Examples:
   deployguard backup fetch bookings-production-20260218-103000-ab12
 
 \b
-Exit codes: 0 it is here, every byte as sealed; 2 no such copy, or it is here already; 3 the place does not answer;
-20 the copy is damaged, or there is no room; nothing is listed then.
+Exit codes: 0 it is here, every byte as sealed; 2 no such copy, or it is here and whole; 3 the place does not answer;
+20 the copy is damaged, or there is no room; nothing is listed or replaced then.
 """
 )
 @click.argument("backup")
@@ -25,7 +25,8 @@ Exit codes: 0 it is here, every byte as sealed; 2 no such copy, or it is here al
 def command(context: click.Context, *, backup: str, env: str | None, form: str) -> None:
     """Bring the off-site copy BACKUP back: `backup verify` and `backup restore` then work as usual.
 
-    Every file is compared with the manifest's sha256 before the backup is listed. No database is asked.
+    Every file is compared with the manifest's sha256 before the backup is listed. Of a backup that is damaged here,
+    the damaged files are fetched and replaced. No database is asked.
     """
     from deployguard.cli.offsite import place
     from deployguard.cli.session import entry, write_backup

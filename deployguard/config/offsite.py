@@ -27,6 +27,7 @@ class OffsiteConfig:
     lock: Literal["", "GOVERNANCE", "COMPLIANCE"] = ""
     lock_days: int = 0
     read_back: bool = True
+    jobs: int = 4
     timeout: int = 60
     tries: int = 5
 
@@ -41,6 +42,7 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "lock": 's3: "GOVERNANCE" or "COMPLIANCE", in a bucket with Object Lock …',
         "lock_days": "… for so many days nobody can delete the copy.",
         "read_back": "Download each copy and compare; false leaves it where the store's own checksum proves it.",
+        "jobs": "Files that are sent or fetched at once.",
         "timeout": "Seconds without an answer.",
         "tries": "How often a request is tried when the network or the store fails.",
     }
@@ -95,6 +97,8 @@ def check_offsite(config: OffsiteConfig, where: str) -> OffsiteConfig:
         if config.required:
             raise UsageError(f"{where} is required, but has no url.")
         return config
+    if not config.jobs:
+        raise UsageError(f"{where} jobs must be at least 1.")
     place = parse_place(config.url, where)
     idle = OffsiteConfig()
     for key in _ONLY_S3 if place.scheme != "s3" else ():

@@ -26,6 +26,16 @@ def make(directory: Path, size: int = 3 << 20, identifier: str = FIRST) -> Backu
         return sealed.seal(draft, record(identifier))
 
 
+def make_many(directory: Path, count: int = 12, identifier: str = FIRST) -> BackupRecord:
+    """Seal a backup of many files, as a dump in directory format is."""
+    with sealed.drafting(directory, identifier) as draft:
+        for number in range(count):
+            draft.path(f"table-{number}").write_bytes(os.urandom(1000 * (number + 1)))
+            draft.finish(f"table-{number}")
+        draft.write_json(sealed.EVIDENCE, {"counts": {"t": 3}})
+        return sealed.seal(draft, record(identifier))
+
+
 def place(folder: Path, url: str, said: list[str] | None = None, **keys: object) -> Offsite:
     """The off-site place at ``url``, for the local catalogue in ``folder``."""
     config = OffsiteConfig(url=url, **keys)  # type: ignore[arg-type]
@@ -34,7 +44,7 @@ def place(folder: Path, url: str, said: list[str] | None = None, **keys: object)
     if hasattr(store, "sleep"):
         store.sleep = lambda seconds: None
     say = (lambda line: None) if said is None else said.append
-    return Offsite(store, folder, BEGIN, config.read_back, say)
+    return Offsite(store, folder, BEGIN, config.read_back, config.jobs, say)
 
 
 def same(folder: Path, made: BackupRecord, other: Path) -> bool:

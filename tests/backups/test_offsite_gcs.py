@@ -9,7 +9,7 @@ import pytest
 from deployguard.backups.offsite import Offsite
 from deployguard.backups.offsite_gcs import GcsStore
 from deployguard.errors import BackupFailed, EnvironmentUnreachable
-from tests.backups.copying import FIRST, make, place, same
+from tests.backups.copying import FIRST, make, make_many, place, same
 from tests.support import objects
 
 CHUNK = 1 << 18  # the least that Google takes
@@ -107,3 +107,18 @@ def test_without_google_credentials_that_is_said(
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
     with pytest.raises(EnvironmentUnreachable, match=r"none\.json"):
         place(tmp_path, "gs://bucket/x", tries=1).preflight()
+
+
+def test_many_files_go_and_come_several_at_once(gcs: objects.FakeGcs, tmp_path: Path) -> None:
+    made = make_many(tmp_path / "here")
+    there = at(gcs, tmp_path / "here", jobs=4)
+    copy = there.put(made)
+    assert set(copy.files) == {*made.files, "manifest.json"}
+    assert there.listing().records == (made,)
+    at(gcs, tmp_path / "fresh", jobs=4).get(FIRST)
+    assert same(tmp_path / "here", made, tmp_path / "fresh")
+    # and what is damaged here is put right from there
+    damaged = tmp_path / "here" / FIRST / "table-7"
+    damaged.write_bytes(b"x" + damaged.read_bytes()[1:])
+    assert there.get(FIRST) == made
+    assert same(tmp_path / "here", made, tmp_path / "fresh")

@@ -16,7 +16,7 @@ import pytest
 from deployguard.backups.offsite import Offsite
 from deployguard.backups.offsite_sftp import SftpStore
 from deployguard.errors import BackupFailed, EnvironmentUnreachable
-from tests.backups.copying import FIRST, make, place, same
+from tests.backups.copying import FIRST, make, make_many, place, same
 from tests.support import objects
 
 MEGA = 1 << 20
@@ -233,3 +233,20 @@ def test_kill_9_while_sending_lists_nothing_and_can_be_gone_on_with(
     there.put(made)
     assert same(tmp_path / "here", made, nas)
     assert not list((nas / FIRST).glob(".*"))
+
+
+def test_many_files_go_and_come_several_at_once(
+    server: objects.Sshd, nas: Path, tmp_path: Path
+) -> None:
+    made = make_many(tmp_path / "here")
+    there = at(server, nas, tmp_path / "here", jobs=4)
+    copy = there.put(made)
+    assert set(copy.files) == {*made.files, "manifest.json"}
+    assert there.listing().records == (made,)
+    at(server, nas, tmp_path / "fresh", jobs=4).get(FIRST)
+    assert same(tmp_path / "here", made, tmp_path / "fresh")
+    # and what is damaged here is put right from there
+    damaged = tmp_path / "here" / FIRST / "table-7"
+    damaged.write_bytes(b"x" + damaged.read_bytes()[1:])
+    assert there.get(FIRST) == made
+    assert same(tmp_path / "here", made, tmp_path / "fresh")
