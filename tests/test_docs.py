@@ -42,7 +42,7 @@ def test_commands_that_are_named_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     for name in re.findall(r"(?:^|[`$] ?)deployguard ([a-z]\w*)\b", text, re.MULTILINE):
         assert name in COMMANDS, name
-    for name in re.findall(r"deployguard backup ([a-z]+)", text):
+    for name in re.findall(r"deployguard backup ([a-z]+(?:-[a-z]+)*)", text):
         assert name in BACKUP_COMMANDS, name
     for script in re.findall(r"`(scripts/[a-z-]+)", text):
         assert (ROOT / script).exists(), script

@@ -24,6 +24,14 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "pin": ("deployguard.cli.backup_pin", "Keep a backup for ever."),
         "unpin": ("deployguard.cli.backup_unpin", "Let a pinned backup go when its time comes."),
         "schedule": ("deployguard.cli.backup_schedule", "Print a schedule for cron and others."),
+        "archive-wal": (
+            "deployguard.cli.backup_archive_wal",
+            "Archive a file of the log; for archive_command.",
+        ),
+        "fetch-wal": (
+            "deployguard.cli.backup_fetch_wal",
+            "Fetch a file of the log; for restore_command.",
+        ),
         "rds": ("deployguard.cli.backup_rds", "Copy, export and go back in time on Amazon RDS."),
         "du": ("deployguard.cli.backup_du", "Say how much room the backups take."),
     }

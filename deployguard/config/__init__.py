@@ -3,9 +3,18 @@
 from deployguard.config.drill import DrillConfig
 from deployguard.config.encryption import key_lines
 from deployguard.config.health import CheckConfig, HealthConfig
-from deployguard.config.load import FILE_NAME, backup_url, find, load, parse, resolve_url
+from deployguard.config.load import (
+    FILE_NAME,
+    backup_url,
+    find,
+    load,
+    parse,
+    physical_url,
+    resolve_url,
+)
 from deployguard.config.notify import EVENTS, Event, NotifyConfig
 from deployguard.config.offsite import OffsiteConfig, Place, parse_place
+from deployguard.config.physical import PhysicalConfig
 from deployguard.config.quiesce import QuiesceConfig
 from deployguard.config.rds import RdsConfig
 from deployguard.config.schema import (
@@ -41,6 +50,7 @@ __all__ = [
     "MigrateConfig",
     "NotifyConfig",
     "OffsiteConfig",
+    "PhysicalConfig",
     "Place",
     "Policy",
     "Project",
@@ -56,5 +66,6 @@ __all__ = [
     "parse",
     "parse_place",
     "parse_url",
+    "physical_url",
     "resolve_url",
 ]

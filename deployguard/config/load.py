@@ -16,6 +16,7 @@ from deployguard.config.health import HealthConfig, check_health
 from deployguard.config.keys import known
 from deployguard.config.notify import NotifyConfig, check_addresses
 from deployguard.config.offsite import OffsiteConfig, check_offsite
+from deployguard.config.physical import PhysicalConfig, check_physical
 from deployguard.config.quiesce import QuiesceConfig, check_quiesce
 from deployguard.config.rds import RdsConfig
 from deployguard.config.retention import RetentionConfig
@@ -48,6 +49,7 @@ _SECTIONS = (
     "retention",
     "rds",
     "drill",
+    "physical",
     "offsite",
     "quiesce",
     "health",
@@ -128,7 +130,17 @@ def resolve_url(environment: Environment, environ: Mapping[str, str]) -> Databas
 
 def backup_url(environment: Environment, environ: Mapping[str, str]) -> DatabaseUrl | None:
     """The URL that backups are read from, where [backup] names a variable for it. Raises UsageError."""
-    variable = environment.backup.database_url_env
+    return _named(environment, environment.backup.database_url_env, environ)
+
+
+def physical_url(environment: Environment, environ: Mapping[str, str]) -> DatabaseUrl | None:
+    """The URL for base backups, where [physical] names a variable for it. Raises UsageError."""
+    return _named(environment, environment.physical.database_url_env, environ)
+
+
+def _named(
+    environment: Environment, variable: str, environ: Mapping[str, str]
+) -> DatabaseUrl | None:
     if not variable:
         return None
     if not environ.get(variable):
@@ -167,6 +179,9 @@ def _environment(name: str, table: _Table, shared: Mapping[str, _Table]) -> Envi
         rds=section(RdsConfig, "rds"),
         offsite=check_offsite(section(OffsiteConfig, "offsite"), f"[offsite] for {name!r}"),
         drill=section(DrillConfig, "drill"),
+        physical=check_physical(
+            section(PhysicalConfig, "physical"), backup.directory, f"[physical] for {name!r}"
+        ),
         quiesce=check_quiesce(
             section(QuiesceConfig, "quiesce"), target.kind, f"[quiesce] for {name!r}"
         ),

@@ -10,6 +10,7 @@ from deployguard.config.drill import DrillConfig
 from deployguard.config.health import HealthConfig
 from deployguard.config.notify import NotifyConfig
 from deployguard.config.offsite import OffsiteConfig
+from deployguard.config.physical import PhysicalConfig
 from deployguard.config.quiesce import QuiesceConfig
 from deployguard.config.rds import RdsConfig
 from deployguard.config.retention import RetentionConfig
@@ -167,6 +168,7 @@ class Environment:
     rds: RdsConfig = field(default_factory=RdsConfig)
     offsite: OffsiteConfig = field(default_factory=OffsiteConfig)
     drill: DrillConfig = field(default_factory=DrillConfig)
+    physical: PhysicalConfig = field(default_factory=PhysicalConfig)
     quiesce: QuiesceConfig = field(default_factory=QuiesceConfig)
     health: HealthConfig = field(default_factory=HealthConfig)
     notify: NotifyConfig = field(default_factory=NotifyConfig)
