@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, TypedDict
+from typing import Any, Final, Protocol, TypedDict
 
 from deployguard.backups import sealed
 from deployguard.errors import BackupFailed, UsageError
@@ -15,6 +15,13 @@ from deployguard.model import BackupRecord, Json, Scope, Verification
 FORMATS: Final = (1, 2, 3)  # of manifests that can be read; 2 is written where it says everything
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _ID = re.compile(r"[^a-z0-9_]+")
+
+
+class Sealed(Protocol):
+    """Whatever was sealed: a folder with a manifest."""
+
+    @property
+    def folder(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +194,7 @@ def _whole(value: object) -> int:
     return value
 
 
-def keep_verification(directory: Path, record: BackupRecord, found: Verification) -> None:
+def keep_verification(directory: Path, record: Sealed, found: Verification) -> None:
     """Write what reading the backup back has shown beside it."""
     content = {
         "manifest": sealed.digest(directory / record.folder / sealed.MANIFEST),
@@ -200,7 +207,7 @@ def keep_verification(directory: Path, record: BackupRecord, found: Verification
         sealed.write_atomically(path, json.dumps(content, indent=1).encode() + b"\n")
 
 
-def verification(directory: Path, record: BackupRecord) -> Verification | None:
+def verification(directory: Path, record: Sealed) -> Verification | None:
     """The last verification of this very manifest; None when there is none that can be trusted."""
     folder = directory / record.folder
     try:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from deployguard.backups.base import failed
-from deployguard.errors import BackupFailed
+from deployguard.errors import BackupFailed, Busy
 from deployguard.model import BackupRecord, Json
 
 MANIFEST: Final = "manifest.json"
@@ -214,6 +214,27 @@ def flush(path: Path) -> None:
         os.fsync(number)
     finally:
         os.close(number)
+
+
+@contextmanager
+def shared(directory: Path) -> Iterator[None]:
+    """What is there now stays meanwhile: whoever removes waits, and does not begin."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _busy(directory, fcntl.LOCK_SH):
+        yield
+
+
+@contextmanager
+def alone(directory: Path) -> Iterator[None]:
+    """Nobody takes, reads or removes a backup meanwhile. Raises Busy at once when somebody does."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        with _busy(directory, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            yield
+    except BlockingIOError:
+        raise Busy(
+            f"A backup in {directory} is being taken or restored: try again after it."
+        ) from None
 
 
 @contextmanager

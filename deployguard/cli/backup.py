@@ -24,6 +24,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "pin": ("deployguard.cli.backup_pin", "Keep a backup for ever."),
         "unpin": ("deployguard.cli.backup_unpin", "Let a pinned backup go when its time comes."),
         "schedule": ("deployguard.cli.backup_schedule", "Print a schedule for cron and others."),
+        "physical": (
+            "deployguard.cli.backup_physical",
+            "Copy a whole cluster, and go back to a time (PostgreSQL).",
+        ),
         "archive-wal": (
             "deployguard.cli.backup_archive_wal",
             "Archive a file of the log; for archive_command.",

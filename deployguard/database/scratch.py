@@ -4,6 +4,7 @@ A drill restores into it. Whoever is killed meanwhile leaves a folder whose lock
 """
 
 import fcntl
+import glob
 import os
 import pwd
 import shutil
@@ -44,28 +45,50 @@ def server(programs: Path, parent: Path, environ: Mapping[str, str]) -> Iterator
     Yields the URL of its database "postgres", for a superuser. Nothing listens on the network. Raises
     EnvironmentUnreachable when it cannot be made or does not start.
     """
-    sweep(programs, parent, environ)
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+    with place(programs, parent, environ) as folder:
+        _make(programs, folder, environ)
+        yield reached_by(folder, USER)
+
+
+def reached_by(folder: Path, user: str, database: str = "postgres") -> DatabaseUrl:
+    """The URL of the server in a folder of ``place``."""
+    where = {"host": str((folder / _SOCKETS).readlink())}
+    return DatabaseUrl("postgresql", username=user, database=database, query=where)
+
+
+@contextmanager
+def place(
+    programs: Path, parent: Path, environ: Mapping[str, str], prefix: str = _PREFIX
+) -> Iterator[Path]:
+    """A new folder in ``parent`` for a server's ``data`` and ``log``; at the end the server and the folder are gone.
+
+    So are, before, those of this ``prefix`` that dead makers have left.
+    """
+    sweep(programs, parent, environ, prefix)
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
     number = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(number, fcntl.LOCK_EX)
     try:
         sockets = Path(tempfile.mkdtemp(prefix="dg-"))
         (folder / _SOCKETS).symlink_to(sockets)
-        owner = _owner()
-        if owner is not None:
-            for path in (folder, sockets):
-                os.chown(path, owner.pw_uid, owner.pw_gid)
-        _make(programs, folder, environ)
-        place = {"host": str(sockets)}
-        yield DatabaseUrl("postgresql", username=USER, database="postgres", query=place)
+        hand_over(folder)
+        hand_over(sockets)
+        yield folder
     finally:
         _end(programs, folder, environ)
         os.close(number)
 
 
-def sweep(programs: Path, parent: Path, environ: Mapping[str, str]) -> None:
+def hand_over(path: Path) -> None:
+    """Give a file or folder to who runs the server."""
+    who = owner()
+    if who is not None:
+        os.chown(path, who.pw_uid, who.pw_gid, follow_symlinks=False)
+
+
+def sweep(programs: Path, parent: Path, environ: Mapping[str, str], prefix: str = _PREFIX) -> None:
     """Stop and remove the servers whose makers are dead."""
-    for folder in sorted(parent.glob(f"{_PREFIX}*")):
+    for folder in sorted(parent.glob(f"{glob.escape(prefix)}*")):
         lock = folder / _LOCK
         if not lock.exists() or lock.stat().st_uid != os.geteuid():
             continue
@@ -129,11 +152,11 @@ def settings(folder: Path) -> str:
 
 def _make(programs: Path, folder: Path, environ: Mapping[str, str]) -> None:
     data, log = folder / "data", folder / "log"
-    _must(_run(initdb_argv(programs, data), folder, environ), "initdb")
+    _must(execute(initdb_argv(programs, data), folder, environ), "initdb")
     with (data / "postgresql.conf").open("a", encoding="utf-8") as file:
         file.write(settings(folder))
     start = [str(programs / "pg_ctl"), f"--pgdata={data}", f"--log={log}", "--wait", "start"]
-    started = _run(start, folder, environ)
+    started = execute(start, folder, environ)
     if not started.ok and log.exists():
         lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         told = [line for line in lines if "FATAL" in line] or lines or [started.why()]
@@ -145,19 +168,22 @@ def _end(programs: Path, folder: Path, environ: Mapping[str, str]) -> None:
     data = folder / "data"
     if (data / "postmaster.pid").exists():
         stop = [str(programs / "pg_ctl"), f"--pgdata={data}", "--mode=immediate", "--wait", "stop"]
-        _run(stop, folder, environ)
+        execute(stop, folder, environ)
     with suppress(OSError):
         shutil.rmtree((folder / _SOCKETS).readlink(), ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _run(argv: Sequence[str], folder: Path, environ: Mapping[str, str]) -> Completed:
+def execute(
+    argv: Sequence[str], folder: Path, environ: Mapping[str, str], timeout: float = STARTING
+) -> Completed:
+    """Run a program as who runs the server, without anything of another server in its environment."""
     around = {
         name: value
         for name, value in libpq.environment({}, environ).items()
         if not name.startswith("PG")
     }
-    return run([*_as_owner(), *argv], env=around | {"LC_ALL": "C"}, cwd=folder, timeout=STARTING)
+    return run([*_as_owner(), *argv], env=around | {"LC_ALL": "C"}, cwd=folder, timeout=timeout)
 
 
 def _must(done: Completed, program: str) -> None:
@@ -168,7 +194,7 @@ def _must(done: Completed, program: str) -> None:
         )
 
 
-def _owner() -> pwd.struct_passwd | None:
+def owner() -> pwd.struct_passwd | None:
     """Who runs the server: we do, unless we are root."""
     if os.geteuid() != 0:
         return None
@@ -183,8 +209,8 @@ def _owner() -> pwd.struct_passwd | None:
 
 
 def _as_owner() -> list[str]:
-    owner = _owner()
-    if owner is None:
+    who = owner()
+    if who is None:
         return []
-    ids = [f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--clear-groups"]
+    ids = [f"--reuid={who.pw_uid}", f"--regid={who.pw_gid}", "--clear-groups"]
     return [require("setpriv"), *ids, "--"]

