@@ -113,8 +113,8 @@ def restore_argv(
 
 
 def schema_argv(program: str, file: str) -> list[str]:
-    """pg_restore that prints the SQL of a dump's schema."""
-    return [program, "--schema-only", "--file=-", file]
+    """pg_restore that prints the SQL of a dump's schema; "" is standard input."""
+    return [program, "--schema-only", "--file=-", *([file] if file else [])]
 
 
 def schema_dump_argv(program: str) -> list[str]:

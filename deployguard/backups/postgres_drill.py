@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from deployguard.backups import (
     beside,
+    drill_container,
     opening,
     pgargv,
     pgtools,
@@ -19,7 +20,8 @@ from deployguard.backups import (
     postgres_restore,
     room,
 )
-from deployguard.backups.base import Site
+from deployguard.backups.base import Inside, Site
+from deployguard.backups.postgres_dump import environment
 from deployguard.backups.postgres_verify import dumped_by
 from deployguard.config import DatabaseUrl, parse_url
 from deployguard.database import libpq, scratch
@@ -73,8 +75,8 @@ def drill(store: "PostgresBackups", record: BackupRecord) -> Drilled:
     if not found.ok:
         result = Drilled(False, site.now(), read, found.evidence[:1])
     else:
-        with opening.opened(site, record) as there_is, _server(store, record) as url:
-            there = replace(site, url=url, address=None, inside=None)
+        with opening.opened(site, record) as there_is, _server(store, record) as (url, inside):
+            there = replace(site, url=url, address=None, inside=inside)
             result = _rehearsed(there, there_is, read)
     beside.keep_drill(site.folder, record, result)
     return result
@@ -126,8 +128,13 @@ def _asked(there: Site, fresh: str) -> Iterator[str]:
 
 
 @contextmanager
-def _server(store: "PostgresBackups", record: BackupRecord) -> Iterator[DatabaseUrl]:
-    """The scratch server that is configured, else one of our own. Raises EnvironmentUnreachable or UsageError."""
+def _server(
+    store: "PostgresBackups", record: BackupRecord
+) -> Iterator[tuple[DatabaseUrl, Inside | None]]:
+    """The scratch server that is configured, else one of our own; and how programs run in its container, if any.
+
+    Raises EnvironmentUnreachable or UsageError.
+    """
     site, variable = store.site, store.site.drill.database_url_env
     if variable:
         if not site.environ.get(variable):
@@ -137,16 +144,21 @@ def _server(store: "PostgresBackups", record: BackupRecord) -> Iterator[Database
             )
         url = parse_url(site.environ[variable], f"The environment variable {variable}")
         _refuse_live(store, url)
-        yield url
+        yield url, None
         return
-    programs = _programs(site, record)
+    major = max(1, *(int(part) for part in re.findall(r"^\d+", record.tools.get("server", ""))))
+    programs = _programs(site, major)
+    if programs is None:
+        with drill_container.server(site, major) as found:
+            yield found
+        return
     parent = _parent(site)
     size = record.tools.get("database_bytes", "")
     needed = int(size) if size.isdigit() else EXPANSION * record.size
     room.need(parent, 2 * needed, "the scratch server")
     site.say(f"starting a scratch server from {programs}")
     with scratch.server(programs, parent, site.environ) as url:
-        yield url
+        yield url, None
 
 
 def _refuse_live(store: "PostgresBackups", url: DatabaseUrl) -> None:
@@ -172,17 +184,12 @@ def _refuse_live(store: "PostgresBackups", url: DatabaseUrl) -> None:
         )
 
 
-def _programs(site: Site, record: BackupRecord) -> Path:
+def _programs(site: Site, major: int) -> Path | None:
     """Where a server lies that is as new as the one that was backed up; the oldest such one."""
-    major = max(1, *(int(part) for part in re.findall(r"^\d+", record.tools.get("server", ""))))
     for tools in pgtools.installed(site):
         if tools.bin is not None and tools.major >= major and scratch.can_serve(tools.bin):
             return tools.bin
-    raise EnvironmentUnreachable(
-        f"A drill needs a PostgreSQL server of version {major} or newer to restore into, and there is none on this"
-        f" machine. Install one (it need not run), or name a scratch server in [drill] database_url_env.",
-        next_commands=(f"apt-get install postgresql-{major}",),
-    )
+    return None
 
 
 def _parent(site: Site) -> Path:
@@ -212,18 +219,21 @@ def schema(site: Site, record: BackupRecord) -> list[str]:
     path = site.folder / record.folder / pgargv.form_of(record).data
     if record.layout == "plain":
         return _telling(plain.definitions(path))
-    tools = pgtools.choose(site, dumped_by(record), f"Backup {record.id}", here=True)
-    return _lines_of(site, tools, pgargv.schema_argv(tools.program("pg_restore"), str(path)), {})
+    here = record.layout == "directory"
+    tools = pgtools.choose(site, dumped_by(record), f"Backup {record.id}", here=here)
+    file = "" if tools.inside else str(path)
+    argv = pgargv.schema_argv(tools.program("pg_restore"), file)
+    around = libpq.environment({}, site.environ) | {"LC_ALL": "C"}
+    return _lines_of(site, tools, argv, around, path if tools.inside else None)
 
 
 def _schema_alike(there: Site, record: BackupRecord, fresh: str) -> str:
     """A sentence on the restored schema. Raises BackupFailed when it is another one."""
-    tools = pgtools.choose(there, dumped_by(record), f"Backup {record.id}", here=True)
+    tools = pgtools.choose(there, dumped_by(record), f"Backup {record.id}")
     if tools.major != dumped_by(record):
         return f"its schema was not compared: pg_dump {dumped_by(record)} made the backup, {tools.major} is here"
     with PostgresDatabase(replace(there.url, database=fresh)) as database:
-        database.session.connection()
-        around = {**database.session.parameters, "application_name": APPLICATION}
+        around = environment(there, database, tools, APPLICATION)
     argv = pgargv.schema_dump_argv(tools.program("pg_dump"))
     now = Counter(_lines_of(there, tools, argv, around))
     then = Counter(line for line in schema(there, record) if not _LARGE.match(line))
@@ -234,14 +244,19 @@ def _schema_alike(there: Site, record: BackupRecord, fresh: str) -> str:
 
 
 def _lines_of(
-    site: Site, tools: pgtools.Tools, argv: list[str], where: dict[str, str]
+    site: Site,
+    tools: pgtools.Tools,
+    argv: list[str],
+    around: dict[str, str],
+    source: Path | None = None,
 ) -> list[str]:
     done = pgtools.execute(
         tools,
         argv,
-        libpq.environment(where, site.environ) | {"LC_ALL": "C"},
+        around,
         redact=Redactor(site.url.secrets()),
         timeout=SCHEMA_SECONDS,
+        stdin_path=source,
     )
     if not done.ok:
         raise BackupFailed(f"The schema could not be read: {done.why()}")

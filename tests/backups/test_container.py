@@ -74,6 +74,10 @@ def test_it_is_backed_up_verified_and_restored_with_nothing_installed_here(
         verified = backups.verify(made)
         assert verified.ok, verified.evidence
         dump = site.folder / made.id / "database.dump"
+        drilled = backups.drill(made)
+        assert drilled.ok, drilled.evidence
+        assert any("schema is the one" in line for line in drilled.evidence)
+        assert any("50001 rows in 2 tables" in line for line in drilled.evidence)
         whole = dump.read_bytes()
         dump.write_bytes(whole[: len(whole) // 2])
         assert not backups.verify(made).ok
