@@ -53,7 +53,8 @@ def command(
 
     Without --to and --restore the gentlest way that is proven safe is taken: the previous application on the present
     schema when that only grew, a downgrade when it loses nothing. Whatever may lose rows says which, and wants the
-    deploy's id typed. A restore keeps the database that it replaces.
+    deploy's id typed. A restore keeps the whole database that it replaces and takes no other backup of it; before a
+    downgrade an emergency backup is taken.
     """
     from deployguard.cli.outlook import write_outlook
     from deployguard.cli.session import carried_out, world

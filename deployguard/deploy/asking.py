@@ -1,6 +1,7 @@
 """Before anything is taken back: say what would be lost, ask, and take an emergency backup."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from deployguard.deploy import names, situation
 from deployguard.deploy.before import backup_evidence, release_evidence
@@ -10,6 +11,8 @@ from deployguard.deploy.step import Evidence, Probed, Repeat, Settled
 from deployguard.errors import ApprovalMissing, BackupFailed
 from deployguard.model import BackupRecord
 from deployguard.state import Kind, Status
+
+KEPT: Final = "It is kept whole, and no other backup of it is taken."
 
 
 def needs_confirmation(run: Run) -> bool:
@@ -56,7 +59,7 @@ def warning(run: Run) -> str:
     if record is None:
         return "The backup is not there any more."
     with run.world.database() as database:
-        return losses(record, database.row_counts(), wrote)
+        return f"{losses(record, database.row_counts(), wrote)} {KEPT}"
 
 
 def losses(record: BackupRecord, now: Mapping[str, int], wrote: str) -> str:
@@ -93,7 +96,11 @@ def probe_safety_net(run: Run) -> Probed:
 
 
 def takes_safety_net(run: Run) -> bool:
-    """A restore keeps the whole present database, so it is its own safety net."""
+    """A restore keeps the present database whole, so it is its own safety net.
+
+    A rename on PostgreSQL, a second name of the file on SQLite, the instance itself on RDS; nobody removes it but a
+    person. A dump of it would only keep a failed production down for longer.
+    """
     return downgrades(run)
 
 

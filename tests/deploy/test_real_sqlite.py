@@ -2,10 +2,12 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -109,19 +111,34 @@ def test_a_migration_that_fails_half_way_says_where_the_database_is(project: Sma
     world.journal.close()
 
 
-def test_a_rollback_by_restore_keeps_the_failed_file_with_its_newer_rows(project: Small) -> None:
+def test_a_rollback_by_restore_keeps_the_failed_file_whole_with_its_newer_rows(
+    project: Small,
+) -> None:
     project.revision("r2", *DESTROY)
     world = world_of(project)
     deploy = saga.deploy(world, approved(world)).deploy
+    project.sql("CREATE TABLE since (x)")
+    project.sql("INSERT INTO since VALUES ('written after the deploy')")
+    live = Path(world.backups.path)  # type: ignore[attr-defined]
+    before = dump(live)
     outcome = saga.rollback(world, RollbackOptions(restore=True, confirm=deploy))
     assert outcome.status is Status.DONE
     assert (project.current(), project.running()) == ("r1", "old")
     assert project.sql("SELECT count(*) FROM rooms") == [(3,)]
     events = world.journal.events(outcome.deploy)
     [kept] = [e.evidence["kept_as"] for e in events if e.step == "restore" and e.kind == "done"]
-    found = [path for path in project.folder.rglob("*") if path.name == Path(str(kept)).name]
-    assert found, f"{kept} is not there"
+    assert dump(live.with_name(str(kept))) == before
+    assert any("written after the deploy" in line for line in before)
+    # that one is the safety net: no other backup was taken, and who confirmed it was told so
+    assert world.find_backup("emergency", outcome.deploy) is None
+    [warned] = [e.evidence["warning"] for e in events if e.step == "confirm" and e.kind == "done"]
+    assert "kept whole, and no other backup of it is taken" in str(warned)
     world.journal.close()
+
+
+def dump(path: Path) -> list[str]:
+    with closing(sqlite3.connect(path)) as link:
+        return list(link.iterdump())
 
 
 CHILD = """
