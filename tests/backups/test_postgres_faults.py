@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -207,6 +208,30 @@ def test_a_table_that_is_dropped_before_it_could_be_locked_is_no_failure(
     monkeypatch.setattr(snapshot, "holding_rows", listed)
     made = of(site, "directory").take(BackupRequest())
     assert made.counts == {"alembic_version": 1, "bookings": 20000}
+
+
+def test_a_table_that_somebody_drops_during_the_dump_is_in_the_backup(
+    site: Site, postgres_database: str
+) -> None:
+    """Its lock makes the drop wait until the dump is done."""
+    dropping = list[threading.Thread]()
+
+    def drop() -> None:
+        with psycopg.connect(postgres_database, autocommit=True) as other:
+            other.execute("DROP TABLE rooms, bookings")
+
+    def begin(line: str) -> None:
+        if "dumping contents" in line and not dropping:
+            dropping.append(threading.Thread(target=drop))
+            dropping[0].start()
+
+    backups = of(replace(site, say=begin), "directory", tries=2)
+    made = backups.take(BackupRequest())
+    dropping[0].join()
+    assert made.counts == {"alembic_version": 1, "bookings": 20000, "rooms": 0}
+    assert backups.verify(made).ok
+    again = backups.take(BackupRequest())
+    assert again.counts == {"alembic_version": 1}
 
 
 def test_a_dump_that_stands_still_is_ended_and_one_that_moves_is_not(

@@ -149,7 +149,7 @@ def test_the_same_name_on_another_server_is_another_database(
 
 
 @contextmanager
-def replica(server: Server) -> Iterator[Server]:
+def replica(server: Server, **options: str) -> Iterator[Server]:
     """A real hot standby of the server, streaming."""
     folder = Path(tempfile.mkdtemp(prefix="deployguard-standby-"))
     if server.runs_as is not None:
@@ -168,7 +168,13 @@ def replica(server: Server) -> Iterator[Server]:
         argv, env=server.environment(), check=True, cwd=folder, **postgres._as_user(server.runs_as)
     )
     made = Server(
-        server.tree, folder, postgres.free_port(), server.user, server.password, server.runs_as
+        server.tree,
+        folder,
+        postgres.free_port(),
+        server.user,
+        server.password,
+        server.runs_as,
+        options,
     )
     try:
         made.start()
@@ -212,6 +218,49 @@ def test_a_replica_is_read_once_it_has_caught_up_and_never_restored_into(
             backups.take(BackupRequest())
         assert any("waiting for the replica" in line for line in told)
     assert len(list(site.folder.glob("*/manifest.json"))) == 1
+
+
+def test_a_conflict_with_what_a_replica_replays_is_worth_another_try(
+    site: Site, postgres_server: Server
+) -> None:
+    """The primary cleans up rows that the dump still sees; the replica, which waits for nobody, ends the dump."""
+    with psycopg.connect(site.url.raw, autocommit=True) as link:
+        link.execute(
+            "INSERT INTO bookings (note) SELECT repeat(md5(i::text), 20) FROM generate_series(1, 20000) i"
+        )
+        with replica(postgres_server, max_standby_streaming_delay="0") as standby:
+            met = list[str]()
+
+            def clean_up(line: str) -> None:
+                if "dumping contents" in line and not met:
+                    met.append(line)
+                    link.execute("DELETE FROM bookings WHERE id % 2 = 0")
+                    link.execute("VACUUM bookings")
+                    deadline = time.monotonic() + 60
+                    while "recovery" not in standby.log and time.monotonic() < deadline:
+                        time.sleep(0.05)
+
+            pauses, told = list[float](), list[str]()
+            config = replace(site.config, tries=2)
+            source = parse_url(standby.url(site.url.database), "x")
+            backups = PostgresBackups(
+                replace(
+                    site,
+                    source=source,
+                    config=config,
+                    sleep=pauses.append,
+                    say=lambda line: (told.append(line), clean_up(line))[1],
+                )
+            )
+            made = backups.take(BackupRequest())
+            assert any(
+                "conflict with recovery" in line and "Trying again" in line for line in told
+            ), told
+            assert len(pauses) == 1
+            assert made.counts == {"alembic_version": 1, "bookings": 10150}
+            assert len(list(site.folder.glob("*/manifest.json"))) == 1
+            assert not list(site.folder.glob(".partial-*"))
+            assert backups.verify(made).ok
 
 
 @pytest.mark.parametrize(
