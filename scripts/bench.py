@@ -18,11 +18,11 @@ from statistics import median
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from bench_page import busy, processor, write_checks
 from bench_projects import of_statements, project, revision_id, statements
 
 ROOT = Path(__file__).resolve().parent.parent
 WORK = ROOT / "build" / "bench"
-PAGE = ROOT / "docs" / "benchmarks.md"
 HERE = Path(sys.executable).parent
 PEERS = ("squawk-cli", "safemigrate-lint")
 STATEMENTS = 1000
@@ -328,15 +328,6 @@ def peer_version(package: str) -> str:
     return done.stdout.strip() or "not installed"
 
 
-def processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
-
-
 def page(rows: list[Row], rounds: int, load: float) -> str:
     """The page as Markdown."""
     ours = ("alembic", "sqlalchemy", "sqlglot", "postgast", "click")
@@ -399,7 +390,7 @@ def main() -> None:
     WORK.mkdir(parents=True)
     peers = install()
     start, usage = time.perf_counter(), getrusage(RUSAGE_CHILDREN)
-    busy = busy_others()
+    before = busy()
     rows = [*startup(rounds), *analysis(rounds, peers)]
     with postgres() as server:
         for length in lengths:
@@ -408,20 +399,10 @@ def main() -> None:
     after = getrusage(RUSAGE_CHILDREN)
     seconds = time.perf_counter() - start
     ours = after.ru_utime + after.ru_stime - usage.ru_utime - usage.ru_stime
-    text = page(rows, rounds, max(0.0, busy_others() - busy - ours) / seconds)
+    text = page(rows, rounds, max(0.0, busy() - before - ours) / seconds)
     if not asked.no_write:
-        PAGE.write_text(text, encoding="utf-8")
+        write_checks(text)
     print(text)
-
-
-def busy_others() -> float:
-    """CPU seconds that the whole machine has worked; 0.0 where nobody tells."""
-    try:
-        words = Path("/proc/stat").read_text(encoding="utf-8").split()
-    except OSError:
-        return 0.0
-    user, nice, system = (int(word) for word in words[1:4])
-    return (user + nice + system) / os.sysconf("SC_CLK_TCK")
 
 
 if __name__ == "__main__":
