@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from threading import Event
+from threading import Event, Lock
 from typing import Final, TypeVar
 
 from deployguard.backups import sealed
@@ -20,12 +20,25 @@ def together(jobs: int, tasks: Mapping[str, Callable[[Event], T]]) -> dict[str, 
 
     Each is handed what is set as soon as it shall end: then it raises Stopped.
     """
-    stop = Event()
+    stop, guard, first = Event(), Lock(), list[BaseException]()
+
+    def one(task: Callable[[Event], T]) -> T:
+        _unless(stop)
+        try:
+            return task(stop)
+        except BaseException as error:
+            with guard:  # whoever failed takes no further task, and its error is the one to tell
+                if not stop.is_set():
+                    first.append(error)
+                stop.set()
+            raise
+
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         try:
-            begun = {name: pool.submit(task, stop) for name, task in tasks.items()}
-            for task in wait(begun.values(), return_when=FIRST_EXCEPTION).done:
-                task.result()
+            begun = {name: pool.submit(one, task) for name, task in tasks.items()}
+            wait(begun.values(), return_when=FIRST_EXCEPTION)
+            if first:
+                raise first[0]
             return {name: task.result() for name, task in begun.items()}
         finally:  # a failure, or Ctrl-C
             stop.set()
