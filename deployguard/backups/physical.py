@@ -70,6 +70,12 @@ class PhysicalBackups:
 
         Raises UsageError, BackupFailed or EnvironmentUnreachable; then nothing is left.
         """
+        if self.site.config.encrypt_to and not self.config.unencrypted:
+            raise UsageError(
+                "[backup] encrypt_to wants encrypted backups, and base backups are not: they are read where they lie."
+                " Put them and the archive on an encrypted disk, and set [physical] unencrypted = true.",
+                state=physical_server.UNTAKEN,
+            )
         room.writable(self.folder)
         with self.database() as database:
             server = physical_server.ask(database)

@@ -3,15 +3,7 @@
 from deployguard.config.drill import DrillConfig
 from deployguard.config.encryption import key_lines
 from deployguard.config.health import CheckConfig, HealthConfig
-from deployguard.config.load import (
-    FILE_NAME,
-    backup_url,
-    find,
-    load,
-    parse,
-    physical_url,
-    resolve_url,
-)
+from deployguard.config.load import FILE_NAME, find, load, parse
 from deployguard.config.notify import EVENTS, Event, NotifyConfig
 from deployguard.config.offsite import OffsiteConfig, Place, parse_place
 from deployguard.config.physical import PhysicalConfig
@@ -31,6 +23,7 @@ from deployguard.config.schema import (
     TargetConfig,
 )
 from deployguard.config.url import DatabaseUrl, parse_url
+from deployguard.config.urls import backup_url, physical_url, resolve_url
 from deployguard.config.watch import WatchConfig
 
 __all__ = [

@@ -27,6 +27,7 @@ class PhysicalConfig:
     max_rate: str = ""
     checkpoint: Literal["fast", "spread"] = "fast"
     archive_wait: int = 60
+    unencrypted: bool = False
     keep: Keep = _FOUR
 
 
@@ -42,6 +43,7 @@ MEANINGS: Final[Mapping[str, str]] = MappingProxyType(
         "max_rate": '"50M" or "800k" a second that a base backup may read; "" is no limit.',
         "checkpoint": '"fast", or "spread": gentler, and a backup begins minutes later.',
         "archive_wait": "Seconds within which a segment must be archived.",
+        "unencrypted": "With [backup] encrypt_to: they are taken only when true says that their disk is encrypted.",
         "keep": "Which base backups `backup physical prune` keeps, as in [retention]; what they need stays.",
     }
 )

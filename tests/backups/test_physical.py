@@ -258,6 +258,15 @@ def test_a_full_disk_is_one_clear_error_and_leaves_nothing(cluster: Cluster) -> 
     assert cluster.server.password not in done.stdout + done.stderr
 
 
+def test_who_wants_backups_encrypted_is_not_given_plain_ones(cluster: Cluster) -> None:
+    store = cluster.physical("plain")
+    config = replace(store.site.config, encrypt_to=("age1nobody",))
+    store = replace(store, site=replace(store.site, config=config))
+    with pytest.raises(UsageError, match="unencrypted = true"):
+        store.take()
+    assert not store.folder.exists()
+
+
 def test_room_is_looked_for_before_anything_is_copied(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:

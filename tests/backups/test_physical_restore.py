@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -251,6 +254,46 @@ def test_log_of_another_cluster_is_not_replayed(history: History) -> None:
     finally:
         mark.write_text(own)
     assert untouched(history, "other")
+
+
+RESTORE = """
+import sys
+from pathlib import Path
+sys.path.insert(0, "")
+from deployguard.backups import Site
+from deployguard.backups.physical import PhysicalBackups
+from deployguard.backups.physical_restore import restore
+from deployguard.config import PhysicalConfig, parse_url
+from deployguard.database.recovery import Target
+root, bin_, into = sys.argv[1:]
+site = Site(parse_url("postgresql://h/app", "x"), Path(root), "bookings", "production")
+store = PhysicalBackups(site, PhysicalConfig(directory="physical", wal_directory="wal", pg_bin=bin_))
+restore(store, store.listing().find("latest"), Path(into), Target("end"), ("sh", "-c", "sleep 600"))
+"""
+
+
+def test_a_killed_restore_leaves_no_cluster_and_the_next_one_sweeps_it(history: History) -> None:
+    root = history.cluster.root
+    argv = [
+        sys.executable,
+        "-c",
+        RESTORE,
+        str(root),
+        str(history.cluster.server.bin),
+        str(root / "shot"),
+    ]
+    process = subprocess.Popen(argv)
+    deadline = time.monotonic() + 120
+    while not list(root.glob(".shot.partial-*/data/global/pg_control")):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    assert not (root / "shot").exists()
+    assert list(root.glob(".shot.partial-*"))
+    assert history.restored("shot", Target("consistent")).counts
+    assert [path.name for path in root.iterdir() if "shot" in path.name] == ["shot"]
 
 
 def test_a_damaged_backup_is_not_restored(history: History, tmp_path: Path) -> None:
