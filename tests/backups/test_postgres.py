@@ -135,8 +135,9 @@ def test_damage_is_told_also_where_nothing_here_could_read_the_dump(
     lost = PostgresBackups(replace(site, config=replace(site.config, pg_bin=str(folder))))
     with pytest.raises(EnvironmentUnreachable, match="no pg_dump"):
         lost.verify(made)
-    (site.folder / made.id / "evidence.json").unlink()
+    (site.folder / made.id / "database.dump").unlink()
     assert "cannot be read" in lost.verify(made).evidence[0]
+    assert not lost.verify(made).ok
 
 
 def test_truncation_is_caught_even_when_the_manifest_was_made_to_fit(
