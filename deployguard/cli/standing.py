@@ -14,9 +14,10 @@ from deployguard.deploy.words import CUT_OFF
 from deployguard.deploy.world import World
 from deployguard.errors import DeployguardError
 from deployguard.formats import DeployView, StatusReport
+from deployguard.formats.words import moment
 from deployguard.model import Release
 from deployguard.revisions.graph import Graph, load
-from deployguard.state import Deploy, Holder, Status, holder
+from deployguard.state import Deploy, EventKind, Holder, Status, holder
 
 _T = TypeVar("_T")
 
@@ -51,12 +52,13 @@ def standing(context: click.Context, env: str | None) -> StatusReport:
             pending=answer(lambda: _pending(here, graph, current), None),
             last=next((_view(here, row) for row in here.journal.history(name, 1)), None),
             unfinished=_unfinished(here, open_run, lock) if open_run else None,
-            lock=_held(lock),
+            lock=_held(here, lock),
+            server_lock=answer(lambda: _server_lock(here), ""),
             backup=backups[0] if backups else None,
             release=release,
             next_commands=_next(open_run, lock, name),
         )
-    return replace(report, notes=(*notes, *problems))
+    return replace(report, notes=tuple(dict.fromkeys((*notes, *problems))))
 
 
 def _current(here: World) -> tuple[str, ...]:
@@ -100,10 +102,23 @@ def _running(release: Release) -> tuple[tuple[str, str], ...]:
     return tuple((service, shown(service, image)) for service, image in release.images.items())
 
 
-def _held(lock: Holder | None) -> str:
+def _held(here: World, lock: Holder | None) -> str:
+    """Who works, since when, on which host, on what, and at which step."""
     if lock is None:
         return ""
-    return f"{lock.by} (process {lock.pid} on {lock.host}) since {lock.since}, to {lock.why}"
+    who = f"{lock.by} (process {lock.pid} on {lock.host}) since {lock.since}, to {lock.why}"
+    if not lock.deploy:
+        return who
+    begun = [e for e in here.journal.events(lock.deploy) if e.kind is EventKind.INTENT]
+    step = f", at step {begun[-1].step} since {moment(begun[-1].at)}" if begun else ""
+    return f"{who} {lock.deploy}{step}"
+
+
+def _server_lock(here: World) -> str:
+    """The session that holds the lock in the database server, whichever host it belongs to."""
+    with here.database() as database:
+        who = database.lock_holder(database.identity())
+    return str(who) if who else ""
 
 
 def _next(open_run: Deploy | None, lock: Holder | None, name: str) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ Exit codes: 0; 2 usage or configuration; 23 a deploy is running, or one is unfin
 def command(context: click.Context, *, env: str | None, form: str) -> int:
     """Show where an environment stands: database, code, what runs, the last deploy, locks and backups.
 
+    Of a deploy that runs it says who runs it, since when, on which host and at which step; `unlock` explains more.
     What does not answer is said, not guessed; an unfinished deploy comes with the commands that go on or back.
     """
     from deployguard.cli.session import write
@@ -36,4 +37,4 @@ def command(context: click.Context, *, env: str | None, form: str) -> int:
         json=lambda: document.status_document(report),
         markdown=lambda: records.status_markdown(report),
     )
-    return Busy.exit_code if report.unfinished else 0
+    return Busy.exit_code if report.unfinished or report.server_lock else 0

@@ -47,6 +47,41 @@ class Lock(Protocol):
     def held(self) -> bool:
         """Whether the session that holds the lock is still alive."""
 
+    def session(self) -> Json:
+        """What ``LockHolder.mark`` tells of this session, for the journal; None where no server holds the lock."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoLock:
+    """No lock at all: for a file on one machine, the deploy lock in the state folder serves."""
+
+    def held(self) -> bool:
+        return True
+
+    def session(self) -> Json:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class LockHolder:
+    """The session that holds a lock in the server. ``since``: "" where our role is not told."""
+
+    pid: int
+    application: str  # names host and process: "deployguard-lock:web1:4711"
+    since: str
+
+    @property
+    def mark(self) -> Json:
+        """By what a session is told from a later one with its number; None when that is not known."""
+        return {"pid": self.pid, "since": self.since} if self.since else None
+
+    def __str__(self) -> str:
+        _, _, who = self.application.partition(":")
+        host, _, process = who.rpartition(":")
+        where = f"process {process} on {host}" if host and process.isdigit() else self.application
+        since = f", connected since {self.since}" if self.since else ""
+        return f"server process {self.pid} ({where or 'unnamed'}){since}"
+
 
 class Database(Protocol):
     """A database that is read, and never changed except where a name says so.
@@ -130,6 +165,12 @@ class Database(Protocol):
 
     def advisory_lock(self, key: str, *, wait: float = 0.0) -> AbstractContextManager[Lock]:
         """Hold a lock that a crash frees; raises Busy when somebody holds it longer than ``wait`` seconds."""
+
+    def lock_holder(self, key: str) -> LockHolder | None:
+        """Who holds that lock now; None when it is free, or no server keeps it (SQLite)."""
+
+    def end_lock(self, key: str, holder: LockHolder) -> bool:
+        """End exactly that session, if it still holds the lock; whether the lock is free of it now."""
 
     def writes_mark(self) -> Json:
         """Where writing stands now, for ``writes_since``; it can be kept as JSON."""

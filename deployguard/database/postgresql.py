@@ -15,6 +15,7 @@ from deployguard.database.base import (
     Address,
     Backend,
     Locked,
+    LockHolder,
     label,
     qualified,
     verdict,
@@ -210,6 +211,12 @@ class PostgresDatabase:
         self, key: str, *, wait: float = 0.0
     ) -> AbstractContextManager[lock.SessionLock]:
         return lock.hold(self.session, key, wait)
+
+    def lock_holder(self, key: str) -> LockHolder | None:
+        return lock.holder(self.session, key)
+
+    def end_lock(self, key: str, holder: LockHolder) -> bool:
+        return lock.end(self.session, key, holder)
 
     def writes_mark(self) -> Json:
         version = self.server_version

@@ -14,7 +14,7 @@ from typing import Final, Self
 from urllib.parse import quote
 
 from deployguard.database import file_writes
-from deployguard.database.base import VERSION_TABLE, Backend, verdict
+from deployguard.database.base import VERSION_TABLE, Backend, LockHolder, NoLock, verdict
 from deployguard.errors import EnvironmentUnreachable
 from deployguard.model import Facts, Json, TableFact
 
@@ -106,14 +106,6 @@ def _count(link: sqlite3.Connection, table: str, column: str = "*") -> int:
     what = column if column == "*" else identifier(column)
     row = link.execute(f"SELECT count({what}) FROM {identifier(table)}").fetchone()  # noqa: S608 - quoted
     return int(row[0])
-
-
-@dataclass(slots=True)
-class FileLock:
-    """No lock at all: for a file on one machine, the deploy lock in the state folder serves."""
-
-    def held(self) -> bool:
-        return True
 
 
 @dataclass(slots=True)
@@ -225,8 +217,14 @@ class SqliteDatabase:
         key: str,  # noqa: ARG002 - one shape for every dialect
         *,
         wait: float = 0.0,  # noqa: ARG002 - the Protocol's
-    ) -> contextlib.AbstractContextManager[FileLock]:
-        return contextlib.nullcontext(FileLock())
+    ) -> contextlib.AbstractContextManager[NoLock]:
+        return contextlib.nullcontext(NoLock())
+
+    def lock_holder(self, key: str) -> None:  # noqa: ARG002 - one shape for every dialect
+        return None
+
+    def end_lock(self, key: str, holder: LockHolder) -> bool:  # noqa: ARG002 - see above
+        return True
 
     def writes_mark(self) -> Json:
         return file_writes.file_mark(self.path)

@@ -134,6 +134,7 @@ def status_document(report: StatusReport) -> Json:
         "last": _deploy(report.last) if report.last else None,
         "unfinished": _deploy(report.unfinished) if report.unfinished else None,
         "lock": report.lock or None,
+        "server_lock": report.server_lock or None,
         "backup": backup_document(report.backup) if report.backup else None,
         "release": dict(report.release),
         "notes": list(report.notes),

@@ -216,6 +216,7 @@ def _status_facts(report: StatusReport) -> _Facts:
         ),
         ("last backup", _newest(report.backup)),
         ("lock", report.lock or "free"),
+        ("server's lock", report.server_lock),
     ]
     return [(name, text) for name, text in facts if text]
 

@@ -200,6 +200,9 @@ class StatusReport:
     last: DeployView | None = None
     unfinished: DeployView | None = None
     lock: str = ""  # who holds the deploy lock, since when and why; "" when it is free
+    server_lock: str = (
+        ""  # the session that holds the lock in the database server; "" when it is free
+    )
     backup: BackupEntry | None = None  # the newest
     release: tuple[tuple[str, str], ...] = ()  # service, what it runs
     notes: tuple[str, ...] = ()

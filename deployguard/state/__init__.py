@@ -1,7 +1,7 @@
 """What deployguard itself remembers: the journal of deploys, the approvals, and the deploy lock."""
 
 from deployguard.state.journal import Journal
-from deployguard.state.lock import DeployLock, Holder, busy, holder
+from deployguard.state.lock import DeployLock, Holder, busy, holder, last_holder, lives
 from deployguard.state.records import (
     UNFINISHED,
     Deploy,
@@ -26,5 +26,7 @@ __all__ = [
     "Status",
     "busy",
     "holder",
+    "last_holder",
+    "lives",
     "prepare_folder",
 ]

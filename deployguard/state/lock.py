@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from deployguard.errors import Busy
+from deployguard.process.identity import Identity, alive
 from deployguard.state.records import StateError
 from deployguard.state.schema import prepare_folder
 
@@ -98,6 +99,18 @@ def holder(folder: Path, environment: str) -> Holder | None:
         return None
     finally:
         os.close(handle)
+
+
+def last_holder(folder: Path, environment: str) -> Holder | None:
+    """Who holds the lock of ``environment``, or held it last; None when nobody is known."""
+    return _read(folder / f"lock-{environment}")
+
+
+def lives(who: Holder) -> bool | None:
+    """Whether exactly that process runs; None when it is one of another host, container or boot."""
+    if (who.host, who.boot) != (socket.gethostname(), boot_id()):
+        return None
+    return alive(Identity(who.pid, who.started, who.boot))
 
 
 def busy(environment: str, who: Holder | None) -> Busy:

@@ -106,6 +106,9 @@ class FakeLock:
     def held(self) -> bool:
         return self.world.says("lock") != "lost"
 
+    def session(self) -> Json:
+        return None
+
 
 @dataclass
 class FakeDatabase:
