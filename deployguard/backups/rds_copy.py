@@ -142,7 +142,7 @@ def _shared(api: Api, kind: Kind, snapshot: Snapshot, account: str) -> Iterator[
         yield
     finally:
         with suppress(AwsError):  # it is told by the next copy; the copy itself counts
-            pass
+            api(call, **arguments, ValuesToRemove=[account])
 
 
 def _assumed(store: "RdsBackups") -> Mapping[str, str]:
