@@ -115,7 +115,9 @@ def load(manifest: Path) -> BackupRecord:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BackupFailed(f"The manifest {manifest} cannot be read: {error!r}.") from None
     names = (record.id, record.folder, *record.files)
-    if record.folder != manifest.parent.name or not all(_NAME.fullmatch(name) for name in names):
+    if not record.id == record.folder == manifest.parent.name or not all(
+        _NAME.fullmatch(name) for name in names
+    ):
         raise BackupFailed(f"The manifest {manifest} names files that are not its own.")
     return record
 

@@ -236,14 +236,23 @@ def _unlist(folder: Path, record: BackupRecord) -> Path:
     aside = folder / f"{sealed.REMOVED}{record.folder}-{secrets.token_hex(2)}"
     try:
         (folder / record.folder).rename(aside)
+        pinned = (aside / beside.PIN).exists()  # since it was looked at; now nobody can any more
+        if pinned:
+            aside.rename(folder / record.folder)
         sealed.flush(folder)
     except OSError as error:
-        raise BackupFailed(
-            f"The backup {record.id} could not be removed: {error.strerror}.",
-            state="It is still there, as are those that were to go after it.",
-            next_commands=("deployguard backup list",),
-        ) from error
+        raise _stays(record, error.strerror or str(error)) from error
+    if pinned:
+        raise _stays(record, "it was pinned just now")
     return aside
+
+
+def _stays(record: BackupRecord, why: str) -> BackupFailed:
+    return BackupFailed(
+        f"The backup {record.id} could not be removed: {why}.",
+        state="It is still there, as are those that were to go after it.",
+        next_commands=("deployguard backup list",),
+    )
 
 
 def disk_use(folder: Path, environment: str, found: Sequence[BackupEntry]) -> DiskUse:

@@ -116,6 +116,8 @@ class Offsite:
             there = dict[str, dict[str, int]]()
             for name, size in self.store.names(self.begin):
                 folder, _, file = name.partition("/")
+                if not folder.startswith(self.begin):
+                    continue  # a store may answer with what was not asked for, such as ../
                 there.setdefault(folder, {})[file] = size
             records, problems = list[BackupRecord](), list[str]()
             with tempfile.TemporaryDirectory(prefix="deployguard-") as scratch:

@@ -18,6 +18,7 @@ _DATA: Final = (
 _NEAR: Final = 6  # lines from there to the COPY
 _END: Final = b"\\.\n"
 _TIMEOUT: Final = b"SET transaction_timeout = 0;\n"  # version 17 brought it
+_PAUSE: Final = 0.05  # seconds
 _HEAD: Final = 100  # lines in which pg_dump's settings stand
 _NAME: Final = rb'(?:"(?:[^"]|"")+"|[^". ]+)'
 _COPY: Final = re.compile(rb"COPY (" + _NAME + rb"\." + _NAME + rb") +(?:\(.*\) )?FROM stdin;\n")
@@ -87,10 +88,12 @@ def fed(path: Path, *, timeout_known: bool) -> Iterator[Path]:
         try:
             yield pipe
         finally:
-            # A program that never opened it would leave the writer waiting for a reader.
-            with suppress(OSError):
-                os.close(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK))
-            writer.join()
+            # A program that never opened it would leave the writer waiting for a reader; who comes to the pipe only
+            # after this one has gone waits for the next one.
+            while writer.is_alive():
+                with suppress(OSError):
+                    os.close(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK))
+                writer.join(_PAUSE)
 
 
 def _write(path: Path, pipe: Path, timeout_known: bool) -> None:

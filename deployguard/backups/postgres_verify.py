@@ -1,13 +1,14 @@
 """Read a PostgreSQL backup back: every file to its end, everything that was counted in it."""
 
 import re
+import signal
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
 from deployguard.backups import pgargv, pgtools, plain, sealed, streams
-from deployguard.backups.base import Site
+from deployguard.backups.base import UNTOUCHED, Site
 from deployguard.backups.postgres_dump import whole_globals
 from deployguard.database import libpq
 from deployguard.errors import BackupFailed, EnvironmentUnreachable
@@ -19,6 +20,8 @@ _ENTRY: Final = re.compile(
     r"^(\d+); \d+ \d+ (TABLE DATA|BLOBS|BLOB DATA|SEQUENCE SET) ", re.MULTILINE
 )
 _OBJECTS: Final = re.compile(r"blobs(_\d+)?\.toc")
+_SLOWEST: Final = 1 << 20  # bytes of a dump that are read in a second at the very least
+_ENDED: Final = (-signal.SIGTERM, -signal.SIGKILL, 128 + signal.SIGTERM, 128 + signal.SIGKILL)
 _ROWS_END: Final = b"\\.\n\n\n"  # what pg_dump writes behind the rows of a table
 
 
@@ -65,14 +68,14 @@ def _archive(
     dump = site.folder / record.folder / pgargv.form_of(record).data
     tools = pgtools.choose(site, dumped_by(record), f"Backup {record.id}", here=directory)
     program, file = tools.program("pg_restore"), "" if tools.inside else str(dump)
-    listed = _offline(site, tools, pgargv.contents_argv(program, file), dump)
+    listed = _offline(site, tools, pgargv.contents_argv(program, file), record)
     if not listed.ok:
         return [f"pg_restore cannot list it: {listed.why()}"], []
     with ThreadPoolExecutor(
         1
     ) as beside:  # while pg_restore, which has one processor, reads the same files
         files = beside.submit(lambda: [*_files(dump, record, listed.stdout)] if directory else [])
-        read = _offline(site, tools, pgargv.read_argv(program, file), dump)
+        read = _offline(site, tools, pgargv.read_argv(program, file), record)
     if "does not support compression" in read.stderr:
         raise EnvironmentUnreachable(
             f"Backup {record.id} is compressed with {record.compression}, which pg_restore {tools.version} in"
@@ -124,15 +127,29 @@ def _large_objects(folder: Path, record: BackupRecord, there: set[str]) -> Itera
         yield f"the files of large objects are not those that are listed: {', '.join(sorted(missing)[:3])}"
 
 
-def _offline(site: Site, tools: pgtools.Tools, argv: list[str], dump: Path) -> Completed:
-    return pgtools.execute(
+def _offline(site: Site, tools: pgtools.Tools, argv: list[str], record: BackupRecord) -> Completed:
+    """Run pg_restore without a server. It does not tell how far it is, so a large dump has more time.
+
+    Raises BackupFailed when it was ended before its time: that says nothing about the dump.
+    """
+    dump = site.folder / record.folder / pgargv.form_of(record).data
+    seconds = site.config.timeout + record.size // _SLOWEST
+    done = pgtools.execute(
         tools,
         argv,
         libpq.environment({}, site.environ) | {"LC_ALL": "C"},
         redact=site.redact,
-        timeout=site.config.timeout,
+        timeout=seconds,
         stdin_path=dump if tools.inside else None,
     )
+    if done.timed_out or done.code in _ENDED:
+        how = f"within {seconds} seconds" if done.timed_out else "before it was ended by somebody"
+        raise BackupFailed(
+            f"pg_restore did not read backup {record.id} to its end {how}: whether it is whole is not known.",
+            state=UNTOUCHED,
+            next_commands=(f"deployguard backup verify {record.id}",),
+        )
+    return done
 
 
 def counted(taken: Mapping[str, Json]) -> list[tuple[str, str, int | None]]:

@@ -63,7 +63,7 @@ def writable(folder: Path) -> None:
         prepare_folder(folder)
         probe = folder / ".probe"
         probe.touch(0o600)
-        probe.unlink()
+        probe.unlink(missing_ok=True)  # another process may look at the same time
     except OSError as error:
         there = next(one for one in (folder, *folder.parents) if one.exists())
         raise failed(

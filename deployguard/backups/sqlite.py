@@ -134,14 +134,16 @@ class SqliteBackups:
         return counts, revision, broken
 
     def _progress(self) -> Callable[[int, int, int], None]:
-        deadline = time.monotonic() + self.site.config.timeout
-        told = 0
+        """Told of every few pages: the time-out counts from the last one that was copied."""
+        moved, told, left = time.monotonic(), 0, -1
 
         def look(status: int, remaining: int, total: int) -> None:  # noqa: ARG001 - SQLite's signature
-            nonlocal told
-            if time.monotonic() > deadline:
+            nonlocal moved, told, left
+            if remaining != left:
+                moved, left = time.monotonic(), remaining
+            if time.monotonic() - moved > self.site.config.timeout:
                 raise TransientFailure(
-                    f"The backup of {self.path} took longer than {self.site.config.timeout} seconds.",
+                    f"No page of {self.path} was copied for {self.site.config.timeout} seconds.",
                     state=NOT_MIGRATED,
                 )
             percent = 100 * (total - remaining) // max(1, total)

@@ -5,8 +5,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from deployguard.backups import beside, opening, room, sealed
 from deployguard.backups.base import Site
@@ -16,7 +15,6 @@ from deployguard.database.sqlite import SqliteDatabase, count_all, open_file
 from deployguard.model import BackupRecord, Drilled, Verification
 
 AsFile: TypeAlias = Callable[[BackupRecord], AbstractContextManager[BackupRecord]]
-_PREFIX: Final = ".drill-"
 
 
 def drill(site: Site, record: BackupRecord, found: Verification, file: AsFile) -> Drilled:
@@ -28,9 +26,9 @@ def drill(site: Site, record: BackupRecord, found: Verification, file: AsFile) -
         with (
             opening.opened(site, record) as opened,
             file(opened) as there,
-            TemporaryDirectory(prefix=_PREFIX, dir=site.folder) as folder,
+            sealed.aside(site.folder, record.id) as folder,  # swept, if this is killed
         ):
-            source, copy = site.folder / there.folder / DATA, Path(folder) / DATA
+            source, copy = site.folder / there.folder / DATA, folder / DATA
             room.need(site.folder, source.stat().st_size, "the restored copy")
             with sealed.open_private(copy) as target, source.open("rb") as data:
                 shutil.copyfileobj(data, target, 1 << 20)

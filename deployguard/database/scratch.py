@@ -8,6 +8,7 @@ import glob
 import os
 import pwd
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -29,6 +30,7 @@ _LOCK: Final = "lock"
 _SOCKETS: Final = (
     "sockets"  # leads to a folder whose path is short: a socket's may have some 100 bytes
 )
+_SHORT: Final = "dg-"
 _NEEDED: Final = ("initdb", "pg_ctl", "postgres")
 _OWNERS: Final = ("postgres", "nobody")  # who runs it where we are root: PostgreSQL refuses to
 
@@ -69,7 +71,7 @@ def place(
     number = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(number, fcntl.LOCK_EX)
     try:
-        sockets = Path(tempfile.mkdtemp(prefix="dg-"))
+        sockets = Path(tempfile.mkdtemp(prefix=_SHORT))
         (folder / _SOCKETS).symlink_to(sockets)
         hand_over(folder)
         hand_over(sockets)
@@ -89,10 +91,9 @@ def hand_over(path: Path) -> None:
 def sweep(programs: Path, parent: Path, environ: Mapping[str, str], prefix: str = _PREFIX) -> None:
     """Stop and remove the servers whose makers are dead."""
     for folder in sorted(parent.glob(f"{glob.escape(prefix)}*")):
-        lock = folder / _LOCK
-        if not lock.exists() or lock.stat().st_uid != os.geteuid():
+        if not _ours(folder):
             continue
-        number = os.open(lock, os.O_RDWR)
+        number = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW)
         try:
             fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _end(programs, folder, environ)
@@ -100,6 +101,22 @@ def sweep(programs: Path, parent: Path, environ: Mapping[str, str], prefix: str 
             continue
         finally:
             os.close(number)
+
+
+def _ours(folder: Path) -> bool:
+    """Whether a folder is one that we made: in /tmp, anybody may make one of this name, with links out of it."""
+    try:
+        there, lock = folder.lstat(), (folder / _LOCK).lstat()
+    except OSError:
+        return False
+    made = stat.S_ISDIR(there.st_mode) and there.st_uid in _makers()
+    return made and stat.S_ISREG(lock.st_mode) and lock.st_uid == os.geteuid()
+
+
+def _makers() -> set[int]:
+    """Whose the folders of our servers are."""
+    who = owner()
+    return {os.geteuid(), *([who.pw_uid] if who else ())}
 
 
 def make_roles(session: Session, wanted: Sequence[str]) -> tuple[str, ...]:
@@ -170,7 +187,9 @@ def _end(programs: Path, folder: Path, environ: Mapping[str, str]) -> None:
         stop = [str(programs / "pg_ctl"), f"--pgdata={data}", "--mode=immediate", "--wait", "stop"]
         execute(stop, folder, environ)
     with suppress(OSError):
-        shutil.rmtree((folder / _SOCKETS).readlink(), ignore_errors=True)
+        sockets = (folder / _SOCKETS).readlink()
+        if sockets.name.startswith(_SHORT) and sockets.lstat().st_uid in _makers():
+            shutil.rmtree(sockets, ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)
 
 

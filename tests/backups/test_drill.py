@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sqlite3
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from deployguard.backups import BackupRequest, Site, beside, catalogue, store
+from deployguard.backups import BackupRequest, Site, beside, catalogue, sqlite_drill, store
 from deployguard.backups.postgres_drill import roles
 from deployguard.config import BackupConfig, DrillConfig, parse_url
 from deployguard.errors import EnvironmentUnreachable, UsageError
@@ -219,7 +221,30 @@ def test_a_sqlite_backup_is_restored_to_a_copy_and_asked(tmp_path: Path) -> None
     wrong = replace(site, drill=DrillConfig(verify_sql=("SELECT count(*) = 3 FROM bookings",)))
     assert not store(wrong).drill(record).ok
     assert live.read_bytes() == before
-    assert not list(site.folder.glob(".drill-*"))
+    assert sorted(path.name for path in site.folder.iterdir()) == [
+        ".busy",
+        ".gitignore",
+        record.id,
+    ]
+
+
+def test_what_a_killed_drill_of_a_sqlite_backup_leaves_is_swept(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "app.db", isolation_level=None)) as link:
+        link.execute("CREATE TABLE bookings (id INTEGER PRIMARY KEY)")
+    site = Site(parse_url("sqlite:///app.db", "x"), tmp_path, "bookings", "development")
+    record = store(site).take(BackupRequest())
+    before = sorted(path.name for path in site.folder.iterdir())
+    pid = os.fork()
+    if pid == 0:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(sqlite_drill, "count_all", lambda link: os.kill(os.getpid(), 9))
+            with suppress(BaseException):
+                store(site).drill(record)
+        os._exit(99)
+    assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGKILL
+    assert len(list(site.folder.iterdir())) == len(before) + 1
+    store(site).sweep()
+    assert sorted(path.name for path in site.folder.iterdir()) == before
 
 
 def _with_counts(site: Site, record: BackupRecord, counts: dict[str, int]) -> BackupRecord:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -371,3 +372,22 @@ def test_an_unreadable_manifest_and_a_failed_drill_are_problems(config: Config) 
     )
     assert "drill" in problems(config)
     assert "rooms has 2 rows" in problems(config)
+
+
+def test_a_backup_that_is_pinned_while_others_are_removed_stays(
+    config: Config, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(config, 1)
+    old = make(config, 2)
+    real = keeping.look
+
+    def look(*values: Any) -> keeping.Look:
+        seen = real(*values)
+        beside.pin(folder(config), old, Pin("audit", "ann", NOW))
+        return seen
+
+    monkeypatch.setattr(keeping, "look", look)
+    with pytest.raises(BackupFailed, match="pinned just now"):
+        prune(config, journal)
+    assert old.id in listed(config)
+    assert beside.pinned(folder(config), old) == Pin("audit", "ann", NOW)

@@ -335,3 +335,19 @@ def damage(path: Path) -> None:
 def test_ids_of_an_environment_begin_as_nobody_elses() -> None:
     assert catalogue.id_begin("App", "production") == BEGIN
     assert catalogue.id_begin("app-x", "eu-1") == "app_x-eu_1-"
+
+
+def test_names_that_lead_elsewhere_are_not_looked_at(
+    here: Path, nas: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make(here)
+    place(here, url(nas)).put(made)
+    real = FolderStore.names
+
+    def names(self: FolderStore, begin: str) -> Iterator[tuple[str, int]]:
+        yield from real(self, begin)
+        yield from (("../manifest.json", 1), ("/manifest.json", 1), ("other-x/manifest.json", 1))
+
+    monkeypatch.setattr(FolderStore, "names", names)
+    found = place(here, url(nas)).listing()
+    assert (found.records, found.problems) == ((made,), ())

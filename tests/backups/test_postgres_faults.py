@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from deployguard.backups import BackupRequest, Site, catalogue, room, sealed
+from deployguard.backups import BackupRequest, Site, catalogue, postgres_verify, room, sealed
 from deployguard.backups.base import TransientFailure
 from deployguard.backups.postgres import PostgresBackups
 from deployguard.backups.postgres_dump import why
@@ -262,3 +262,34 @@ for last; do :; done
     made = of(site, "directory", pg_bin=str(folder), timeout=5).take(BackupRequest())
     assert made.seconds > 7
     assert sealed.check_files(site.folder, made)[0] == []
+
+
+def test_reading_back_has_time_by_the_size_and_running_out_of_it_says_nothing_of_the_backup(
+    site: Site, tmp_path: Path, postgres_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = of(site, "custom").take(BackupRequest())
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("pg_dump", "pg_dumpall"):
+        (folder / name).symlink_to(postgres_server.bin / name)
+
+    def write(first: str) -> None:
+        real = postgres_server.bin / "pg_restore"
+        (folder / "pg_restore").write_text(
+            f"""#!/bin/sh
+case "$*" in *--list*|*--version*) ;; *) {first};; esac
+exec {real} "$@"
+"""
+        )
+        (folder / "pg_restore").chmod(0o755)
+
+    backups = of(site, "custom", pg_bin=str(folder), timeout=1)
+    for how in ("sleep 600", "kill -9 $$"):
+        write(how)
+        with pytest.raises(BackupFailed, match="whether it is whole is not known"):
+            backups.verify(made)
+        assert catalogue.verification(site.folder, made) is None  # not "damaged": that may go
+    monkeypatch.setattr(postgres_verify, "_SLOWEST", made.size // 300)
+    write("sleep 3")
+    found = backups.verify(made)
+    assert found.ok, found.evidence

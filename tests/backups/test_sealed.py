@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from deployguard.backups import catalogue, sealed
+from deployguard.backups import catalogue, room, sealed
 from deployguard.errors import BackupFailed, UsageError
 from deployguard.model import BackupRecord, Verification
 
@@ -220,3 +220,25 @@ def test_ids_say_what_where_and_when() -> None:
     assert catalogue.new_id("Book ings", "production", at, "ab12") == (
         "book_ings-production-20260218-103000-ab12"
     )
+
+
+def test_a_manifest_whose_id_is_not_its_folders_is_no_backup(tmp_path: Path) -> None:
+    made = make(tmp_path)
+    path = tmp_path / made.id / sealed.MANIFEST
+    path.write_text(path.read_text().replace(f'"id": "{made.id}"', '"id": "app-production-x"'))
+    found = catalogue.listing(tmp_path)
+    assert found.records == ()
+    assert "not its own" in found.problems[0]
+
+
+def test_two_that_look_at_once_whether_a_folder_can_be_written_both_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Path.touch
+
+    def touch(path: Path, mode: int) -> None:
+        real(path, mode)
+        path.unlink()  # the other one has the same name for it, and was quicker
+
+    monkeypatch.setattr(Path, "touch", touch)
+    room.writable(tmp_path)

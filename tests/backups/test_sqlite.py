@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 
 from deployguard.backups import BackupRequest, BackupStore, Site, catalogue, file_swap, room, store
+from deployguard.backups.base import TransientFailure
+from deployguard.backups.sqlite import SqliteBackups
 from deployguard.config import BackupConfig, parse_url
 from deployguard.errors import BackupFailed, EnvironmentUnreachable, UsageError
 
@@ -438,3 +440,19 @@ def test_a_folder_that_cannot_be_written_is_told_first(site: Site, tmp_path: Pat
     assert look.startswith("ls -ld ")
     assert look.endswith("/file")  # what is there, not what is to be made
     assert again == "deployguard backup create"
+
+
+def test_the_time_out_counts_from_the_last_page_that_was_copied(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("deployguard.backups.sqlite.time.monotonic", lambda: now[0])
+    look = SqliteBackups(replace(site, config=BackupConfig(timeout=10)))._progress()
+    for left in (300, 200, 100, 0):
+        now[0] += 9
+        look(0, left, 400)
+    now[0] += 9
+    look(0, 0, 400)
+    now[0] += 2
+    with pytest.raises(TransientFailure, match=r"No page of .* was copied for 10 seconds"):
+        look(0, 0, 400)

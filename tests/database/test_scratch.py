@@ -79,3 +79,26 @@ def test_only_a_whole_server_can_serve(tmp_path: Path, postgres_server: Server) 
     assert scratch.can_serve(postgres_server.bin)
     (tmp_path / "pg_ctl").symlink_to(postgres_server.bin / "pg_ctl")
     assert not scratch.can_serve(tmp_path)
+
+
+@pytest.mark.parametrize("how", ["lock", "folder", "sockets"])
+def test_a_sweep_follows_no_link_that_somebody_else_has_laid(
+    parent: Path, tmp_path: Path, how: str
+) -> None:
+    """In /tmp anybody can make a folder of such a name."""
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "lock").touch()
+    folder = parent / "deployguard-drill-x"
+    if how == "folder":
+        folder.symlink_to(theirs)
+    else:
+        folder.mkdir()
+        (folder / "sockets").symlink_to(theirs)
+        if how == "lock":
+            (folder / "lock").symlink_to(theirs / "lock")
+        else:
+            (folder / "lock").touch()
+    scratch.sweep(tmp_path, parent, os.environ)
+    assert (theirs / "lock").exists()
+    assert folder.exists() == (how != "sockets")  # that one is ours, only its link is not followed
