@@ -180,7 +180,8 @@ def _class(entry: BackupEntry) -> str:
 
 def _kept_as(entry: BackupEntry) -> str:
     """The class, in few columns: that it is pinned says more of how long it stays."""
-    return "pinned" if entry.pin else one_line(entry.record.reason)
+    first = "pinned" if entry.pin else one_line(entry.record.reason)
+    return f"{first}, encrypted" if entry.record.recipients else first
 
 
 def _sum(report: PruneReport) -> str:

@@ -2,10 +2,7 @@
 
 import os
 import random
-import threading
-import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -177,41 +174,36 @@ def test_a_part_says_how_it_is_decrypted_by_hand(site: Site) -> None:
         assert program in command
 
 
-def test_the_identity_is_in_no_program_and_no_file(site: Site) -> None:
-    told: list[str] = []
-    seen: dict[str, None] = {}
-    stop = threading.Event()
-    watcher = threading.Thread(target=watch, args=(seen, stop))
-    os.environ[NAME] = PAIR.identity  # as it is for a command; what is started must not inherit it
-    watcher.start()
-    try:
-        backups = of(replace(site, say=told.append), "directory")
-        made = backups.take(BackupRequest())
-        assert backups.verify(made).ok
-        backups.restore(made, kept_as=backups.kept_name("d"), on_progress=told.append)
-        assert backups.drill(made).ok
-    finally:
-        stop.set()
-        watcher.join()
-        del os.environ[NAME]
-    ran = {line.split("\0")[0].rsplit("/", 1)[-1] for line in seen}
-    assert {"pg_dump", "pg_restore"} <= ran
-    assert not [line for line in seen if PAIR.identity in line]
-    assert not [line for line in told if PAIR.identity in line]
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_identity_is_in_no_program_and_no_file(
+    site: Site,
+    tmp_path: Path,
+    postgres_server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    layout: str,
+) -> None:
+    """Every program of PostgreSQL writes down how it was started, then does what it is for."""
+    monkeypatch.setenv(NAME, PAIR.identity)  # as it is for a command; nothing may inherit it
+    folder, told = tmp_path / "bin", list[str]()
+    folder.mkdir()
+    for name in ("pg_dump", "pg_dumpall", "pg_restore", "psql"):
+        program = folder / name
+        program.write_text(
+            f"""#!/bin/sh
+{{ echo "{name} $*"; env; }} >> {tmp_path}/seen
+exec {postgres_server.bin / name} "$@"
+"""
+        )
+        program.chmod(0o755)
+    config = replace(site.config, pg_bin=str(folder))
+    environ = {name: value for name, value in os.environ.items() if name != NAME}  # as wire() does
+    backups = of(replace(site, config=config, environ=environ, say=told.append), layout)
+    made = backups.take(BackupRequest())
+    assert backups.verify(made).ok
+    backups.restore(made, kept_as=backups.kept_name("d"), on_progress=told.append)
+    seen = (tmp_path / "seen").read_text()
+    assert "pg_dump --version" in seen
+    assert ("psql --dbname" if layout == "plain" else "pg_restore --dbname") in seen
+    assert PAIR.identity not in seen + "".join(told) + repr(backups)
     for path in site.folder.rglob("*"):
         assert not path.is_file() or PAIR.identity.encode() not in path.read_bytes()
-    assert PAIR.identity not in repr(backups)
-
-
-def watch(seen: dict[str, None], stop: threading.Event) -> None:
-    """Collect argv and environment of every program of ours, again and again."""
-    ours = str(os.getpid())
-    while not stop.is_set():
-        for folder in Path("/proc").glob("[0-9]*"):
-            if folder.name != ours:
-                with suppress(OSError):
-                    if (folder / "exe").readlink() == Path("/proc/self/exe").readlink():
-                        continue  # a fork of this test, before it becomes the program
-                    for name in ("cmdline", "environ"):
-                        seen[(folder / name).read_text(errors="replace")] = None
-        time.sleep(0.002)
