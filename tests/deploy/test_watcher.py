@@ -1,12 +1,18 @@
 """When a migration is cut off, when not, and what is told of it: the judging alone, without server or clock."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from deployguard.config import WatchConfig
+from deployguard.deploy.run import Run
+from deployguard.deploy.watch import cut_off
 from deployguard.deploy.watcher import Advice, Watched, judge, missed, summary
+from deployguard.model import Json
 from deployguard.observation import Client, Observation
+from deployguard.state import Kind
+from tests.deploy.fakes import make_world
 
 LIMITS = WatchConfig(interval=1, max_blocked=2, max_seconds=10)
 OURS = Client(
@@ -135,3 +141,33 @@ def test_the_journal_gets_few_notes_however_long_it_lasts() -> None:
     assert notes == 4
     assert summary(state)["most_blocked"] == 200
     assert summary(look(Watched(), (0, queue(0)), (1, queue(0)))[0]) == {}
+
+
+CUT = {"attempt": 2, "blocked": 7, "seconds": 12.0, "waited": True, "because": "it waits"}
+
+
+@pytest.mark.parametrize(
+    ("kept", "attempt", "said"),
+    [
+        (
+            {**CUT, "sent": [4711]},
+            2,
+            "deployguard cancelled its own statement because it blocked 7 sessions",
+        ),
+        (CUT, 2, "deployguard was about to cancel its own statement"),  # killed in between
+        ({**CUT, "sent": []}, 2, ""),  # it was gone by then, or we may not
+        ({**CUT, "sent": [4711]}, 3, ""),  # of an earlier attempt
+    ],
+)
+def test_what_a_resume_says_of_a_cut_is_what_the_journal_knows(
+    tmp_path: Path, kept: dict[str, Json], attempt: int, said: str
+) -> None:
+    world = make_world(tmp_path)
+    row = world.journal.begin("production", Kind.DEPLOY, "ann")
+    Run(world, row).note("migrate", cut=CUT)
+    Run(world, row).note("migrate", cut=kept)
+    sentence, waited = cut_off(Run(world, row), "migrate", attempt)  # by another process
+    assert sentence.startswith(said)
+    assert bool(sentence) is bool(said)
+    assert waited is bool(said)
+    world.journal.close()
