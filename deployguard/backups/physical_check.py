@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from deployguard.backups import physical_server
+from deployguard.backups import catalogue, physical_server
 from deployguard.backups.physical import PhysicalBackups
 from deployguard.backups.physical_server import Archiving
 from deployguard.errors import BackupFailed, UsageError
@@ -42,13 +42,15 @@ def check(physical: PhysicalBackups, command: str) -> Checked:
         except BackupFailed as error:
             problems.append(error.message)
         after = physical_server.archiving(database)
-    problems += gaps(physical, server.system)
+    lacking, older = gaps(physical, server.system)
+    problems += lacking
     facts = [
         ("archive_mode", how.mode),
         ("archive_command", how.library or physical.site.redact(how.command)),
         ("archived just now", archived or "nothing"),
         ("archived in all", f"{after.archived}, the last was {after.last or 'none'}"),
         ("failures", _failures(after)),
+        ("missing before the newest base backup", older),
         ("archive", str(physical.archive.folder)),
     ]
     return Checked(tuple(problems), tuple(facts))
@@ -68,20 +70,29 @@ def on(how: Archiving, command: str) -> None:
     )
 
 
-def gaps(physical: PhysicalBackups, system: str) -> list[str]:
-    """Sentences on what the archive lacks for a base backup that is here."""
+def gaps(physical: PhysicalBackups, system: str) -> tuple[list[str], str]:
+    """What the archive lacks behind the newest verified base backup, and behind older ones only, in words.
+
+    The latter cannot be mended: a newer base backup is what there was to do.
+    """
     names, histories = physical.archive.names(), physical.archive.histories()
-    found: dict[str, str] = {}
+    problems, older = list[str](), set[str]()
+    newest = True
     for record in physical.listing().records:
         if record.system != system or physical.archive.system() not in ("", system):
             continue
-        for name in reach(names, histories, record.first, record.segment_bytes).missing:
-            found.setdefault(name, record.id)
-    return [
-        f"{name} is missing in the archive: from {record} on, nothing that was written then, or after it, can be"
-        " recovered. Take a new base backup."
-        for name, record in sorted(found.items())
-    ]
+        lacking = reach(names, histories, record.first, record.segment_bytes).missing
+        found = catalogue.verification(physical.folder, record)
+        if newest:
+            problems += [
+                f"{name} is missing in the archive: from {record.id} on, nothing that was written then, or after it,"
+                " can be recovered. Take a new base backup."
+                for name in lacking
+            ]
+        older |= set(lacking)
+        newest = newest and not (found is not None and found.ok)
+    known = {problem.partition(" ")[0] for problem in problems}
+    return problems, ", ".join(sorted(older - known)) or "none"
 
 
 def _failures(found: Archiving) -> str:

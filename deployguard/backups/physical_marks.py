@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -64,8 +65,9 @@ def known(physical: PhysicalBackups) -> Mapping[str, Mark]:
     found = sealed.read_json(physical.folder / FILE)
     marks = {}
     for name, content in found.items():
-        if isinstance(content, dict):
-            texts = {key: str(content.get(key, "")) for key in ("system", "lsn", "at")}
+        with suppress(ValueError):  # what cannot be read is not known
+            kept = content if isinstance(content, dict) else {}
+            texts = {key: str(kept.get(key, "")) for key in ("system", "lsn", "at")}
             at = datetime.fromisoformat(texts["at"])
             marks[name] = Mark(name, texts["system"], texts["lsn"], at, "")
     return marks

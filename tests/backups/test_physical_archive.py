@@ -79,6 +79,10 @@ def test_a_gap_is_told_by_check_and_by_verify(cluster: Cluster) -> None:
         found = store.verify(record)
         assert found.ok  # it can be restored as it was
         assert f"the archive lacks {first}" in found.evidence[-1]
+        verified(store)  # what there is to do about it
+        after = check(store, "x")
+        assert after.problems == ()
+        assert dict(after.facts)["missing before the newest base backup"] == first
     finally:
         aside.rename(there)
     assert check(store, "x").problems == ()
@@ -92,6 +96,14 @@ def test_a_restore_point_is_archived_before_it_is_told(cluster: Cluster) -> None
     assert known["before-b017"].lsn == made.lsn
     with pytest.raises(UsageError, match="already"):
         physical_marks.mark(store, "before-b017")
+
+
+def test_a_restore_point_that_cannot_be_read_is_passed_over(cluster: Cluster) -> None:
+    store = cluster.physical("unread")
+    store.folder.mkdir()
+    good = '{"system": "1", "lsn": "0/1", "at": "2026-02-18T10:29:00+00:00"}'
+    (store.folder / physical_marks.FILE).write_text(f'{{"a": 1, "b": {{"at": "x"}}, "c": {good}}}')
+    assert [*physical_marks.known(store)] == ["c"]
 
 
 @pytest.mark.parametrize("name", ["", "-x", "a b", "x" * 64, "é", "a'b"])
