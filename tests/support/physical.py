@@ -119,6 +119,8 @@ def cluster(tree: postgres.Tree, **options: str) -> Iterator[Cluster]:
                 os.chown(made.wal, server.runs_as.pw_uid, server.runs_as.pw_gid)
             server.create_database("app")
             made.sql(SCHEMA)
+            # in a file that a base backup takes along, as in production
+            server.sql("ALTER SYSTEM SET archive_mode = 'on'")
             made.archive_by(made.archive_command)
             yield made
     finally:
