@@ -137,6 +137,17 @@ class BackupStore(Protocol):
         """The name under which a restore keeps the database that it replaces."""
 
 
+def want_store(record: BackupRecord, store: str) -> None:
+    """Raises UsageError for the backup of another store: who cannot read it must not call it damaged."""
+    if record.store != store:
+        raise UsageError(
+            f"Backup {record.id} was made by the store {record.store!r}, and this environment's is {store!r} now:"
+            " what reads the one cannot read the other.",
+            state=UNTOUCHED,
+            next_commands=(f"deployguard backup show {record.id}",),
+        )
+
+
 class WrittenMeanwhile(BackupFailed):
     """A restore was given up at its last moment, because the live database was written to. ``rows`` None: unknown."""
 

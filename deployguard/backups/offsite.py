@@ -151,6 +151,11 @@ class Offsite:
         here = (self.folder / record.folder).exists()
         with self._closing(), sealed.drafting(self.folder, record.id) as draft:
             content = b"".join(self._small(f"{record.id}/{sealed.MANIFEST}"))
+            with tempfile.TemporaryDirectory(prefix="deployguard-") as scratch:
+                if self._loaded(record.id, content, Path(scratch)) != record:
+                    raise Damaged(
+                        f"The manifest of {self._url(record.id)} is not the one of before."
+                    )
             sizes = {sealed.MANIFEST: (len(content), sha256(iter([content])).hex()), **record.files}
             bad = offsite_repair.damaged(self.folder, record, content) if here else record.files
             total = sum(sizes[name][0] for name in bad)
@@ -227,17 +232,21 @@ class Offsite:
         url = self._url(identifier)
         if sealed.MANIFEST not in files:
             raise OffsiteFailed(f"{url} is not complete: its copy was interrupted.")
-        path = scratch / identifier / sealed.MANIFEST
-        path.parent.mkdir()
-        path.write_bytes(b"".join(self._small(f"{identifier}/{sealed.MANIFEST}")))
-        try:
-            record = catalogue.load(path)
-        except BackupFailed as error:
-            raise OffsiteFailed(f"{url}: {error.message}") from None
+        content = b"".join(self._small(f"{identifier}/{sealed.MANIFEST}"))
+        record = self._loaded(identifier, content, scratch)
         for name, (size, _) in record.files.items():
             if files.get(name) != size:
                 raise OffsiteFailed(f"{url} is damaged: {name} has {files.get(name, 'no')} bytes.")
         return record
+
+    def _loaded(self, identifier: str, content: bytes, scratch: Path) -> BackupRecord:
+        path = scratch / identifier / sealed.MANIFEST
+        path.parent.mkdir()
+        path.write_bytes(content)
+        try:
+            return catalogue.load(path)
+        except BackupFailed as error:
+            raise OffsiteFailed(f"{self._url(identifier)}: {error.message}") from None
 
     def _small(self, name: str) -> list[bytes]:
         found, size = list[bytes](), 0

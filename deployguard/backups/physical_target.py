@@ -67,6 +67,12 @@ def within_reach(physical: PhysicalBackups, record: BaseBackup, target: Target) 
                 state="Nothing was restored. --to takes a time before that, --consistent the backup alone.",
                 next_commands=("deployguard backup physical check",),
             )
+        if not found.last:  # where the archive is not mounted, its end seems to be here
+            raise BackupFailed(
+                f"The archive has nothing from {record.id} on in {archive.folder}: is it mounted?",
+                state="Nothing was restored. --consistent takes the backup alone.",
+                next_commands=("deployguard backup physical check",),
+            )
 
 
 def ended_well(

@@ -17,6 +17,7 @@ from deployguard.backups.base import (
     Site,
     TransientFailure,
     failed,
+    want_store,
 )
 from deployguard.backups.pgargv import Form
 from deployguard.backups.postgres_dump import APPLICATION, PASSES, dump, dump_globals, facts
@@ -213,6 +214,7 @@ class PostgresBackups:
         return failed(error.message)
 
     def verify(self, record: BackupRecord) -> Verification:
+        want_store(record, "postgresql")
         problems, evidence = self._read(record)
         found = Verification(not problems, (*problems, *evidence), self.site.now())
         catalogue.keep_verification(self.site.folder, record, found)

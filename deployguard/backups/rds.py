@@ -21,6 +21,7 @@ from deployguard.backups.base import (
     Site,
     TransientFailure,
     failed,
+    want_store,
 )
 from deployguard.backups.rds_api import Api, AwsError, AwsUnreachable
 from deployguard.backups.rds_evidence import Beside, look_beside, written_since
@@ -235,6 +236,12 @@ class RdsBackups:
     def verify(self, record: BackupRecord) -> Verification:
         from deployguard.backups.rds_verify import check
 
+        want_store(record, "rds")
+        where = record.tools.get("region")
+        if where not in (None, self.api.region):  # there, nobody has asked
+            raise UsageError(
+                f"{record.id} is a snapshot in {where}; [rds] region is {self.api.region} now."
+            )
         problems, evidence = sealed.check_files(self.site.folder, record)
         if not problems:
             facts = sealed.read_json(self.site.folder / record.folder / SNAPSHOT)

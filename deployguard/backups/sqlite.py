@@ -20,6 +20,7 @@ from deployguard.backups.base import (
     TransientFailure,
     Unreadable,
     failed,
+    want_store,
 )
 from deployguard.backups.pgargv import Form, form_of
 from deployguard.backups.sqlite_check import DATA, check_contents, immutable, integrity
@@ -180,6 +181,7 @@ class SqliteBackups:
         return kind(message, state=NOT_MIGRATED, next_commands=error.next_commands)
 
     def verify(self, record: BackupRecord) -> Verification:
+        want_store(record, "sqlite")
         problems, evidence = sealed.check_files(self.site.folder, record)
         if not problems:
             problems, more = opening.read(self.site, record, self._look)

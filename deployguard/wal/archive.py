@@ -109,6 +109,8 @@ class Archive:
                 f"{name!r} is no file of a write-ahead log: give %f of restore_command."
             )
         there = self.path(name)
+        if there is None and not self.system():  # a mount that is missing looks like this
+            raise BackupFailed(f"In {self.folder} nothing was ever archived: is it mounted?")
         if there is None:
             raise Missing(name)
         temporary = target.with_name(f"{target.name}.deployguard")

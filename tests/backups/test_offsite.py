@@ -351,3 +351,40 @@ def test_names_that_lead_elsewhere_are_not_looked_at(
     monkeypatch.setattr(FolderStore, "names", names)
     found = place(here, url(nas)).listing()
     assert (found.records, found.problems) == ((made,), ())
+
+
+def test_a_manifest_that_comes_otherwise_than_when_it_was_listed_is_not_sealed(
+    here: Path, nas: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place(here, url(nas)).put(make(here))
+    real, times = FolderStore.read, [0]
+
+    def read(self: FolderStore, name: str) -> Iterator[bytes]:
+        for block in real(self, name):
+            times[0] += name.endswith("manifest.json")
+            turned = name.endswith("manifest.json") and times[0] == 2
+            yield block.replace(b'"counts"', b'"counds"') if turned else block
+
+    monkeypatch.setattr(FolderStore, "read", read)
+    with pytest.raises(BackupFailed, match="counts"):
+        place(tmp_path / "fresh", url(nas)).get("latest")
+    found = catalogue.listing(tmp_path / "fresh")
+    assert (found.records, found.problems) == ((), ())
+
+
+def test_a_file_that_has_no_end_does_not_fill_the_disk(
+    here: Path, nas: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place(here, url(nas)).put(make(here, 5000))
+    real, given = FolderStore.read, [0]
+
+    def read(self: FolderStore, name: str) -> Iterator[bytes]:
+        yield from real(self, name)
+        while name.endswith("/data") and given[0] < 100:
+            given[0] += 1
+            yield bytes(5000)
+
+    monkeypatch.setattr(FolderStore, "read", read)
+    with pytest.raises(BackupFailed, match="is damaged"):
+        place(tmp_path / "fresh", url(nas)).get("latest")
+    assert given[0] == 1

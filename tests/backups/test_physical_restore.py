@@ -135,6 +135,19 @@ def test_the_backup_alone_needs_no_archive(history: History) -> None:
     assert lsn(made.reached.lsn) >= lsn(history.record.stop)
 
 
+@pytest.mark.parametrize("made", [True, False])
+def test_an_archive_that_is_not_mounted_is_not_the_end_of_the_log(
+    history: History, tmp_path: Path, made: bool
+) -> None:
+    folder = tmp_path / "mount"
+    if made:
+        folder.mkdir()
+    store = replace(history.store, config=replace(history.store.config, wal_directory=str(folder)))
+    with pytest.raises(BackupFailed, match="archive has nothing"):
+        replace(history, store=store).restored("away", Target("end"))
+    assert untouched(history, "away")
+
+
 def test_log_is_laid_ready_where_the_servers_user_cannot_fetch_it(history: History) -> None:
     history.cluster.said.clear()
     made = history.restored("ready", Target("name", "before-drop"), fetch=("false",))

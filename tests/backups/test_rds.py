@@ -508,3 +508,13 @@ def test_a_snapshot_that_was_released_is_sealed_again_unless_its_backup_is_gone(
     assert backups.sweep() == (made.tools["snapshot"],)  # killed after it: the next sweep deletes
     delete()  # gone already
     assert snapshots(instance) == {}
+
+
+def test_a_snapshot_in_another_region_is_not_called_gone(backups: RdsBackups, site: Site) -> None:
+    made = backups.take(BackupRequest())
+    moved = replace(site, rds=replace(site.rds, region="eu-west-1"))
+    for elsewhere in open_store(moved):
+        with pytest.raises(UsageError, match="a snapshot in eu-central-1"):
+            elsewhere.verify(made)
+    assert catalogue.verification(site.folder, made) is None
+    assert backups.verify(made).ok

@@ -18,7 +18,7 @@ import pytest
 from deployguard.backups import BackupRequest, BackupStore, Site, catalogue, file_swap, room, store
 from deployguard.backups.base import TransientFailure
 from deployguard.backups.sqlite import SqliteBackups
-from deployguard.config import BackupConfig, parse_url
+from deployguard.config import BackupConfig, RdsConfig, parse_url
 from deployguard.errors import BackupFailed, EnvironmentUnreachable, UsageError
 
 ROOT = Path(__file__).parents[2]
@@ -456,3 +456,23 @@ def test_the_time_out_counts_from_the_last_page_that_was_copied(
     now[0] += 2
     with pytest.raises(TransientFailure, match=r"No page of .* was copied for 10 seconds"):
         look(0, 0, 400)
+
+
+def test_the_backup_of_another_store_is_not_called_damaged(
+    backups: BackupStore, site: Site
+) -> None:
+    """It may go once it is damaged."""
+    made = backups.take(BackupRequest())
+    assert backups.verify(made).ok
+    for url, kind in (("postgresql://h/d", ""), ("postgresql://h/d", "rds")):
+        config = replace(site.config, store=kind or "auto")
+        other = store(
+            replace(site, url=parse_url(url, "x"), config=config, rds=RdsConfig(instance="i"))
+        )
+        with pytest.raises(UsageError, match="made by the store 'sqlite'"):
+            other.verify(made)
+    with pytest.raises(UsageError, match="made by the store 'rds'"):
+        backups.verify(replace(made, store="rds"))
+    kept = catalogue.verification(site.folder, made)
+    assert kept is not None
+    assert kept.ok

@@ -127,7 +127,7 @@ def test_what_a_killed_one_left_is_not_listed_and_goes(archive: Archive, source:
     archive.folder.mkdir()
     (archive.folder / ".tmp-000000010000000000000009").write_bytes(b"half")
     assert not archive.names()
-    with pytest.raises(Missing):
+    with pytest.raises(BackupFailed):
         archive.fetch(NAME, source.with_name("RECOVERYXLOG"))
     archive.put(source)
     assert contents(archive) == {NAME}
@@ -146,13 +146,17 @@ def test_a_full_disk_leaves_nothing_and_fails(tmp_path: Path, source: Path) -> N
 
 
 def test_what_is_missing_is_missing_only_where_there_is_an_archive(
-    archive: Archive, tmp_path: Path
+    archive: Archive, source: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(BackupFailed, match="no archive"):
         archive.fetch(NAME, tmp_path / "RECOVERYXLOG")
-    archive.folder.mkdir()
-    with pytest.raises(Missing):
+    archive.folder.mkdir()  # where the archive is mounted, as a rule
+    with pytest.raises(BackupFailed, match="nothing was ever archived"):
         archive.fetch(NAME, tmp_path / "RECOVERYXLOG")
+    archive.put(source)
+    archive.fetch(NAME, tmp_path / "RECOVERYXLOG")
+    with pytest.raises(Missing):
+        archive.fetch("00000002.history", tmp_path / "RECOVERYHISTORY")
 
 
 def test_a_damaged_file_does_not_come_out(tmp_path: Path, source: Path) -> None:
