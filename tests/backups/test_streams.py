@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from deployguard.backups import streams
+from tests.support.required import missing
 
 CONTENT = b"".join(b"%d\tanother row %d\n" % (i, i * 7919) for i in range(40_000)) + b"\\.\n\n\n"
 
@@ -22,7 +23,7 @@ def packed(folder: Path, kind: str, *flags: str) -> Path:
         return target
     program = {"zst": "zstd", "lz4": "lz4"}[kind]
     if shutil.which(program) is None:
-        pytest.skip(f"{program} is not here")
+        missing(f"{program} is not here")
     subprocess.run([program, "-q", "-f", *flags, plain, target], check=True)
     return target
 
