@@ -6,7 +6,7 @@ next sweep removes, never half a backup that is listed.
 
 import secrets
 import shutil
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -46,7 +46,11 @@ def look(config: Config, environment: Environment, journal: Journal, now: dateti
     """What becomes of each backup of the environment; no database is asked. Raises StateError or UsageError."""
     folder = folder_of(config, environment)
     listing = catalogue.listing(folder, environment.name)
-    needed = needs(journal, environment.name, listing.records, _removable(environment))
+    needed = needs(journal, environment.name, listing.records, _removable(environment)) | {
+        record.id: f"its snapshot, which lies in {where}: prune does not remove that"
+        for record in listing.records
+        if (where := record.tools.get("region")) and where != (environment.rds.region or where)
+    }
     entries = [entry(folder, record, now) for record in listing.records]
     judged = judge(
         [candidate(one, needed.get(one.record.id, "")) for one in entries],
@@ -119,7 +123,7 @@ def needs(
     environment: str,
     records: Sequence[BackupRecord],
     removable: Collection[str] = _HERE,
-) -> Mapping[str, str]:
+) -> dict[str, str]:
     """Backup → what needs it: an unfinished run that took it, was told of it or has written it down."""
     needed = {
         record.id: f"what it describes, which lies elsewhere ({record.store}): prune does not remove that"

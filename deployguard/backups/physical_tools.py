@@ -1,5 +1,6 @@
 """Which programs to use for a base backup: those of the server's own major version, or none."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Final
 
 from deployguard.backups import pgtools
 from deployguard.backups.base import Site
+from deployguard.database import libpq
 from deployguard.errors import EnvironmentUnreachable
 from deployguard.process import program_version, which
 
@@ -60,14 +62,19 @@ def choose(site: Site, pg_bin: str, needed: int, names: Sequence[str], what: str
 
 def runs(program: str) -> bool:
     """Whether a program is there and begins: a build that is broken tells nothing of a backup."""
-    return program_version([program, "--version"]) is not None
+    return _version(program) is not None
+
+
+def _version(program: str) -> str | None:
+    """What a program says of itself; it is shown nothing of ours that it does not need."""
+    return program_version([program, "--version"], env=libpq.environment({}, os.environ))
 
 
 def at(folder: Path) -> Programs | None:
     """The programs in a folder; None when they are not there."""
     if not (folder / "pg_basebackup").exists():
         return None
-    said = program_version([str(folder / "pg_basebackup"), "--version"])
+    said = _version(str(folder / "pg_basebackup"))
     read = pgtools.parse_version(said, folder, None)
     return None if read is None else Programs(read.major, read.version, folder)
 

@@ -274,7 +274,8 @@ class RdsBackups:
     def release(self, record: BackupRecord) -> Callable[[], None]:
         """Let go of a backup's snapshot, as ``rds_sweep.release`` says."""
         facts = sealed.read_json(self.site.folder / record.folder / SNAPSHOT)
-        return rds_sweep.release(self.api, self.kind, str(facts.get("name", "")), record.id)
+        where = record.tools.get("region", "")
+        return rds_sweep.release(self.api, self.kind, str(facts.get("name", "")), record.id, where)
 
     def _names(self, reason: str, at: datetime, identifier: str) -> tuple[str, ...]:
         """What a snapshot is to be called, and what else when somebody has that name already."""

@@ -67,12 +67,17 @@ def mark(api: Api, snapshot: Snapshot, identifier: str) -> None:
     )
 
 
-def release(api: Api, kind: Kind, name: str, backup: str) -> Callable[[], None]:
+def release(api: Api, kind: Kind, name: str, backup: str, region: str) -> Callable[[], None]:
     """Take the mark off a backup's snapshot, which is to go; what is returned deletes it.
 
     Between the two the backup is unlisted: from then on a sweep deletes what a crash leaves, and before, it marks the
     snapshot again. Raises AwsError or BackupFailed.
     """
+    if region not in ("", api.region):  # that it is not here does not mean that it is gone
+        raise BackupFailed(
+            f"The snapshot of {backup} lies in {region}, and [rds] region is {api.region} now.",
+            state="It is still there, as are those that were to go after it.",
+        )
     found = rds_snapshots.find(api, kind, name) if name else None
     if found is None:
         return lambda: None

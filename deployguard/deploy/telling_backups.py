@@ -18,6 +18,7 @@ from deployguard.errors import Busy, DeployguardError, UsageError
 from deployguard.formats import Standing
 from deployguard.model import BackupRecord, OffsiteCopy
 from deployguard.notify import Delivery, Message, Notifier
+from deployguard.state import prepare_folder
 
 _TITLES: Final[dict[Event, str]] = {
     "backup-failed": "backup failed",
@@ -147,7 +148,7 @@ class _Memory:
 @contextmanager
 def _memory(path: Path) -> Iterator[_Memory]:
     """The memory, in a file for its owner only; kept when the block ends. Raises OSError: BlockingIOError is busy."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    prepare_folder(path.parent)
     with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         memory = _read(file.read())

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -391,3 +392,20 @@ def test_a_backup_that_is_pinned_while_others_are_removed_stays(
         prune(config, journal)
     assert old.id in listed(config)
     assert beside.pinned(folder(config), old) == Pin("audit", "ann", NOW)
+
+
+def test_a_snapshot_in_a_region_that_is_not_configured_any_more_stays(
+    config: Config, journal: Journal
+) -> None:
+    make(config, 1, store="rds", tools={"region": "eu-west-1"})
+    old = make(config, 2, store="rds", tools={"region": "eu-central-1"})
+    here = config.environment()
+    moved = replace(
+        here,
+        backup=replace(here.backup, store="rds"),
+        rds=replace(here.rds, instance="i", region="eu-west-1"),
+    )
+    seen = keeping.look(config, moved, journal, NOW)
+    (fate,) = (fate for fate in seen.fates if fate.entry.record.id == old.id)
+    assert fate.keep
+    assert "lies in eu-central-1" in fate.reasons[0]

@@ -41,6 +41,19 @@ def test_a_program_that_is_not_there_or_does_not_run_is_named(site: Site, tmp_pa
         choose(site, "bin", 17, TAKING, "The server")
 
 
+def test_no_secret_of_ours_is_in_the_environment_of_a_program_that_says_its_version(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://u:canary-4711@h/app")
+    for name in TAKING:
+        program(tmp_path / "bin", name, "16.3")
+        path = tmp_path / "bin" / name
+        path.write_text(path.read_text().replace("echo", f"env >>{tmp_path / 'seen'}\necho", 1))
+    choose(site, "bin", 16, TAKING, "The server")
+    assert "PATH=" in (tmp_path / "seen").read_text()
+    assert "canary-4711" not in (tmp_path / "seen").read_text()
+
+
 def test_a_named_folder_without_them_is_refused(site: Site) -> None:
     with pytest.raises(EnvironmentUnreachable, match="there is no pg_basebackup in"):
         choose(site, "nowhere", 17, TAKING, "The server")

@@ -516,5 +516,7 @@ def test_a_snapshot_in_another_region_is_not_called_gone(backups: RdsBackups, si
     for elsewhere in open_store(moved):
         with pytest.raises(UsageError, match="a snapshot in eu-central-1"):
             elsewhere.verify(made)
+        with pytest.raises(BackupFailed, match="lies in eu-central-1"):
+            elsewhere.release(made)
     assert catalogue.verification(site.folder, made) is None
     assert backups.verify(made).ok

@@ -211,6 +211,9 @@ def test_that_there_is_no_backup_at_all_is_told_once(
     for _ in range(3):
         assert bookings.deployguard("backup", "status").code == 20
     assert receiver.titles == ["bookings production: no recent backup"]
+    state = bookings.folder / ".deployguard"  # made by this
+    assert stat.S_IMODE(state.stat().st_mode) == 0o700
+    assert (state / ".gitignore").exists()
 
 
 def test_a_damaged_newest_backup_is_told_once_and_not_as_a_missing_one(
