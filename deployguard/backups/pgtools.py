@@ -24,6 +24,7 @@ SYSTEM: Final = (
 # The levels of "auto": rows compress as well with zstd's first as with gzip's sixth, in a tenth of the time.
 ZSTD: Final = "zstd:1"
 GZIP: Final = "gzip:4"
+_RESTRICT: Final = {13: 22, 14: 19, 15: 14, 16: 10, 17: 6}  # the first of each major version
 _VERSION = re.compile(r"\(PostgreSQL\) (\d+)(\S*)")
 
 
@@ -43,6 +44,13 @@ class Tools:
 def understood(tools: Tools, server: int) -> bool:
     """Whether the server knows every setting that this pg_restore begins with: 17 brought transaction_timeout."""
     return tools.major < 17 or server >= 17
+
+
+def restricts(tools: Tools) -> bool:
+    """Whether this psql can be told to take no commands of its own from what it reads; pure."""
+    minor = re.match(r"\d+\.(\d+)", tools.version)
+    known = tools.major > max(_RESTRICT) or tools.major in _RESTRICT
+    return minor is not None and known and int(minor[1]) >= _RESTRICT.get(tools.major, 0)
 
 
 def restored(done: Completed, *, strict: bool) -> bool:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import secrets
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ _DATA: Final = (
 _NEAR: Final = 6  # lines from there to the COPY
 _END: Final = b"\\.\n"
 _TIMEOUT: Final = b"SET transaction_timeout = 0;\n"  # version 17 brought it
+_GUARD: Final = re.compile(rb"\\restrict ([A-Za-z0-9]+)\n")
+_GUARDED: Final = 10  # lines in which it stands
 _PAUSE: Final = 0.05  # seconds
 _HEAD: Final = 100  # lines in which pg_dump's settings stand
 _NAME: Final = rb'(?:"(?:[^"]|"")+"|[^". ]+)'
@@ -74,16 +77,19 @@ def _names(text: str) -> tuple[str, str]:
 
 
 @contextmanager
-def fed(path: Path, *, timeout_known: bool) -> Iterator[Path]:
+def fed(path: Path, *, timeout_known: bool, restrict: bool = False) -> Iterator[Path]:
     """A pipe in the file system that gives the SQL of a dump, decompressed as it is read.
 
     Without ``timeout_known`` the one setting is left out that a server older than the dump's pg_dump does not have.
+    With ``restrict`` psql is told to take no commands of its own from the dump: one of them starts programs.
     A dump that is not whole ends with a line that no server takes, so that nothing of it is committed.
     """
     with tempfile.TemporaryDirectory(prefix="deployguard-") as folder:
         pipe = Path(folder) / "sql"
         os.mkfifo(pipe, 0o600)
-        writer = threading.Thread(target=_write, args=(path, pipe, timeout_known), daemon=True)
+        writer = threading.Thread(
+            target=_write, args=(path, pipe, timeout_known, restrict), daemon=True
+        )
         writer.start()
         try:
             yield pipe
@@ -96,14 +102,29 @@ def fed(path: Path, *, timeout_known: bool) -> Iterator[Path]:
                 writer.join(_PAUSE)
 
 
-def _write(path: Path, pipe: Path, timeout_known: bool) -> None:
+def _write(path: Path, pipe: Path, timeout_known: bool, restrict: bool) -> None:
     # One that has ended reads no further: its exit code says why.
     with suppress(BrokenPipeError), pipe.open("wb") as target:
+        lines = streams.lines(path)
         try:
-            for number, line in enumerate(streams.lines(path)):
+            if restrict:
+                target.write(b"\\restrict " + secrets.token_hex(16).encode() + b"\n")
+                lines = _unguarded(lines)
+            for number, line in enumerate(lines):
                 if timeout_known or number > _HEAD or line != _TIMEOUT:
                     target.write(line)
         except (streams.Broken, OSError) as error:
             if isinstance(error, BrokenPipeError):
                 raise
             target.write(b"\n\\.\nSELECT deployguard_the_dump_is_not_whole;\n")
+
+
+def _unguarded(lines: Iterator[bytes]) -> Iterator[bytes]:
+    """Without pg_dump's own pair of guards, its first and its last line, which would be refused inside of ours."""
+    last, complete = b"", False
+    for number, line in enumerate(lines):
+        complete = complete or line.startswith(COMPLETE)
+        if not last and number < _GUARDED and (found := _GUARD.fullmatch(line)):
+            last = b"\\unrestrict " + found[1] + b"\n"
+        elif not (complete and line == last):
+            yield line

@@ -223,7 +223,8 @@ def _run_sql(
     """All of a plain dump in one transaction."""
     fresh, server = into
     dump = site.folder / record.folder / form_of(record).data
-    with plain.fed(dump, timeout_known=server >= 17) as source:
+    restrict = pgtools.restricts(tools)
+    with plain.fed(dump, timeout_known=server >= 17, restrict=restrict) as source:
         done = pgtools.execute(
             tools,
             psql_argv(tools.program("psql"), fresh),

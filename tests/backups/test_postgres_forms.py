@@ -281,6 +281,24 @@ def test_a_plain_dump_that_lost_rows_is_caught_and_never_restored(site: Site, li
         assert link.execute("SELECT count(*) FROM bookings").fetchone() == (5000,)
 
 
+def test_a_plain_dump_starts_no_program(site: Site, live: str, tmp_path: Path) -> None:
+    """Who can write to the place of the copies could put a command of psql into one."""
+    backups = of(site, "plain")
+    tools = pgtools.at(Path(site.config.pg_bin))
+    assert tools is not None
+    made = backups.take(BackupRequest())
+    path, mark = site.folder / made.id / "database.sql.gz", tmp_path / "started"
+    path.write_bytes(path.read_bytes() + gzip.compress(f"\\! touch {mark}\n".encode()))
+    forged = replace(
+        made, files={**made.files, path.name: (path.stat().st_size, sealed.digest(path))}
+    )
+    assert backups.verify(forged).ok
+    if pgtools.restricts(tools):
+        with pytest.raises(BackupFailed, match=r"psql .* failed"):
+            backups.restore(forged, kept_as="never", on_progress=lambda _: None)
+        assert not mark.exists()
+
+
 def test_a_plain_dump_goes_back_to_a_server_older_than_its_pg_dump(
     site: Site, live: str, postgres_servers: tuple[Server, ...]
 ) -> None:
