@@ -119,12 +119,14 @@ def _look(cursor: Cursor[Row], version_table: str, session: Session) -> Instant:
 def sequences(database: PostgresDatabase) -> dict[str, int | None]:
     """Last values by ``schema.name``; None: never used, or hidden from us."""
     query = "SELECT schemaname, sequencename, last_value FROM pg_sequences ORDER BY 1, 2"
-    return {f"{schema}.{name}": value for schema, name, value in database.session.rows(query)}
+    found = database.session.rows(query, timeout=0)  # there may be very many
+    return {f"{schema}.{name}": value for schema, name, value in found}
 
 
 def large_objects(database: PostgresDatabase) -> int:
     """How many there are."""
-    return int(database.session.rows("SELECT count(*) FROM pg_largeobject_metadata")[0][0])
+    query = "SELECT count(*) FROM pg_largeobject_metadata"
+    return int(database.session.rows(query, timeout=0)[0][0])  # there may be very many
 
 
 def sequence_problems(
