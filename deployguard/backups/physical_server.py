@@ -209,4 +209,4 @@ def _told(found: Archiving) -> str:
         )
     if found.last:
         return f"The server has archived up to {found.last}, so its archive_command may lead elsewhere."
-    return "The server has archived nothing yet."
+    return "The server has archived nothing yet; its log says so when it could not start archive_command."
