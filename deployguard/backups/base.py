@@ -1,7 +1,7 @@
 """What a backup store is, what it is given, and how it fails."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,6 +35,13 @@ class Inside(Protocol):
     ) -> Completed: ...
 
 
+class OneOff(Inside, Protocol):
+    """Runs a program in a container that is made for it, on this machine's network."""
+
+    @property
+    def image(self) -> str: ...
+
+
 @dataclass(frozen=True, slots=True)
 class BackupRequest:
     """Why a backup is taken. ``reason`` is its class, by which it is kept (``retention.py``)."""
@@ -59,7 +66,8 @@ class Site:
     """Everything a store needs to know of the world; what a test replaces is here.
 
     ``directory`` is what relative paths count from (the configuration file's folder). ``inside`` is how to run
-    programs in the database's container, where it runs in one. ``environ`` is the machine's environment.
+    programs in the database's container, where it runs in one; ``oneoffs`` are ways to run them in containers made
+    for them, which may bring the programs of a major version. ``environ`` is the machine's environment.
     """
 
     url: DatabaseUrl
@@ -72,6 +80,7 @@ class Site:
     version_table: str = VERSION_TABLE
     address: Address | None = None
     inside: Inside | None = None
+    oneoffs: Callable[[int], Sequence[OneOff]] | None = None
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     sleep: Callable[[float], None] | None = None  # None: time.sleep

@@ -6,7 +6,7 @@ The connection is in the environment, never in argv.
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -30,12 +30,24 @@ _VERSION = re.compile(r"\(PostgreSQL\) (\d+)(\S*)")
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """A pair of pg_dump and pg_restore of one version; ``bin`` None: they run in the database's container."""
+    """A pair of pg_dump and pg_restore of one version; ``bin`` None: they run in a container.
+
+    That is the database's own, or with ``image`` one that is made for each program.
+    """
 
     major: int
     version: str  # as they print it, for people and the manifest
     bin: Path | None
     inside: Inside | None = None
+    image: str = ""
+
+    @property
+    def where(self) -> str:
+        """Where they are, for people."""
+        contained = (
+            f"a one-off container of {self.image}" if self.image else "the database's container"
+        )
+        return contained if self.bin is None else str(self.bin)
 
     def program(self, name: str) -> str:
         return name if self.bin is None else str(self.bin / name)
@@ -76,14 +88,13 @@ def form(site: Site, tools: Tools) -> Form:
     layout, wanted = site.config.format, site.config.compression
     if layout == "directory" and tools.inside is not None:
         # a folder would be written inside of the container; one stream is all that comes out of it
-        site.say("pg_dump runs in the database's container: custom format instead of a directory")
+        site.say(f"pg_dump runs in {tools.where}: custom format instead of a directory")
         layout = "custom"
     method = wanted.partition(":")[0]
     if method != "auto":
         if not offers(site, tools, method):
-            where = tools.bin or "the database's container"
             raise EnvironmentUnreachable(
-                f"pg_dump {tools.version} in {where} cannot compress with {method}."
+                f"pg_dump {tools.version} in {tools.where} cannot compress with {method}."
                 ' Set [backup] compression = "auto", or name the folder of another pg_dump in [backup] pg_bin.'
             )
     else:
@@ -117,8 +128,9 @@ def offers(site: Site, tools: Tools, method: str) -> bool:
 def choose(site: Site, needed: int, what: str, *, here: bool = False) -> Tools:
     """The tools to use with ``what`` of major version ``needed``: that very version, else a newer one.
 
-    A local one of the same version is best, then the container's own, then a newer local one; with ``here`` only
-    local ones will do. Raises EnvironmentUnreachable that names both versions.
+    A local one of the same version is best, then the container's own, then a newer local one, then one in a
+    container that is made for it; with ``here`` only local ones will do. Raises EnvironmentUnreachable that names
+    both versions.
     """
     local = installed(site)
     exact = next((tools for tools in local if tools.major == needed), None)
@@ -130,10 +142,34 @@ def choose(site: Site, needed: int, what: str, *, here: bool = False) -> Tools:
         return contained
     if newer is not None:
         return newer
+    once, hint = (None, "") if here else _oneoff(site, needed)
+    if once is not None:
+        return once
     have = ", ".join(f"{tools.version} in {tools.bin}" for tools in local) or "none"
     raise EnvironmentUnreachable(
         f"{what} is PostgreSQL {needed}, and needs pg_dump and pg_restore of version {needed} or newer;"
-        f" found: {have}. Install the client programs of version {needed}, or name their folder in [backup] pg_bin."
+        f" found: {have}. Install the client programs of version {needed}, or name their folder in [backup]"
+        f" pg_bin{hint}."
+    )
+
+
+def _oneoff(site: Site, needed: int) -> tuple[Tools | None, str]:
+    """(the tools in a container that is made for them, what would make that possible).
+
+    A server that listens on a socket of this machine only cannot be reached from there.
+    """
+    urls = (site.url, site.source or site.url)
+    if site.oneoffs is None or not all(libpq.by_network(url) for url in urls):
+        return None, ""
+    for once in site.oneoffs(needed):
+        found = _contained(once)
+        if found is not None and found.major >= needed:
+            tools = replace(found, image=once.image)
+            site.say(f"PostgreSQL's programs {tools.version} run in {tools.where}")
+            return tools, ""
+    return (
+        None,
+        f", or have Docker and the image postgres:{needed} on this machine (it is never pulled)",
     )
 
 

@@ -114,6 +114,9 @@ def environment(
     """The environment for a tool that connects; the only place where it learns the password."""
     database.session.connection()  # only a connection that was made knows which address answers
     found = {**database.session.parameters, "application_name": application}
+    if tools.image:
+        complete = libpq.complete(found, _password(database), site.environ)
+        return complete | {"LC_ALL": "C"}
     if (
         tools.inside is not None
     ):  # beside the server, where our way to it and our files do not exist
@@ -121,6 +124,11 @@ def environment(
         found = {key: found[key] for key in here if key in found}
         found |= {"host": "127.0.0.1", "port": str(libpq.DEFAULT_PORT)}
     return libpq.environment(found, site.environ) | {"LC_ALL": "C"}
+
+
+def _password(database: PostgresDatabase) -> str:
+    """The password that let us in, wherever it came from: a file of ours cannot be read in another container."""
+    return database.session.connection().info.password
 
 
 def facts(

@@ -79,7 +79,7 @@ def _archive(
     if "does not support compression" in read.stderr:
         raise EnvironmentUnreachable(
             f"Backup {record.id} is compressed with {record.compression}, which pg_restore {tools.version} in"
-            f" {tools.bin or 'the container'} was built without. Name the folder of another one in [backup] pg_bin."
+            f" {tools.where} was built without. Name the folder of another one in [backup] pg_bin."
         )
     if not read.ok:
         return [f"pg_restore cannot read it to the end: {read.why()}"], []

@@ -120,7 +120,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "timeout": "Seconds for one try; for pg_dump, in which nothing more is written.",
             "tries": "How often a backup is tried …",
             "pause": "… and the seconds between.",
-            "pg_bin": 'Folder of pg_dump and pg_restore; "" is PATH, else the database\'s container.',
+            "pg_bin": 'Folder of pg_dump and pg_restore; "" is PATH, else a container (docs/backups.md).',
             "format": '"directory" (dumped in parallel; SQLite: the file), "custom" (one file) or "plain" (.sql.gz).',
             "compression": '"auto", or what pg_dump can do, also with a level: "zstd:3", "lz4", "gzip:9", "none".',
             "jobs": "Tables that are dumped, counted and restored at once; 0 is one a processor, up to 4.",

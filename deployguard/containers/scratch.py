@@ -31,7 +31,7 @@ def postgres(engine: Engine, image: str) -> Iterator[tuple[Container, str]]:
     sweep(engine)
     name, password = f"{PREFIX}{secrets.token_hex(4)}", secrets.token_urlsafe(16)
     started = run(
-        start_argv(name, image, _mark(identify())),
+        start_argv(name, image, mark()),
         env={**os.environ, _PASSWORD: password},
         timeout=STARTING,
     )
@@ -42,7 +42,7 @@ def postgres(engine: Engine, image: str) -> Iterator[tuple[Container, str]]:
             )
         yield _ready(engine, name, image), password
     finally:
-        _remove(name)
+        remove(name)
 
 
 def start_argv(name: str, image: str, mark: str) -> list[str]:
@@ -56,15 +56,15 @@ def start_argv(name: str, image: str, mark: str) -> list[str]:
     ]
 
 
-def sweep(engine: Engine) -> tuple[str, ...]:
-    """Remove the servers of processes of this machine that are dead; their names."""
+def sweep(engine: Engine, label: str = LABEL) -> tuple[str, ...]:
+    """Remove the containers of processes of this machine that are dead, by the label that names them; their names."""
     dead = [
         container.name
-        for container in engine.containers(labels=(LABEL,), stopped=True)
-        if _left(container.labels[LABEL])
+        for container in engine.containers(labels=(label,), stopped=True)
+        if _left(container.labels[label])
     ]
     for name in dead:
-        _remove(name)
+        remove(name)
     return tuple(dead)
 
 
@@ -85,11 +85,14 @@ def _ready(engine: Engine, name: str, image: str) -> Container:
     )
 
 
-def _remove(name: str) -> None:
+def remove(name: str) -> None:
+    """Remove a container with its volumes, running or not; nothing happens when there is none."""
     run(["docker", "rm", "--force", "--volumes", name], timeout=60)
 
 
-def _mark(maker: Identity | None) -> str:
+def mark() -> str:
+    """Who we are, for the label of what we make."""
+    maker = identify()
     return f"{maker.pid}:{maker.started}:{maker.boot}" if maker else "0:0:"
 
 

@@ -5,6 +5,7 @@ Source: the PostgreSQL manual, "Parameter Key Words" and "Environment Variables"
 
 import socket
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 from deployguard.config import DatabaseUrl
@@ -48,6 +49,13 @@ _SSL_WORDS: Final[Mapping[str, str]] = {
 }
 # What the machine may tell a program besides where the database is.
 _INHERITED: Final = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "SYSTEMROOT")
+_TLS_FILES: Final[Mapping[str, str]] = {  # where libpq looks below HOME when nothing is said
+    "PGSSLROOTCERT": "root.crt",
+    "PGSSLCERT": "postgresql.crt",
+    "PGSSLKEY": "postgresql.key",
+    "PGSSLCRL": "root.crl",
+}
+_OUR_FILES: Final = frozenset({"PGPASSFILE", "PGSERVICE", "PGSERVICEFILE", "PGSYSCONFDIR"})
 
 
 def parameters(url: DatabaseUrl) -> dict[str, str]:
@@ -82,6 +90,30 @@ def environment(found: Mapping[str, str], inherited: Mapping[str, str]) -> dict[
         kept.pop("PGHOSTADDR", None)  # would overrule the URL's host
         kept.pop("PGSERVICE", None)
     return kept | {_VARIABLES[key]: value for key, value in found.items() if key in _VARIABLES}
+
+
+def complete(
+    found: Mapping[str, str], password: str, inherited: Mapping[str, str]
+) -> dict[str, str]:
+    """As ``environment``, for a program that sees none of our files but those of TLS, which it is told to use.
+
+    Without them it would encrypt to whoever answers, where we would have refused.
+    """
+    home = Path(inherited.get("HOME") or "/nonexistent") / ".postgresql"
+    around = environment({**found, **({"password": password} if password else {})}, inherited)
+    for variable, name in _TLS_FILES.items():
+        given = around.get(variable) or str(home / name)
+        if Path(
+            given
+        ).is_file():  # else it is libpq's word "system", or the program says what is missing
+            around[variable] = str(Path(given).resolve())
+    return {name: value for name, value in around.items() if name not in _OUR_FILES}
+
+
+def by_network(url: DatabaseUrl) -> bool:
+    """Whether a server is asked by TCP: one on a socket of this machine is out of a container's reach."""
+    host = url.query.get("host") or url.host
+    return bool(host) and not host.startswith(("/", "@"))
 
 
 def at(found: Mapping[str, str], address: tuple[str, int]) -> dict[str, str]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from deployguard.backups import BackupRequest, Site
     from deployguard.backups.offsite import Offsite
     from deployguard.containers import Container, Engine
+    from deployguard.containers.oneoff import OneOff
     from deployguard.database import Database
     from deployguard.health import Poller
     from deployguard.revisions.graph import Graph
@@ -105,6 +106,7 @@ class Surroundings:
             address=self.address,
             # the container is that of the URL's own server
             inside=self.inside if self.url.dialect == "postgresql" and not self.source else None,
+            oneoffs=self.oneoffs if self.url.dialect == "postgresql" else None,
             source=self.source,
             identity=self.identity,
             every=self.every,
@@ -146,6 +148,15 @@ class Surroundings:
             timeout=timeout,
             redact=redact,
             moving=moving,
+        )
+
+    def oneoffs(self, major: int) -> "tuple[OneOff, ...]":
+        """How PostgreSQL's programs run in containers of their own: the database's image, else the version's."""
+        from deployguard.containers.oneoff import find_oneoffs
+
+        host = (self.source or self.url).host
+        return find_oneoffs(
+            self.engine, (f"postgres:{major}",), host=host, project=lambda: self._project
         )
 
     def poller(self, on_sample: Callable[[HealthSample], None]) -> "Poller":

@@ -1,6 +1,7 @@
 """Argv by equality: what the programs are told, and that no connection is in it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -92,8 +93,9 @@ def fake(folder: Path, major: int) -> Path:
 class Container:
     """A database's container with tools of one version."""
 
-    def __init__(self, major: int) -> None:
+    def __init__(self, major: int, image: str = "") -> None:
         self.major = major
+        self.image = image
 
     def __call__(
         self,
@@ -104,6 +106,7 @@ class Container:
         stdout_path: Path | None = None,
         timeout: float | None = None,
         redact: Redactor | None = None,
+        moving: Callable[[], object] | None = None,
     ) -> Completed:
         return Completed(0, f"pg_dump (PostgreSQL) {self.major}.3\n", "", 0.1)
 
@@ -149,6 +152,33 @@ def test_too_old_is_one_error_that_names_both_versions(tmp_path: Path) -> None:
         pgtools.choose(site(tmp_path), 16, "The server")
     with pytest.raises(EnvironmentUnreachable, match="there is no pg_dump in"):
         pgtools.choose(site(tmp_path, pg_bin="nowhere"), 16, "The server")
+
+
+def test_a_container_of_its_own_is_the_last_resort(tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    def oneoffs(major: int) -> tuple[Container, ...]:
+        asked.append(major)
+        return Container(14, "own:1"), Container(16, "postgres:16")
+
+    old, new = fake(tmp_path / "15", 15), fake(tmp_path / "18", 18)
+    said: list[str] = []
+    there = replace(site(tmp_path, path=str(old)), oneoffs=oneoffs, say=said.append)
+    once = pgtools.choose(there, 16, "The server")
+    assert (once.major, once.bin, once.image) == (16, None, "postgres:16")
+    assert said == ["PostgreSQL's programs 16.3 run in a one-off container of postgres:16"]
+    assert asked == [16]
+    inside = replace(there, inside=Container(16))
+    assert pgtools.choose(inside, 16, "The server").image == ""
+    assert pgtools.choose(replace(there, environ={"PATH": str(new)}), 16, "x").bin == new
+    assert asked == [16]
+    with pytest.raises(EnvironmentUnreachable, match=r"PostgreSQL 17.*found: 15\.1.*postgres:17"):
+        pgtools.choose(there, 17, "The server")
+    with pytest.raises(EnvironmentUnreachable, match=r"found: 15\.1 in .*pg_bin\.$"):
+        pgtools.choose(there, 16, "A backup in directory format", here=True)
+    beside = replace(there, url=parse_url("postgresql:///d?host=/run", "x"))
+    with pytest.raises(EnvironmentUnreachable, match=r"pg_bin\.$"):
+        pgtools.choose(beside, 16, "The server")
 
 
 TIMEOUT_SET = """pg_restore: connecting to database for restore

@@ -1,5 +1,7 @@
 """URLs of every driver become libpq's words, and secrets stay out of argv."""
 
+from pathlib import Path
+
 import pytest
 
 from deployguard.config import parse_url
@@ -57,3 +59,44 @@ def test_a_socket_folder_in_the_query_is_kept() -> None:
 def test_a_port_that_is_no_number_is_one_clear_error() -> None:
     with pytest.raises(UsageError, match="not a number"):
         libpq.port_of({"port": "x"})
+
+
+def test_where_our_files_are_not_the_password_is_said_and_those_of_tls_are_named(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / ".postgresql").mkdir()
+    (tmp_path / ".postgresql" / "root.crt").write_text("")
+    ours = {"HOME": str(tmp_path), "PGPASSFILE": "/p", "PGSERVICEFILE": "/s", "PGTZ": "UTC"}
+    found = libpq.complete({"host": "h", "sslcert": "/nowhere/c.crt"}, "s@cret", ours)
+    assert found == {
+        "HOME": str(tmp_path),
+        "PGHOST": "h",
+        "PGPASSWORD": "s@cret",
+        "PGSSLROOTCERT": str(tmp_path / ".postgresql" / "root.crt"),
+        "PGSSLCERT": "/nowhere/c.crt",
+        "PGTZ": "UTC",
+    }
+    told = libpq.complete({"host": "h", "sslrootcert": "system"}, "", {})
+    assert told == {"PGHOST": "h", "PGSSLROOTCERT": "system"}
+
+
+def test_a_relative_file_of_tls_is_named_in_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ca.pem").write_text("")
+    monkeypatch.chdir(tmp_path)
+    found = libpq.complete({"host": "h", "sslrootcert": "ca.pem"}, "", {})
+    assert found["PGSSLROOTCERT"] == str(tmp_path / "ca.pem")
+
+
+@pytest.mark.parametrize(
+    ("url", "answer"),
+    [
+        ("postgresql://h/d", True),
+        ("postgresql:///d", False),
+        ("postgresql:///d?host=/run/postgresql", False),
+        ("postgresql://h/d?host=/run/postgresql", False),
+    ],
+)
+def test_a_socket_of_this_machine_is_no_network(url: str, answer: bool) -> None:
+    assert libpq.by_network(parse_url(url, "x")) is answer
