@@ -73,9 +73,13 @@ def identities(text: str, where: str) -> Identities:
     except pyrage.IdentityError as error:
         # What it says of an OpenSSH key is worth knowing; nothing of the key is in it.
         locked = "; it has a passphrase" if "decrypted first" in str(error) else ""
-        raise UsageError(f"{where} holds no identity that can be read{locked}.") from None
+        raise UsageError(
+            f"{where[:1].upper()}{where[1:]} holds no identity that can be read{locked}."
+        ) from None
     if not keys:
-        raise UsageError(f"{where} holds no identity: no line of it begins with AGE-SECRET-KEY-1.")
+        raise UsageError(
+            f"{where[:1].upper()}{where[1:]} holds no identity: no line of it begins with AGE-SECRET-KEY-1."
+        )
     return Identities(tuple(keys))
 
 

@@ -158,15 +158,17 @@ def identities(site: Site) -> age.Identities | None:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            raise UsageError(f"{_place(site)}, {path}, is no file.")
+            raise UsageError(f"The identity in {_place(site)}, {path}, is no file.")
         if status.st_mode & 0o077:
             raise UsageError(
-                f"{_place(site)}, {path}, can be read by others than its owner, so it is not used.",
+                f"The identity in {_place(site)}, {path}, can be read by others than its owner, so it is not used.",
                 next_commands=(f"chmod 600 {path}",),
             )
         text = path.read_text(errors="replace")
     except OSError as error:
-        raise UsageError(f"{_place(site)}, {path}, cannot be read: {error.strerror}.") from None
+        raise UsageError(
+            f"The identity in {_place(site)}, {path}, cannot be read: {error.strerror}."
+        ) from None
     return age.identities(text, f"{_place(site)}, {path},")
 
 

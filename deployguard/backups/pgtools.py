@@ -174,7 +174,15 @@ def _oneoff(site: Site, needed: int) -> tuple[Tools | None, str]:
 
 
 def installed(site: Site) -> tuple[Tools, ...]:
-    """The tools on this machine, oldest first; only those of pg_bin where it is configured."""
+    """The tools on this machine, one of each version, oldest first; only those of pg_bin where it is configured."""
+    known: dict[int, Tools] = {}
+    for tools in everywhere(site):
+        known.setdefault(tools.major, tools)
+    return tuple(known[major] for major in sorted(known))
+
+
+def everywhere(site: Site) -> tuple[Tools, ...]:
+    """The tools in every folder of this machine, in the order in which they are looked for."""
     if site.config.pg_bin:
         folder = (site.directory / site.config.pg_bin).resolve()
         if not (folder / "pg_dump").exists():
@@ -184,12 +192,7 @@ def installed(site: Site) -> tuple[Tools, ...]:
         found = which("pg_dump", path=site.environ.get("PATH"))
         folders = [Path(found).parent] if found else []
         folders += [path for pattern in SYSTEM for path in sorted(Path("/").glob(pattern[1:]))]
-    known: dict[int, Tools] = {}
-    for folder in folders:
-        tools = at(folder)
-        if tools is not None:
-            known.setdefault(tools.major, tools)
-    return tuple(known[major] for major in sorted(known))
+    return tuple(tools for folder in folders if (tools := at(folder)) is not None)
 
 
 def at(folder: Path) -> Tools | None:

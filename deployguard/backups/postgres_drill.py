@@ -186,7 +186,8 @@ def _refuse_live(store: "PostgresBackups", url: DatabaseUrl) -> None:
 
 def _programs(site: Site, major: int) -> Path | None:
     """Where a server lies that is as new as the one that was backed up; the oldest such one."""
-    for tools in pgtools.installed(site):
+    # Debian's /usr/bin has the client programs of a version whose server lies in a folder of its own.
+    for tools in sorted(pgtools.everywhere(site), key=lambda tools: tools.major):
         if tools.bin is not None and tools.major >= major and scratch.can_serve(tools.bin):
             return tools.bin
     return None

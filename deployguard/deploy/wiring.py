@@ -43,7 +43,7 @@ def wire(
     ``cached``: what is only shown may rest on a reading that was kept. ``every``: seconds between lines of progress.
     """
     from deployguard import backups, migrators, targets
-    from deployguard.backups import beside, opening
+    from deployguard.backups import beside
     from deployguard.containers import Engine
 
     outer = {**config.alembic_environ(), **(os.environ if environ is None else environ)}
@@ -81,7 +81,7 @@ def wire(
         named_backup=lambda name: backups.find(site.folder, name, site.environment),
         backup_mark=lambda record: beside.mark(site.folder, record),
         sweep_backups=store.sweep,
-        openable=lambda record: opening.openable(site, record),
+        openable=lambda record: _openable(around, site, record),
         would_run=lambda current: around.would_run(current, migrator.image()),
         redact=around.redact,
         clock=_now,
@@ -90,6 +90,19 @@ def wire(
         offsite=around.offsite if environment.offsite.url else None,
         notifier=Notifier(environment.notify, outer, around.redact),
     )
+
+
+def _openable(around: Surroundings, site: "Site", record: BackupRecord | None) -> None:
+    """What keeps this machine, or its role in the server, from a restore; beforehand the latter is only told."""
+    from deployguard.backups import opening, rights
+
+    opening.openable(site, record)
+    if record is not None:
+        rights.check(site)
+    elif (found := rights.missing(site)) is not None:
+        around.reporter.note(
+            f"{found[0]}: should this deploy need one, a person must do it. {found[1][0]}"
+        )
 
 
 def _take_backup(
