@@ -19,6 +19,7 @@ _SHOWN: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "bake": {"detail": "{}"},
         "decide": {"way": "{}"},
         "safety-net": {"bytes": "{}", "id": "{}", "missing": "none: {}"},
+        "stop-app": {"skipped": "not stopped: {}"},
         "downgrade": {"to": "now at {}"},
         "restore": {"backup": "from {}", "kept_as": "the former one is kept as {}"},
         "schema-back": {"revision": "at {}"},

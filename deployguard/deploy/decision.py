@@ -7,7 +7,7 @@ from deployguard.deploy.run import Run, listed, text
 from deployguard.deploy.step import Evidence, PersonNeeded
 from deployguard.errors import Refused, UsageError
 from deployguard.model import BackupRecord
-from deployguard.state import EventKind, Status
+from deployguard.state import EventKind, Kind, Status
 
 
 def decide(run: Run) -> Evidence:
@@ -141,6 +141,8 @@ def ways_by_hand(run: Run, seen: rollback.Situation | None = None) -> tuple[str,
         commands.append(f"deployguard rollback {run.id} --restore")
     if run.deploy.unfinished:
         commands.append(f"deployguard resume --env {run.deploy.environment}")
+        if not run.begun(names.RESTORE) and run.deploy.kind is Kind.RESTORE:
+            commands.append(f"deployguard close --env {run.deploy.environment} --reason TEXT")
     return tuple(commands)
 
 
@@ -182,7 +184,7 @@ def was_left_stopped(run: Run) -> bool:
     for one in running.family(run.subject):
         for event in one.events():
             if event.kind is EventKind.DONE and event.step == names.STOP_APP:
-                down = True
+                down = "skipped" not in event.evidence
             # Our own start does not change what this way back has to do.
             elif event.kind is EventKind.DONE and event.step == names.APP_BACK and one.id != run.id:
                 down = False

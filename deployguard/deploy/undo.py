@@ -76,6 +76,8 @@ def void(run: Run) -> bool:
 
 
 def stop_app(run: Run) -> Evidence:
+    if not run.world.target.can_stop:
+        return {"skipped": "[target] names no way to"}
     run.world.target.stop()
     return {}
 

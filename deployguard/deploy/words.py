@@ -14,7 +14,8 @@ CUT_OFF: Final = "the process that worked on it is gone; a migration that it beg
 
 
 def stopped(run: Run) -> str:
-    down = run.done(names.STOP_APP) is not None and run.done(names.APP_BACK) is None
+    done = run.done(names.STOP_APP)
+    down = done is not None and "skipped" not in done and run.done(names.APP_BACK) is None
     return f" {STOPPED}." if down or _is_down(run) else ""
 
 

@@ -15,7 +15,7 @@ from deployguard.errors import (
     UsageError,
 )
 from deployguard.model import Risk, Way
-from deployguard.state import Kind, Status
+from deployguard.state import EventKind, Kind, Status
 from tests.deploy.asking import AUTO, approved, untouched
 from tests.deploy.fakes import (
     AFTER,
@@ -192,3 +192,19 @@ def test_an_application_without_a_target_is_migrated_only(
     assert production.effects() == ["upgrade ok"]
     saga.rollback(world, RollbackOptions())
     assert production["revision"] == [BEFORE]
+
+
+def test_an_application_that_nobody_can_stop_is_not_called_stopped(
+    tmp_path: Path, production: Production
+) -> None:
+    world = make_world(tmp_path, pending=critical())
+    saga.deploy(world, approved(world))
+    deploy = world.journal.history("production")[0].id
+    production.script(stop="impossible", restore="fails")
+    with pytest.raises(NeedsHuman) as caught:
+        saga.rollback(world, RollbackOptions(restore=True, confirm=deploy))
+    assert "STOPPED" not in caught.value.state
+    events = world.journal.events(world.journal.history("production")[0].id)
+    [stop] = [e for e in events if e.step == "stop-app" and e.kind is EventKind.DONE]
+    assert stop.evidence == {"skipped": "[target] names no way to"}
+    assert "stop" not in production.effects()
