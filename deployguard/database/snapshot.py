@@ -12,6 +12,7 @@ from deployguard.database import tables
 from deployguard.database.base import VERSION_TABLE, Table, qualified
 from deployguard.database.postgresql import PostgresDatabase
 from deployguard.database.session import Row, Session, quoted
+from deployguard.errors import DeployguardError
 
 _STATE: Final = b"""
 SELECT pg_export_snapshot(), pg_database_size(current_database()), current_setting('server_version'),
@@ -119,7 +120,15 @@ def _look(cursor: Cursor[Row], version_table: str, session: Session) -> Instant:
 def sequences(database: PostgresDatabase) -> dict[str, int | None]:
     """Last values by ``schema.name``; None: never used, or hidden from us."""
     query = "SELECT schemaname, sequencename, last_value FROM pg_sequences ORDER BY 1, 2"
-    found = database.session.rows(query, timeout=0)  # there may be very many
+    for again in (True, True, True, False):
+        try:
+            found = database.session.rows(query, timeout=0)  # there may be very many
+        except DeployguardError as error:
+            # One that is dropped just now is still seen, and cannot be read; the next look does not see it.
+            if not again or "could not open relation" not in error.message:
+                raise
+        else:
+            break
     return {f"{schema}.{name}": value for schema, name, value in found}
 
 
