@@ -237,7 +237,9 @@ def test_a_conflict_with_what_a_replica_replays_is_worth_another_try(
                     link.execute("DELETE FROM bookings WHERE id % 2 = 0")
                     link.execute("VACUUM bookings")
                     deadline = time.monotonic() + 60
-                    while "recovery" not in standby.log and time.monotonic() < deadline:
+                    while (
+                        "conflict with recovery" not in standby.log and time.monotonic() < deadline
+                    ):
                         time.sleep(0.05)
 
             pauses, told = list[float](), list[str]()

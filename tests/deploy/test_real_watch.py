@@ -285,7 +285,8 @@ def test_a_watcher_that_cannot_look_says_so_once_ends_nothing_and_looks_again(
     other = postgres.server.sql
 
     def shut(made: Others) -> None:
-        until(lambda: len(made.threads) == 3)
+        waiting = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{postgres.name}' AND wait_event_type = 'Lock'"
+        until(lambda: int(other(waiting)) == 4)  # the migration and three who queue behind it
         other(f'ALTER DATABASE "{postgres.name}" ALLOW_CONNECTIONS false')
         end = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{postgres.name}'"
         other(f"{end} AND application_name = 'deployguard'")
