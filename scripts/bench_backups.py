@@ -97,6 +97,8 @@ def zipped(shop: Shop) -> Run:
 
 def bare(shop: Shop, jobs: int, compression: str = "") -> Run:
     target = shop.folder / "bare"
+    # Before version 16 a level alone is known, and means gzip's in every version.
+    compression = compression.removeprefix("gzip:")
     more = [f"--compress={compression}"] if compression else []
     argv = [shop.program("pg_dump"), "-Fd", f"-j{jobs}", *more, "-f", str(target)]
     name = " ".join(
