@@ -24,7 +24,7 @@ def missing(site: Site) -> tuple[str, tuple[str, ...]] | None:
     try:
         with PostgresDatabase(site.url, address=site.address) as database:
             [(role, creates, owner, member)] = database.session.rows(_QUERY)
-    except (DeployguardError, ValueError):
+    except DeployguardError:
         return None  # the restore itself meets what is wrong, and says so
     if not creates:
         why = f"The role {role} may not create databases, and a restore makes a new one"

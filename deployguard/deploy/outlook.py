@@ -68,7 +68,7 @@ def look(world: World, options: RollbackOptions) -> Outlook:
     if asking.needs_confirmation(run):
         warning = asking.warning(run)
         run.record(names.CONFIRM, EventKind.DONE, {"way": str(choice.way)})
-    steps = tuple(s.title for s in ROLLBACK if s.name not in _UNSEEN and _happens(run, s.name))
+    steps = tuple(s.title for s in ROLLBACK if s.name not in _UNSEEN and s.applies(run))
     return Outlook(
         subject.id,
         choice,
@@ -79,12 +79,6 @@ def look(world: World, options: RollbackOptions) -> Outlook:
         backup,
         (_command(subject, options),),
     )
-
-
-def _happens(run: Run, name: str) -> bool:
-    if name == names.CONFIRM:
-        return run.done(names.CONFIRM) is not None
-    return next(step for step in ROLLBACK if step.name == name).applies(run)
 
 
 def _imagined(world: World, subject: Deploy, options: RollbackOptions) -> Run:

@@ -5,9 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
 
 from tests.support.aws import Aws, serve
+from tests.support.postgres import Server
+
+
+@pytest.fixture
+def live(
+    request: pytest.FixtureRequest, postgres_database: str, postgres_server: Server
+) -> Iterator[str]:
+    """A database with the SCHEMA of the test's module; what restores made of it is dropped afterwards."""
+    with psycopg.connect(postgres_database, autocommit=True) as link:
+        link.execute(request.module.SCHEMA.encode())
+    yield postgres_database
+    name = postgres_database.rsplit("/", 1)[1]
+    found = postgres_server.sql(
+        f"SELECT datname FROM pg_database WHERE starts_with(datname, '{name}_')"
+    )
+    for each in found.split():
+        postgres_server.drop_database(each)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import os
 import random
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,19 +28,6 @@ CREATE TABLE bookings (id serial PRIMARY KEY, note text);
 INSERT INTO bookings (note) SELECT '{SECRET} ' || md5(i::text) FROM generate_series(1, 5000) i;
 SELECT lo_from_bytea(4711, decode(repeat('ab', 300000), 'hex'));
 """
-
-
-@pytest.fixture
-def live(postgres_database: str, postgres_server: Server) -> Iterator[str]:
-    with psycopg.connect(postgres_database, autocommit=True) as link:
-        link.execute(SCHEMA.encode())
-    yield postgres_database
-    name = postgres_database.rsplit("/", 1)[1]
-    found = postgres_server.sql(
-        f"SELECT datname FROM pg_database WHERE starts_with(datname, '{name}_')"
-    )
-    for each in found.split():
-        postgres_server.drop_database(each)
 
 
 @pytest.fixture

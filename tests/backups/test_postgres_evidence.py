@@ -2,7 +2,6 @@
 
 import json
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,19 +37,6 @@ COUNTS = {"alembic_version": 1, "bookings": 3000, "parts_a": 5}
 
 def quiet(line: str) -> None:
     pass
-
-
-@pytest.fixture
-def live(postgres_database: str, postgres_server: Server) -> Iterator[str]:
-    with psycopg.connect(postgres_database, autocommit=True) as link:
-        link.execute(SCHEMA.encode())
-    yield postgres_database
-    name = postgres_database.rsplit("/", 1)[1]
-    found = postgres_server.sql(
-        f"SELECT datname FROM pg_database WHERE starts_with(datname, '{name}_')"
-    )
-    for each in found.split():
-        postgres_server.drop_database(each)
 
 
 @pytest.fixture

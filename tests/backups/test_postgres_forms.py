@@ -5,7 +5,6 @@ import os
 import random
 import re
 import subprocess
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,19 +50,6 @@ COUNTS = {
     '"Other.one".rooms': 7,
 }
 LAYOUTS = ["directory", "custom", "plain"]
-
-
-@pytest.fixture
-def live(postgres_database: str, postgres_server: Server) -> Iterator[str]:
-    with psycopg.connect(postgres_database, autocommit=True) as link:
-        link.execute(SCHEMA.encode())
-    yield postgres_database
-    name = postgres_database.rsplit("/", 1)[1]
-    found = postgres_server.sql(
-        f"SELECT datname FROM pg_database WHERE starts_with(datname, '{name}_')"
-    )
-    for each in found.split():
-        postgres_server.drop_database(each)
 
 
 @pytest.fixture

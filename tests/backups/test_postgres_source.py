@@ -36,19 +36,6 @@ def quiet(line: str) -> None:
 
 
 @pytest.fixture
-def live(postgres_database: str, postgres_server: Server) -> Iterator[str]:
-    with psycopg.connect(postgres_database, autocommit=True) as link:
-        link.execute(SCHEMA.encode())
-    yield postgres_database
-    name = postgres_database.rsplit("/", 1)[1]
-    found = postgres_server.sql(
-        f"SELECT datname FROM pg_database WHERE starts_with(datname, '{name}_')"
-    )
-    for each in found.split():
-        postgres_server.drop_database(each)
-
-
-@pytest.fixture
 def site(tmp_path: Path, live: str, postgres_server: Server) -> Site:
     return site_of(parse_url(live, "x"), tmp_path, postgres_server)
 

@@ -67,7 +67,7 @@ def test_elsewhere_and_where_nobody_answers_nothing_is_claimed(tmp_path: Path) -
 
 
 def test_every_folder_with_programs_is_looked_at_though_one_of_a_version_is_enough_for_a_dump(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folders = [tmp_path / name for name in ("one", "two")]
     for folder in folders:
@@ -82,13 +82,8 @@ def test_every_folder_with_programs_is_looked_at_though_one_of_a_version_is_enou
         "production",
         environ={"PATH": str(folders[0])},
     )
-    pattern = f"{folders[1]}"
-    original = pgtools.SYSTEM
-    try:
-        pgtools.SYSTEM = (pattern,)  # type: ignore[misc]
-        found = [tools.bin for tools in pgtools.everywhere(here)]
-        chosen = [tools.bin for tools in pgtools.installed(here)]
-    finally:
-        pgtools.SYSTEM = original  # type: ignore[misc]
+    monkeypatch.setattr(pgtools, "SYSTEM", (str(folders[1]),))
+    found = [tools.bin for tools in pgtools.everywhere(here)]
+    chosen = [tools.bin for tools in pgtools.installed(here)]
     assert found == folders
     assert chosen == folders[:1]
