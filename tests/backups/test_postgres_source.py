@@ -135,46 +135,10 @@ def test_the_same_name_on_another_server_is_another_database(
         other.drop_database(site.url.database)
 
 
-@contextmanager
-def replica(server: Server, **options: str) -> Iterator[Server]:
-    """A real hot standby of the server, streaming."""
-    folder = Path(tempfile.mkdtemp(prefix="deployguard-standby-"))
-    if server.runs_as is not None:
-        os.chown(folder, server.runs_as.pw_uid, server.runs_as.pw_gid)
-    argv = [
-        server.tree.program("pg_basebackup"),
-        "-D",
-        folder / "data",
-        "-R",
-        "-X",
-        "stream",
-        "-c",
-        "fast",
-    ]
-    subprocess.run(
-        argv, env=server.environment(), check=True, cwd=folder, **postgres._as_user(server.runs_as)
-    )
-    made = Server(
-        server.tree,
-        folder,
-        postgres.free_port(),
-        server.user,
-        server.password,
-        server.runs_as,
-        options,
-    )
-    try:
-        made.start()
-        yield made
-    finally:
-        made.stop()
-        shutil.rmtree(folder)
-
-
 def test_a_replica_is_read_once_it_has_caught_up_and_never_restored_into(
     site: Site, postgres_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with replica(postgres_server) as standby:
+    with postgres.replica(postgres_server) as standby:
         told: list[str] = []
         source = parse_url(standby.url(site.url.database), "x")
         backups = PostgresBackups(replace(site, source=source, say=told.append))
@@ -215,7 +179,7 @@ def test_a_conflict_with_what_a_replica_replays_is_worth_another_try(
         link.execute(
             "INSERT INTO bookings (note) SELECT repeat(md5(i::text), 20) FROM generate_series(1, 20000) i"
         )
-        with replica(postgres_server, max_standby_streaming_delay="0") as standby:
+        with postgres.replica(postgres_server, max_standby_streaming_delay="0") as standby:
             met = list[str]()
 
             def clean_up(line: str) -> None:

@@ -16,8 +16,7 @@ from deployguard.database.postgresql import PostgresDatabase
 from deployguard.errors import EnvironmentUnreachable
 from deployguard.formats.watching import replica as replica_words
 from deployguard.observation import Observation
-from tests.backups.test_postgres_source import replica
-from tests.support.postgres import Server
+from tests.support.postgres import Server, replica
 
 NAME = "deployguard:20260218-103000-ab12"
 PATIENCE = 60.0

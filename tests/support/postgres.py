@@ -229,6 +229,42 @@ def _create(tree: Tree, folder: Path, options: dict[str, str]) -> Server:
     return server
 
 
+@contextlib.contextmanager
+def replica(server: Server, **options: str) -> Iterator[Server]:
+    """A real hot standby of the server, streaming."""
+    folder = Path(tempfile.mkdtemp(prefix="deployguard-standby-"))
+    if server.runs_as is not None:
+        os.chown(folder, server.runs_as.pw_uid, server.runs_as.pw_gid)
+    argv = [
+        server.tree.program("pg_basebackup"),
+        "-D",
+        folder / "data",
+        "-R",
+        "-X",
+        "stream",
+        "-c",
+        "fast",
+    ]
+    subprocess.run(
+        argv, env=server.environment(), check=True, cwd=folder, **_as_user(server.runs_as)
+    )
+    made = Server(
+        server.tree,
+        folder,
+        free_port(),
+        server.user,
+        server.password,
+        server.runs_as,
+        options,
+    )
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
+        shutil.rmtree(folder)
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
