@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from deployguard.backups.base import BackupRequest, BackupStore, Inside, Site
-from deployguard.backups.catalogue import Listing, find, listing, verification
+from deployguard.backups.catalogue import Listing, find, id_begin, listing, verification
 from deployguard.backups.partial import whole_only
 from deployguard.backups.sealed import sweep
 from deployguard.errors import UsageError
@@ -17,6 +17,7 @@ __all__ = [
     "Listing",
     "Site",
     "find",
+    "id_begin",
     "listing",
     "store",
     "sweep",

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,8 +44,8 @@ def id_begin(project: str, environment: str) -> str:
     return "".join(f"{word}-" for word in words)
 
 
-def listing(directory: Path, environment: str | None = None) -> Listing:
-    """Every backup below ``directory``, newest first; of one environment if named."""
+def listing(directory: Path, begin: str = "") -> Listing:
+    """Every backup below ``directory`` whose id begins so (``id_begin``: those of one project), newest first."""
     records: list[BackupRecord] = []
     problems: list[str] = []
     for manifest in sorted(directory.glob(f"*/{sealed.MANIFEST}")):
@@ -56,20 +56,27 @@ def listing(directory: Path, environment: str | None = None) -> Listing:
         except BackupFailed as error:
             problems.append(error.message)
         else:
-            if environment in (None, record.environment):
+            if record.id.startswith(begin):
                 records.append(record)
     records.sort(key=lambda record: (record.created, record.id), reverse=True)
     return Listing(tuple(records), tuple(problems))
 
 
-def find(directory: Path, wanted: str, environment: str | None = None) -> BackupRecord:
-    """The backup of this id, of an id that begins so, of this deploy, or the ``latest``. Raises UsageError."""
-    records = listing(directory, environment).records
-    found = matching(records, wanted)
+def find(directory: Path, wanted: str, begin: str = "") -> BackupRecord:
+    """The backup of this id, of an id that begins so, of this deploy, or the ``latest``. Raises UsageError.
+
+    One of another project or environment (``begin`` is of ours) only by its whole id: after a change of the name.
+    """
+    every = listing(directory).records
+    records = tuple(record for record in every if record.id.startswith(begin))
+    found = tuple(one for one in every if one.id == wanted) or matching(records, wanted)
     if len(found) == 1:
         return found[0]
     said = f"{len(found)} backups match {wanted!r}" if found else f"There is no backup {wanted!r}"
-    raise UsageError(f"{said} in {directory}.", next_commands=("deployguard backup list",))
+    raise UsageError(
+        f"{said} in {directory}{_others(every, records)}.",
+        next_commands=("deployguard backup list",),
+    )
 
 
 def matching(records: tuple[BackupRecord, ...], wanted: str) -> tuple[BackupRecord, ...]:
@@ -89,18 +96,25 @@ def matching(records: tuple[BackupRecord, ...], wanted: str) -> tuple[BackupReco
     return found
 
 
-def at(directory: Path, moment: datetime, environment: str | None = None) -> BackupRecord:
+def at(directory: Path, moment: datetime, begin: str = "") -> BackupRecord:
     """The newest backup of a whole database of this time or before. Raises UsageError when there is none."""
-    found = listing(directory, environment).records
+    every = listing(directory).records
+    found = tuple(record for record in every if record.id.startswith(begin))
     records = tuple(record for record in found if record.scope.whole)
     for record in records:
         if record.created <= moment:
             return record
     first = f"; the oldest is of {records[-1].created:%Y-%m-%d %H:%M:%S} UTC" if records else ""
     raise UsageError(
-        f"There is no backup of {moment:%Y-%m-%d %H:%M:%S} UTC or before in {directory}{first}.",
+        f"There is no backup of {moment:%Y-%m-%d %H:%M:%S} UTC or before in {directory}{first}"
+        f"{_others(every, found)}.",
         next_commands=("deployguard backup list",),
     )
+
+
+def _others(every: Sized, ours: Sized) -> str:
+    number = len(every) - len(ours)
+    return f"; {number} there are of other projects or environments" if number else ""
 
 
 def load(manifest: Path) -> BackupRecord:

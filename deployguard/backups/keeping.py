@@ -42,10 +42,15 @@ def folder_of(config: Config, environment: Environment) -> Path:
     return (config.directory / environment.backup.directory).resolve()
 
 
+def ours(config: Config, environment: Environment) -> str:
+    """How the ids of this project's backups of the environment begin; others may lie in the same folder."""
+    return catalogue.id_begin(config.project.name, environment.name)
+
+
 def look(config: Config, environment: Environment, journal: Journal, now: datetime) -> Look:
     """What becomes of each backup of the environment; no database is asked. Raises StateError or UsageError."""
     folder = folder_of(config, environment)
-    listing = catalogue.listing(folder, environment.name)
+    listing = catalogue.listing(folder, ours(config, environment))
     needed = needs(journal, environment.name, listing.records, _removable(environment)) | {
         record.id: f"its snapshot, which lies in {where}: prune does not remove that"
         for record in listing.records
@@ -69,7 +74,7 @@ def entries(
 ) -> tuple[tuple[BackupEntry, ...], tuple[str, ...]]:
     """The backups of an environment, newest first, and sentences on manifests that could not be read."""
     folder = folder_of(config, environment)
-    listing = catalogue.listing(folder, environment.name)
+    listing = catalogue.listing(folder, ours(config, environment))
     return tuple(entry(folder, record, now) for record in listing.records), listing.problems
 
 

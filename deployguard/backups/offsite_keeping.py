@@ -21,7 +21,7 @@ def look(there: Offsite, environment: Environment, journal: Journal, now: dateti
     Where the backup is still here, what is known of it counts for its copy: its pin, and how it was read back.
     """
     copies = there.listing()
-    here = {one.id: one for one in catalogue.listing(there.folder, environment.name).records}
+    here = {one.id: one for one in catalogue.listing(there.folder).records}
     entries = [_entry(there, here.get(record.id), record, now) for record in copies.records]
     needed = keeping.needs(journal, environment.name, copies.records)
     judged = judge(

@@ -50,7 +50,9 @@ def expected(site: Site, database: str, now: int, otherwise: int, growth: float 
 
     ``now`` is how large the database is.
     """
-    for record in catalogue.listing(site.folder, site.environment).records:
+    for record in catalogue.listing(
+        site.folder, catalogue.id_begin(site.project, site.environment)
+    ).records:
         was = record.tools.get("database_bytes", "")
         if record.scope.whole and record.database == database and was.isdigit() and int(was):
             return int(record.size / int(was) * now * growth)

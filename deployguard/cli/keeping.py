@@ -111,14 +111,16 @@ def unpin(context: click.Context, env: str | None, wanted: str) -> BackupEntry:
 
 def to_restore(context: click.Context, env: str | None, wanted: str, at: str) -> BackupRecord:
     """The backup that a person names, or the newest one of a time or before. Raises UsageError."""
-    from deployguard.backups import catalogue
+    from deployguard.backups import catalogue, keeping
 
     if bool(wanted) == bool(at):
         raise UsageError("Name a BACKUP, or a time with --at: one of both.")
     if wanted:
         return entry(context, env, wanted).record
     environment = context.obj.environment(env)
-    return catalogue.at(_folder(context, env), _moment(at), environment.name)
+    return catalogue.at(
+        _folder(context, env), _moment(at), keeping.ours(context.obj.config(), environment)
+    )
 
 
 def _moment(text: str) -> datetime:

@@ -161,7 +161,7 @@ def entry(context: click.Context, env: str | None, wanted: str) -> BackupEntry:
     app: App = context.obj
     environment = app.environment(env)
     folder = keeping.folder_of(app.config(), environment)
-    record = catalogue.find(folder, wanted, environment.name)
+    record = catalogue.find(folder, wanted, keeping.ours(app.config(), environment))
     return keeping.entry(folder, record, datetime.now(UTC))
 
 

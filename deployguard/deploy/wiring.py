@@ -78,7 +78,9 @@ def wire(
         take_backup=lambda reason, deploy: _take_backup(around, site, store, reason, deploy),
         take_part=lambda reason, scope: store.take(around.request(reason, scope=scope)),
         find_backup=lambda reason, deploy: _find_backup(site, reason, deploy),
-        named_backup=lambda name: backups.find(site.folder, name, site.environment),
+        named_backup=lambda name: backups.find(
+            site.folder, name, backups.id_begin(site.project, site.environment)
+        ),
         backup_mark=lambda record: beside.mark(site.folder, record),
         sweep_backups=store.sweep,
         openable=lambda record: _openable(around, site, record),
@@ -124,7 +126,8 @@ def _take_backup(
 def _find_backup(site: "Site", reason: str, deploy: str) -> BackupRecord | None:
     from deployguard import backups
 
-    records = backups.listing(site.folder, site.environment).records
+    begin = backups.id_begin(site.project, site.environment)
+    records = backups.listing(site.folder, begin).records
     return next((r for r in records if _counts(r, reason, deploy)), None)
 
 

@@ -283,12 +283,34 @@ def test_a_drill_belongs_to_one_manifest_and_its_absence_is_no_error(config: Con
 def test_a_backup_is_found_by_time(config: Config) -> None:
     new, old = make(config, 1), make(config, 3)
     where = folder(config)
-    assert catalogue.at(where, NOW, "production") == new
-    assert catalogue.at(where, new.created, "production") == new
-    assert catalogue.at(where, new.created - timedelta(seconds=1), "production") == old
-    for moment, environment in ((old.created - timedelta(seconds=1), "production"), (NOW, "x")):
+    assert catalogue.at(where, NOW, "app-production-") == new
+    assert catalogue.at(where, new.created, "app-production-") == new
+    assert catalogue.at(where, new.created - timedelta(seconds=1), "app-production-") == old
+    for moment, begin in ((old.created - timedelta(seconds=1), ""), (NOW, "x-production-")):
         with pytest.raises(UsageError, match="There is no backup of 2026"):
-            catalogue.at(where, moment, environment)
+            catalogue.at(where, moment, begin)
+
+
+def test_projects_that_share_a_folder_and_a_name_of_an_environment_never_meet(
+    config: Config, journal: Journal
+) -> None:
+    mine, older = make(config, 2), make(config, 3)
+    stranger = record("shop-production-20990218-103000-ab12", created=NOW, reason="scheduled")
+    with sealed.drafting(folder(config), stranger.id) as draft:
+        draft.path("data").write_bytes(b"rows")
+        draft.finish("data")
+        draft.write_json(sealed.EVIDENCE, {})
+        theirs = sealed.seal(draft, stranger)
+    where, begin = folder(config), keeping.ours(config, config.environment())
+    assert catalogue.find(where, "latest", begin) == mine
+    assert catalogue.at(where, NOW, begin) == mine
+    assert catalogue.find(where, theirs.id, begin) == theirs  # whoever writes it all means it
+    with pytest.raises(UsageError, match="1 there are of other projects or environments"):
+        catalogue.find(where, "shop", begin)
+    entries, _ = keeping.entries(config, config.environment(), NOW)
+    assert [one.record.id for one in entries] == [mine.id, older.id]
+    assert prune(config, journal) == [older.id]
+    assert theirs.id in listed(config)
 
 
 def test_of_what_a_deploy_took_the_one_before_it_is_found(config: Config) -> None:

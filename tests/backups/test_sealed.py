@@ -201,7 +201,7 @@ def test_find_knows_ids_prefixes_deploys_and_latest(tmp_path: Path) -> None:
         with pytest.raises(UsageError):
             catalogue.find(tmp_path, wanted)
     with pytest.raises(UsageError):
-        catalogue.find(tmp_path, "latest", "staging")
+        catalogue.find(tmp_path, "latest", "app-staging-")
 
 
 def test_a_verification_belongs_to_one_manifest(tmp_path: Path) -> None:

@@ -141,7 +141,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._reset()
             return
         body = self.rfile.read(length)
-        if len(body) < length:  # its sender went away: a store would not take the part of it that came
+        if (
+            len(body) < length
+        ):  # its sender went away: a store would not take the part of it that came
             self._reset()
             return
         with self.state.lock:
