@@ -7,7 +7,7 @@ import click
 from deployguard.cli.group import common, environment_option, format_option
 from deployguard.cli.options import filled, known_dialect
 
-FORMS = ("text", "json", "markdown", "github", "sarif", "gitlab", "junit")
+FORMS = ("text", "json", "markdown", "github", "sarif", "gitlab", "junit", "html")
 
 
 def _outputs(
@@ -36,6 +36,7 @@ Examples:
   deployguard check --from b017 --dialect sqlite    as if the database were at b017
   deployguard check --facts facts.json              against what `deployguard facts` has written
   deployguard check --fail-on medium --format json
+  deployguard check --output html=report.html       one page for a reviewer, and text to read
   deployguard check --output sarif=deployguard.sarif --output junit=report.xml    and text to read
 
 \b

@@ -2,7 +2,7 @@
 
 from deployguard.formats.report import CheckReport
 
-FORMS = ("text", "json", "markdown", "github", "sarif", "gitlab", "junit")
+FORMS = ("text", "json", "markdown", "github", "sarif", "gitlab", "junit", "html")
 
 
 def written(form: str, report: CheckReport, prefix: str = "") -> str:
@@ -36,5 +36,9 @@ def written(form: str, report: CheckReport, prefix: str = "") -> str:
             from deployguard.formats.junit import junit
 
             return junit(report, prefix)
+        case "html":
+            from deployguard.formats.html import html
+
+            return html(report)
         case _:
             raise ValueError(form)
