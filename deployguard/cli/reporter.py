@@ -68,6 +68,13 @@ class TerminalReporter:
         if why:
             self._say(paragraph(why, self._width, indent=4))
 
+    def part_done(self, title: str, seconds: float, *, pending: bool) -> None:
+        """Write it below the step, with how long it took."""
+        sign, style = ("·", Style.DIM) if pending else ("✓", Style.GOOD)
+        took = f"  {words.seconds(seconds)}" + (", not committed yet" if pending else "")
+        with self._paused():
+            self._say([(Span(f"    {sign} ", style), Span(title), Span(took, Style.DIM))])
+
     def note(self, text: str) -> None:
         """Write a sentence."""
         self.tell()

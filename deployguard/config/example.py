@@ -99,6 +99,9 @@ MEANINGS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "statement_timeout": "Seconds a statement may run; 0 is no limit.",
             "timeout": "Seconds the whole migration may run.",
             "retries": "How often a lock timeout, deadlock or serialization failure is tried again.",
+            "transaction_per_revision": (
+                "Each revision in a transaction of its own, unless env.py says otherwise or begins one itself."
+            ),
         },
         "watch": watch.MEANINGS,
         "target": {

@@ -61,6 +61,7 @@ class MigrateConfig:
     statement_timeout: int = 0
     timeout: int = 3600
     retries: int = 5
+    transaction_per_revision: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ def migrate(run: Run) -> Evidence:
     unseen = ended.code is None and set(now) == set(strings(run.of(names.PLAN), "heads"))
     if not ended.ok and not unseen:
         raise migration.failure(ended, now)
-    return migration.evidence(ended, now)
+    return migration.evidence(run, names.MIGRATE, ended, now)
 
 
 def _repeats(run: Run) -> str:

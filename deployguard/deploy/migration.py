@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from deployguard.deploy import guard
+from deployguard.deploy import guard, strides
 from deployguard.deploy.run import Run, listed
 from deployguard.deploy.step import (
     Broken,
@@ -16,6 +16,7 @@ from deployguard.deploy.step import (
     StillRunning,
     Unclear,
 )
+from deployguard.deploy.strides import Strides
 from deployguard.deploy.watch import Watch, cut_off
 from deployguard.errors import DeployguardError
 from deployguard.migrators.base import (
@@ -119,15 +120,18 @@ def _attempt(run: Run, step: str, job: Job) -> Ended:
         started = state.started
     run.note(step, started=job.attempt, name=started.name, evidence=dict(started.evidence))
     lines: list[str] = []
+    going = Strides(run, step, job, _DOING[job.direction])
 
     def on_line(line: str) -> None:
         clean = run.world.redact(line)
+        if going.line(clean):
+            return
         lines.append(clean)
         del lines[:-TAIL]
         run.world.reporter.log_line(clean)
 
     try:
-        with Watch(run, step, job, _DOING[job.direction]):
+        with Watch(run, step, job, lambda: going.title):
             end, cancelled = _watched(run, step, started, on_line)
     except Exception as error:
         if not _may_run(run, job):
@@ -244,8 +248,15 @@ def gist(tail: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(error[:_SHOWN] or told[-_SHOWN:])
 
 
-def evidence(ended: Ended, now: tuple[str, ...]) -> Evidence:
-    return {"exit": ended.code, "attempts": ended.attempts, "log": ended.log, "to": listed(now)}
+def evidence(run: Run, step: str, ended: Ended, now: tuple[str, ...]) -> Evidence:
+    """What the journal keeps of a migration that went well."""
+    return {
+        "exit": ended.code,
+        "attempts": ended.attempts,
+        "log": ended.log,
+        "to": listed(now),
+        "revisions": strides.gone_through(run, step),
+    }
 
 
 def end_sessions(run: Run) -> int:

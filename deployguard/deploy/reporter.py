@@ -20,6 +20,9 @@ class Reporter(Protocol):
     def step_failed(self, name: str, title: str, seconds: float, message: str) -> None:
         """A step failed."""
 
+    def part_done(self, title: str, seconds: float, *, pending: bool) -> None:
+        """A part of the step that runs is done; ``pending``: it counts only when the whole step does."""
+
     def note(self, text: str) -> None:
         """One sentence that people should read."""
 
@@ -55,6 +58,9 @@ class Silent:
         pass
 
     def step_failed(self, name: str, title: str, seconds: float, message: str) -> None:
+        pass
+
+    def part_done(self, title: str, seconds: float, *, pending: bool) -> None:
         pass
 
     def note(self, text: str) -> None:

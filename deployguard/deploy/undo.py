@@ -126,7 +126,7 @@ def downgrade(run: Run) -> Evidence:
     unseen = ended.code is None and set(now) == (set() if destination == "base" else {destination})
     if not ended.ok and not unseen:
         raise migration.failure(ended, now)
-    return migration.evidence(ended, now)
+    return migration.evidence(run, names.DOWNGRADE, ended, now)
 
 
 def _repeats(run: Run) -> str:

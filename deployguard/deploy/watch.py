@@ -5,6 +5,7 @@ It never ends a migration because it cannot look, and what it cancels is only th
 
 import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self
 
@@ -22,9 +23,9 @@ _QUEUE, _CUT, _END = "queue", "cut", "watched"  # the notes on the step
 
 
 class Watch:
-    """The block during which one attempt is watched. ``title`` is what the step says that it does."""
+    """The block during which one attempt is watched. ``title`` is asked what the step does at that moment."""
 
-    def __init__(self, run: Run, step: str, job: Job, title: str) -> None:
+    def __init__(self, run: Run, step: str, job: Job, title: Callable[[], str]) -> None:
         self._run, self._step, self._job, self._title = run, step, job, title
         self._settings = run.world.environment.watch
         self._ended = threading.Event()
@@ -93,7 +94,7 @@ class Watch:
 
     def _show(self, doing: str) -> None:
         """Keep the line about what goes on current: at each look on a terminal, seldom in a log."""
-        line = f"{self._title}: {doing}" if doing else self._title
+        line = f"{self._title()}: {doing}" if doing else self._title()
         now = time.monotonic()
         if line == self._shown or (not self._shown and not doing):
             return

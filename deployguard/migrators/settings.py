@@ -8,9 +8,10 @@ from typing import Final
 from deployguard.config import MigrateConfig
 from deployguard.migrators.base import Job
 
-# A folder with a sitecustomize.py for drivers that read no PG… variables; see there.
+# A folder with a sitecustomize.py for drivers that read no PG… variables, and for Alembic; see there.
 HOOK: Final = Path(__file__).with_name("session")
 HOOK_VARIABLE: Final = "DEPLOYGUARD_SESSION"
+REVISIONS_VARIABLE: Final = "DEPLOYGUARD_REVISIONS"
 
 
 def session_environment(
@@ -19,7 +20,8 @@ def session_environment(
     """The variables to add for one job; what ``existing`` says already is kept, ours comes after it.
 
     PGAPPNAME and PGOPTIONS are read by libpq (psycopg2, psycopg; PostgreSQL manual, "Environment Variables").
-    ``hook`` is the folder of HOOK as the migration's interpreter sees it, None to leave other drivers alone.
+    ``hook`` is the folder of HOOK as the migration's interpreter sees it, None where it sees none: other drivers and
+    Alembic are left alone then.
     """
     settings = _settings(config, job)
     options = " ".join(f"-c {name}={value}" for name, value in settings.items())
@@ -32,6 +34,7 @@ def session_environment(
         behind = existing.get("PYTHONPATH", "")
         added["PYTHONPATH"] = f"{hook}:{behind}" if behind else hook
         added[HOOK_VARIABLE] = json.dumps({"application_name": job.application_name, **settings})
+        added[REVISIONS_VARIABLE] = "each" if config.transaction_per_revision else "theirs"
     return added
 
 

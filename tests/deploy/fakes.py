@@ -70,6 +70,9 @@ class Recorder:
     def step_failed(self, name: str, title: str, seconds: float, message: str) -> None:
         self.told.append(("failed", name))
 
+    def part_done(self, title: str, seconds: float, *, pending: bool) -> None:
+        self.told.append(("part", f"{title}{', pending' if pending else ''}"))
+
     def note(self, text: str) -> None:
         self.told.append(("note", text))
 

@@ -122,7 +122,7 @@ def test_a_driver_that_is_not_what_we_know_is_left_alone_and_said(tmp_path: Path
         check=False,
     )
     assert done.stdout == "strange\n"
-    assert done.stderr.startswith("deployguard: no session settings for asyncpg: ")
+    assert done.stderr.startswith("deployguard: asyncpg is left as it is: ")
 
 
 def test_the_hook_is_silent_where_no_driver_is_imported() -> None:

@@ -1,5 +1,4 @@
-# noqa: INP001 - the folder is put on another interpreter's path, it is no package
-"""Gives asyncpg and pg8000, which read no PGOPTIONS, the session settings of this migration.
+"""Gives asyncpg and pg8000, which read no PGOPTIONS, the session settings of this migration, and follows Alembic.
 
 The project's own interpreter loads it through PYTHONPATH before anything else, so: standard library only, any
 Python from 3.8, and whatever goes wrong here is said on stderr and never stops the project.
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).resolve().parent
 SETTINGS = json.loads(os.environ.get("DEPLOYGUARD_SESSION") or "{}")
+REVISIONS = os.environ.get("DEPLOYGUARD_REVISIONS") or ""  # "each", "theirs" or ""
 NAME = "application_name"
 
 
@@ -56,7 +56,19 @@ def settle_pg8000(module: Any) -> None:
     module.connect = connect
 
 
-SETTLE = {"asyncpg": settle_asyncpg, "pg8000": settle_pg8000}
+def settle_alembic(module: Any) -> None:
+    name = "deployguard_revisions"
+    spec = importlib.util.spec_from_file_location(name, str(HERE / f"{name}.py"))
+    if spec is None or spec.loader is None:
+        raise ImportError(name)
+    ours = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(ours)
+    ours.settle(module, each=REVISIONS == "each")
+
+
+DRIVERS = {"asyncpg": settle_asyncpg, "pg8000": settle_pg8000}
+ALEMBIC = {"alembic.runtime.environment": settle_alembic}
+SETTLE = {**(DRIVERS if SETTINGS else {}), **(ALEMBIC if REVISIONS else {})}
 
 
 class Loader:
@@ -76,7 +88,7 @@ class Loader:
         try:
             self.settle(module)
         except Exception as error:  # noqa: BLE001 - the project's import must not fail because of us
-            sys.stderr.write(f"deployguard: no session settings for {module.__name__}: {error!r}\n")
+            sys.stderr.write(f"deployguard: {module.__name__} is left as it is: {error!r}\n")
 
 
 def wrapped(loader: Any, settle: Any) -> Any:
@@ -84,7 +96,7 @@ def wrapped(loader: Any, settle: Any) -> Any:
 
 
 class Finder:
-    """Finds the two drivers as everybody else does, and puts our loader around theirs."""
+    """Finds the modules of SETTLE as everybody else does, and puts our loader around theirs."""
 
     def find_spec(self, name: str, *_: object) -> ModuleSpec | None:
         settle = SETTLE.pop(name, None)  # once: the search below comes by here again
@@ -107,6 +119,6 @@ def hand_over() -> None:
             sys.modules["sitecustomize"] = ours
 
 
-if SETTINGS:
+if SETTLE:
     sys.meta_path.insert(0, Finder())
 hand_over()
