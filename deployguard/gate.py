@@ -54,6 +54,7 @@ def make_plan(
     policy: Policy,
     notes: tuple[str, ...] = (),
     elsewhere: str = "",
+    commit: str = "",
 ) -> Plan:
     """Put the verdicts together with what the policy demands of the worst of them.
 
@@ -74,6 +75,7 @@ def make_plan(
         digest="",
         notes=notes,
         elsewhere=elsewhere,
+        commit=commit,
     )
     return dataclasses.replace(plan, digest=_digest(plan, identity, policy))
 
@@ -173,7 +175,7 @@ def _digest(plan: Plan, identity: str, policy: Policy) -> str:
     Sentences and row estimates are left out: they may differ from one minute to the next without any difference in
     what will run.
     """
-    covered: Json = {
+    covered: dict[str, Json] = {
         "format": DIGEST_FORMAT,
         "environment": plan.environment,
         "target": plan.target,
@@ -184,6 +186,8 @@ def _digest(plan: Plan, identity: str, policy: Policy) -> str:
         "policy": {str(risk): jsonable(demand) for risk, demand in policy.ladder.items()},
         "verdicts": [_covered(verdict) for verdict in plan.verdicts],
     }
+    if plan.commit:  # the application that is built from it is approved as well
+        covered["commit"] = plan.commit
     text = json.dumps(covered, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -295,6 +295,7 @@ class Plan:
     digest: str  # sha256, hexadecimal
     notes: tuple[str, ...] = ()  # what limits this verdict, for people
     elsewhere: str = ""  # why deploy must refuse: env.py migrates another database than this one
+    commit: str = ""  # that the revisions were read from; "" is the working copy, as it is
     nothing: str = ""  # what no verdict means, where not that a database is at `current`
 
     @property

@@ -13,6 +13,7 @@ Examples:
   deployguard deploy --env production --manual-migrate --backup
   deployguard deploy --env production --auto-migrate --approve 3f9c… --reason "reviewed in #12"
   deployguard deploy --skip-migrate
+  deployguard deploy --ref v2.4.0 --auto-migrate --health-check
 
 \b
 Exit codes: 0 done; 2 usage; 3 unreachable; 10, 11 refused, nothing changed; 20 no backup, not migrated;
@@ -39,6 +40,12 @@ Exit codes: 0 done; 2 usage; 3 unreachable; 10, 11 refused, nothing changed; 20 
 @click.option(
     "--reason", metavar="TEXT", default="", help="Why it is approved; kept in the journal."
 )
+@click.option(
+    "--ref",
+    metavar="REF",
+    default="",
+    help="Build and deploy this tag, branch or commit; the working copy stays as it is.",
+)
 @by_option
 @environment_option
 @format_option("text", "json", "markdown")
@@ -55,6 +62,7 @@ def command(
     health_check: bool,
     approve: str,
     reason: str,
+    ref: str,
     by: str | None,
     env: str | None,
     form: str,
@@ -64,6 +72,9 @@ def command(
     Low risk goes through by itself with --auto-migrate. High and critical risk need an approval of exactly this plan
     and a verified backup, always: at a terminal you are shown the plan and asked, in a pipeline --approve names the
     plan's digest, which `check` prints. With nothing pending only the application is updated.
+
+    With --ref the commit is checked out beside the working copy: its revisions are what is pending, and the images
+    are built from it. The configuration, the compose files, secrets and volumes are the working copy's.
     """
     from deployguard.cli.session import carried_out, world
     from deployguard.deploy import saga
@@ -72,6 +83,6 @@ def command(
 
     exclusive(auto_migrate=auto_migrate, manual_migrate=manual_migrate, skip_migrate=skip_migrate)
     mode = Mode.AUTO if auto_migrate else Mode.SKIP if skip_migrate else Mode.MANUAL
-    options = DeployOptions(mode, backup, health_check, approve, reason, quiesce)
+    options = DeployOptions(mode, backup, health_check, approve, reason, quiesce, ref)
     with world(context, env, by) as here:
         carried_out(context, here, form, lambda: saga.deploy(here, options))

@@ -9,6 +9,7 @@ from deployguard.model import Json
 # What is shown of which step, in which words; a step that is not here needs none.
 _SHOWN: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
+        "checkout": {"ref": "{}", "commit": "{}"},
         "plan": {"risk": "{}"},
         "approve": {"because": "{}"},
         "backup": {"bytes": "{}", "id": "{}"},
@@ -17,6 +18,7 @@ _SHOWN: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "schema-ok": {"revision": "at {}"},
         "health": {"detail": "{}"},
         "bake": {"detail": "{}"},
+        "commit": {"tag": "tagged {}", "untagged": "no tag: {}"},
         "decide": {"way": "{}"},
         "safety-net": {"bytes": "{}", "id": "{}", "missing": "none: {}"},
         "stop-app": {"skipped": "not stopped: {}"},

@@ -39,6 +39,8 @@ def deploy_view(deploy: Deploy, events: Sequence[Event] = (), *, verbose: int = 
         backup=str(backup.get("id", "")),
         approved_by=str(approved.get("by", "")),
         detail=deploy.summary,
+        ref=_text(deploy.options.get("ref") or deploy.options.get("to_ref")),
+        commit=_text(deploy.options.get("commit") or deploy.options.get("to_commit")),
         steps=_steps(events, verbose=verbose),
         refused=deploy.status is Status.FAILED and _refused(events),
     )
@@ -70,6 +72,10 @@ def _steps(events: Sequence[Event], *, verbose: int) -> tuple[StepView, ...]:
 def _evidence(events: Sequence[Event], step: str) -> Mapping[str, Json]:
     done = [e.evidence for e in events if e.step == step and e.kind is EventKind.DONE]
     return done[-1] if done else {}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _strings(value: object) -> tuple[str, ...]:

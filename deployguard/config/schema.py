@@ -177,17 +177,40 @@ class Environment:
 
 
 @dataclass(frozen=True, slots=True)
+class Checkout:
+    """A commit of the project, checked out beside the working copy. ``folder`` is the project's folder in there."""
+
+    ref: str  # as it was asked for
+    commit: str
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
-    """One deployguard.toml. ``directory`` is the folder that all relative paths count from."""
+    """One deployguard.toml. ``directory`` is the folder that all relative paths count from.
+
+    With a ``checkout``, the revisions are those of another commit than the working copy's.
+    """
 
     path: Path
     project: Project
     environments: Mapping[str, Environment]
     accept: tuple[AcceptConfig, ...] = ()
+    checkout: Checkout | None = None
 
     @property
     def directory(self) -> Path:
         return self.path.parent
+
+    @property
+    def sources(self) -> Path:
+        """Where alembic.ini and the revisions are."""
+        return self.checkout.folder if self.checkout else self.directory
+
+    @property
+    def commit(self) -> str:
+        """That the revisions are of; "" is the working copy. What is accepted may be of later ones."""
+        return self.checkout.commit if self.checkout else ""
 
     @property
     def state_directory(self) -> Path:
@@ -195,8 +218,8 @@ class Config:
 
     def alembic_environ(self) -> Mapping[str, str]:
         """What a plain ``alembic`` on this machine must be told to find an alembic.ini that is in another folder."""
-        ini = self.directory / self.project.alembic_ini
-        if ini.suffix == ".toml" or ini.parent == self.directory:
+        ini = self.sources / self.project.alembic_ini
+        if ini.suffix == ".toml" or ini.parent == self.sources:
             return {}
         return {"ALEMBIC_CONFIG": str(ini.resolve())}
 

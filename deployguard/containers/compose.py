@@ -1,8 +1,8 @@
 """Compose commands for the configured files: pure argv, and the project as compose itself resolves it."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from deployguard.config import TargetConfig
@@ -29,12 +29,17 @@ def compose_argv(
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One service as compose resolves it. ``image`` is empty when the file names none (compose invents one)."""
+    """One service as compose resolves it. ``image`` is empty when the file names none (compose invents one).
+
+    ``build`` is its build section, {} when it is not built; ``binds`` are the paths of this machine that it mounts.
+    """
 
     name: str
     image: str
     environment: Mapping[str, str]
     builds: bool
+    build: Mapping[str, Json] = field(default_factory=dict)
+    binds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,4 +130,12 @@ def _service(name: str, value: Mapping[str, Json]) -> Service:
         text(value.get("image")),
         {key: text(item) for key, item in environment.items()},
         "build" in value,
+        table(value.get("build")),
+        tuple(_binds(value.get("volumes"))),
     )
+
+
+def _binds(volumes: Json) -> Iterator[str]:
+    for volume in volumes if isinstance(volumes, list) else ():
+        if text(table(volume).get("type")) == "bind":
+            yield text(table(volume).get("source"))

@@ -191,6 +191,11 @@ class Engine:
             text(known[0]) if isinstance(known, list) and known else text(image.get("Id")) or None
         )
 
+    def names(self, reference: str) -> tuple[str, ...]:
+        """The names ("repository:tag") that lead to the image, sorted."""
+        known = self._image(reference).get("RepoTags")
+        return tuple(sorted(map(text, known))) if isinstance(known, list) else ()
+
     def image_environment(self, reference: str) -> Mapping[str, str]:
         """The environment that the image sets for its containers."""
         lines = table(self._image(reference).get("Config")).get("Env")

@@ -38,7 +38,7 @@ def applied(
     baseline = read_baseline(config)
     done = accept(
         verdicts,
-        {one.revision.id: _scanned(config.directory, one.revision) for one in verdicts},
+        {one.revision.id: _scanned(config.sources, one.revision) for one in verdicts},
         config.accept,
         baseline,
         against=against,

@@ -154,12 +154,12 @@ def would_run(
     from deployguard.revisions.graph import load
     from deployguard.revisions.imports import helpers
 
-    graph = load(config.directory, config.project.alembic_ini, config.project.section)
+    graph = load(config.sources, config.project.alembic_ini, config.project.section)
     if graph.partial:
         return None
     pending = graph.pending(current, upgrade_target(environment.migrate.command))
     files = {name: graph.nodes[name].path for name in pending}
-    files |= helpers(files.values(), config.directory, graph.locations.scripts)
+    files |= helpers(files.values(), config.sources, graph.locations.scripts)
     env = graph.locations.scripts / ENV
     if pending and env.is_file():
         files[ENV] = env
@@ -213,11 +213,11 @@ def plan_for(
         judged.judge(revisions, facts, catalogue, store),
         against=Against(basis.dialect, datetime.now(UTC).date(), live=basis.catalogue is not None),
         bare=lambda: judged.judge(revisions, nothing, None, store),
-        known=None if graph.partial else graph.nodes,
+        known=None if graph.partial or config.commit else graph.nodes,
     )
     verdicts = accepted.verdicts
     places = (basis.url, basis.real or basis.url)
-    found = elsewhere(reading.connects, places, config.directory) if basis.real else ()
+    found = elsewhere(reading.connects, places, config.sources) if basis.real else ()
     other = sentence(found, basis.target, environment.database.url_env)
     return gate.make_plan(
         environment=environment.name,
@@ -231,6 +231,7 @@ def plan_for(
         policy=environment.policy,
         notes=(*([other] if other else []), *basis.notes, *reading.notes, *accepted.notes),
         elsewhere=other,
+        commit=config.commit,
     )
 
 
@@ -260,7 +261,7 @@ def graph_of(config: Config, environ: Mapping[str, str], *, cached: bool) -> "Gr
     from deployguard.revisions.graph import load
 
     store = store_of(config, environ, cached=cached)
-    return load(config.directory, config.project.alembic_ini, config.project.section, store=store)
+    return load(config.sources, config.project.alembic_ini, config.project.section, store=store)
 
 
 def store_of(config: Config, environ: Mapping[str, str], *, cached: bool) -> "Store | None":
@@ -275,7 +276,7 @@ def project_source(config: Config, environment: Environment) -> "ProjectSource":
     from deployguard.revisions.reader import ProjectSource
 
     return ProjectSource(
-        directory=config.directory,
+        directory=config.sources,
         alembic_ini=config.project.alembic_ini,
         section=config.project.section,
         command=environment.migrate.command,

@@ -2,11 +2,20 @@
 
 from typing import Final
 
-from deployguard.deploy import asking, decision, guard, names, quiesce, undo
+from deployguard.deploy import asking, decision, guard, names, quiesce, source, source_back, undo
 from deployguard.deploy.before import lock_database, uses_database
 from deployguard.deploy.step import Step
 
+_CHECKOUT: Final = "Checking the commit out beside the working copy"
+
 _WAYS: Final[tuple[Step, ...]] = (
+    Step(
+        names.CHECKOUT,
+        _CHECKOUT,
+        source.check_out,
+        applies=source_back.downgrades_by,
+        again=source_back.missing,
+    ),
     Step(
         names.VERIFY_AGAIN,
         "Reading the backup back once more",
@@ -88,6 +97,13 @@ ROLLBACK: Final[tuple[Step, ...]] = (
         lock_database,
         applies=decision.concerns_database,
         again=guard.unlocked,  # held by the process, so each process takes it
+    ),
+    Step(
+        names.CHECKOUT,
+        _CHECKOUT,
+        source.check_out,
+        applies=source_back.decides_by,
+        again=source_back.missing,
     ),
     Step(names.DECIDE, "Deciding the way back", decision.decide_rollback),
     Step(

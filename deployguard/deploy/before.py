@@ -1,7 +1,7 @@
 """The steps before the first change: lock, look, plan, approve, back up, arm. Stopping in any of them is safe."""
 
 from deployguard import gate
-from deployguard.deploy import guard, names, offsite, telling
+from deployguard.deploy import guard, names, offsite, source, telling
 from deployguard.deploy.facts import plan_evidence
 from deployguard.deploy.run import Run, mapping, strings, text
 from deployguard.deploy.shape import schema_mark
@@ -87,8 +87,9 @@ def preflight(run: Run) -> Evidence:
         world.migrator.preflight()
     if asked.backup:
         offsite.ready(world)
+    evidence = source.build(run)
     world.target.prepare()
-    return {}
+    return evidence
 
 
 def make_plan(run: Run) -> Evidence:
@@ -178,7 +179,7 @@ def _refused(run: Run, plan: Plan, decision: Denied) -> Refused:
     return kind(
         f"Not migrated: {'; '.join(decision.reasons)}. The plan's digest is {plan.digest}.",
         next_commands=(
-            f"deployguard check --env {plan.environment}",
+            *([] if plan.commit else [f"deployguard check --env {plan.environment}"]),
             _approving_command(run, plan),
         ),
     )
@@ -187,6 +188,7 @@ def _refused(run: Run, plan: Plan, decision: Denied) -> Refused:
 def _approving_command(run: Run, plan: Plan) -> str:
     asked = run.options
     words = ["deployguard deploy", f"--{asked.mode}-migrate", f"--env {plan.environment}"]
+    words += [f"--ref {asked.ref}"] if asked.ref else []
     words += ["--backup"] if asked.backup else []
     words += ["--quiesce"] if asked.quiesce else []
     words += ["--health-check"] if asked.health_check else []

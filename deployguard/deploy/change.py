@@ -166,8 +166,3 @@ def verify_data(run: Run) -> Evidence:
             if not ok:
                 raise StepFailed(f"The verification statement {statement!r} failed: {detail}.")
     return answers
-
-
-def commit(run: Run) -> Evidence:  # noqa: ARG001 - nothing is left to do that could fail
-    """The deploy counts from here on; a later rollback is a decision of people."""
-    return {}

@@ -1,6 +1,7 @@
 """The names of the steps: what the journal calls them, and how one step finds the evidence of another."""
 
 LOCK = "lock"
+CHECKOUT = "checkout"
 PREFLIGHT = "preflight"
 PLAN = "plan"
 APPROVE = "approve"

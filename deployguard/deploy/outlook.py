@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from deployguard.deploy import asking, decision, engine, names, situation
+from deployguard.deploy import asking, decision, engine, names, situation, source_back
 from deployguard.deploy import subject as subject_of
 from deployguard.deploy.back import ROLLBACK
 from deployguard.deploy.rollback import Choice, Situation, WayBack
@@ -55,7 +55,8 @@ def look(world: World, options: RollbackOptions) -> Outlook:
     if not engine.armed(former, STEPS):
         unchanged = Choice(WayBack.NOTHING, app_back=False, reasons=("it had changed nothing",))
         return Outlook(subject.id, unchanged, seen, decision.where(seen))
-    choice, evidence = decision.chosen(run, seen)
+    with source_back.looking(world, run):
+        choice, evidence = decision.chosen(run, seen)
     own = decision.own_backup(former)
     backup = own.id if own else ""
     if choice.way is WayBack.NEEDS_HUMAN:

@@ -22,6 +22,11 @@ class DeployOptions:
     approve: str = ""
     reason: str = ""
     quiesce: bool = False
+    ref: str = ""  # deploy this commit, by whatever name, instead of the working copy
+    commit: str = ""  # its full id, and
+    inside: str = (
+        ""  # where in the repository the project lies: found out once, when it is asked for
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,7 @@ class Run:
     """A deploy or rollback while it is worked on by this process."""
 
     def __init__(self, world: World, deploy: Deploy) -> None:
-        self.world = world
+        self.world = world.for_run(deploy)
         self.deploy = deploy
         self.held = ExitStack()  # what this process holds until it stops working on the run
         self.lock: Lock | None = None  # in the database server, while this process holds it
@@ -71,6 +76,9 @@ class Run:
             approve=text(given, "approve"),
             reason=text(given, "reason"),
             quiesce=bool(given.get("quiesce")),
+            ref=text(given, "ref"),
+            commit=text(given, "commit"),
+            inside=text(given, "inside"),
         )
 
     @property

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from deployguard.deploy import decision, engine, names, quiesce, restoring, words
+from deployguard.deploy import decision, engine, names, quiesce, restoring, source, words
 from deployguard.deploy import subject as subject_of
 from deployguard.deploy.back import RECOVERY, ROLLBACK
 from deployguard.deploy.engine import Outcome
@@ -30,9 +30,8 @@ def deploy(world: World, options: DeployOptions) -> Outcome:
     """Run the whole road. Raises the errors of ``errors.py``; each says what state production is in."""
     with telling(world, Kind.DEPLOY) as told, _locked(world, "deploy") as journal_free:
         journal_free()
-        row = world.journal.begin(
-            world.environment.name, Kind.DEPLOY, world.by, options_document(options)
-        )
+        asked = options_document(source.asked(world, options))
+        row = world.journal.begin(world.environment.name, Kind.DEPLOY, world.by, asked)
         return told.ended(_work(world, told.begun(row), _forward))
 
 
@@ -110,7 +109,10 @@ def _locked(world: World, why: str) -> Iterator[Callable[[], None]]:
             raise words.unfinished(row)
 
     with orderly(), world.lock.hold(why, world.by):
-        yield refuse_unfinished
+        try:
+            yield refuse_unfinished
+        finally:
+            source.sweep(world)
 
 
 def _work(world: World, row: Deploy, way: Callable[[Run], Outcome]) -> Outcome:

@@ -6,7 +6,7 @@ a step is adding a row: what it does, how the world can be asked about it after 
 
 from typing import Final
 
-from deployguard.deploy import before, change, guard, names, offsite, quiesce
+from deployguard.deploy import before, change, committing, guard, names, offsite, quiesce, source
 from deployguard.deploy.step import Step, always
 
 STEPS: Final[tuple[Step, ...]] = (
@@ -16,6 +16,13 @@ STEPS: Final[tuple[Step, ...]] = (
         before.lock_database,
         applies=before.uses_database,
         again=guard.unlocked,  # held by the process, so each process takes it
+    ),
+    Step(
+        names.CHECKOUT,
+        "Checking the commit out beside the working copy",
+        source.check_out,
+        applies=source.of_commit,
+        again=source.gone,
     ),
     Step(
         names.PREFLIGHT,
@@ -119,5 +126,5 @@ STEPS: Final[tuple[Step, ...]] = (
         change.bake,
         applies=change.bakes,  # begun again after a crash: nobody watched meanwhile
     ),
-    Step(names.COMMIT, "Committing", change.commit),
+    Step(names.COMMIT, "Committing", committing.commit),
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from deployguard.config import Config, DatabaseUrl, Environment, backup_url, key_lines, resolve_url
 from deployguard.deploy.reporter import Reporter
 from deployguard.errors import EnvironmentUnreachable, UsageError
-from deployguard.model import HealthSample, Plan, Scope
+from deployguard.model import HealthSample, Json, Plan, Scope
 from deployguard.process import Completed, Redactor
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Surroundings:
         from deployguard.revisions.graph import load
 
         project = self.config.project
-        return load(self.config.directory, project.alembic_ini, project.section)
+        return load(self.config.sources, project.alembic_ini, project.section)
 
     def address(self, host: str, port: int) -> tuple[str, int] | None:
         """Where a host answers that only Docker knows; None as well where there is no engine."""
@@ -187,6 +187,11 @@ class Surroundings:
     def containers(self, service: str) -> "tuple[Container, ...]":
         """Those of a compose service of the target's project, stopped ones too."""
         return self.engine.service_containers(self._compose_project(), service, stopped=True)
+
+    def image(self, name: str) -> dict[str, Json]:
+        """The digest of an image that is here ("name@sha256:…", else its id), and the names that lead to it."""
+        names: list[Json] = [*self.engine.names(name)]
+        return {"digest": self.engine.digest(name), "names": names}
 
     def request(
         self, reason: str, deploy: str | None = None, scope: Scope | None = None

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 from deployguard.config import Config, Environment
 from deployguard.deploy.reporter import Reporter
 from deployguard.deploy.surroundings import Surroundings
+from deployguard.deploy.wiring_commit import with_commits
 from deployguard.deploy.world import World
 from deployguard.errors import DeployguardError
 from deployguard.model import BackupRecord, Json
@@ -54,7 +56,7 @@ def wire(
     store = backups.store(site)
     settings = (config, environment, around.environ, around.redact, around.engine)
     migrator = migrators.make(migrators.Setting(*settings))
-    return World(
+    base = World(
         project=config.project,
         environment=environment,
         config_path=config.path,
@@ -92,6 +94,9 @@ def wire(
         offsite=around.offsite if environment.offsite.url else None,
         notifier=Notifier(environment.notify, outer, around.redact),
     )
+    if environment.target.kind == "compose":
+        base = replace(base, image=around.image)
+    return with_commits(base, around)
 
 
 def _openable(around: Surroundings, site: "Site", record: BackupRecord | None) -> None:

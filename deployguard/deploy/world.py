@@ -11,12 +11,13 @@ from deployguard.deploy.reporter import Reporter
 from deployguard.errors import UsageError
 from deployguard.model import BackupRecord, Health, HealthSample, Json, Plan, Scope
 from deployguard.notify import Notifier
-from deployguard.state import DeployLock, Journal
+from deployguard.state import Deploy, DeployLock, Journal, Kind
 
 if TYPE_CHECKING:  # the collaborators load only what they need, when wire() makes them
     from deployguard.backups.base import BackupStore
     from deployguard.backups.offsite import Offsite
     from deployguard.database import Database
+    from deployguard.deploy.commits import Commits
     from deployguard.migrators.base import Migrator
     from deployguard.revisions.graph import Graph
     from deployguard.targets.base import Target
@@ -66,6 +67,21 @@ class World:
     openable: Callable[[BackupRecord | None], None] = lambda record: None  # noqa: ARG005 - opens all
     take_part: Callable[[str, Scope], BackupRecord] = _no_parts  # (reason, what of the database)
     notifier: Notifier = field(default_factory=Notifier)  # who is told; nobody by default
+    # an image's id → its digest, and the names that lead to it; None: nothing here runs from images
+    image: Callable[[str], dict[str, Json]] | None = None
+    commits: "Commits | None" = None  # other commits of the project; None: it lies in no repository
+    # (deploy of a commit) → the world in which that commit's revisions and images are the project's
+    of_commit: "Callable[[Deploy], World] | None" = None
+
+    def for_run(self, run: Deploy) -> "World":
+        """The world of a run: where it deploys a commit, or takes back a deploy of one, that of the commit."""
+        name = run.options.get("deploy")
+        deploy = (
+            self.journal.get(name) if run.kind is Kind.ROLLBACK and isinstance(name, str) else run
+        )
+        if self.of_commit is None or deploy is None or not deploy.options.get("commit"):
+            return self
+        return self.of_commit(deploy)
 
     def revisions(self, database: "Database") -> tuple[str, ...]:
         """What the project's version table holds."""

@@ -155,6 +155,8 @@ def _deploy(view: DeployView) -> dict[str, Json]:
         "from": list(view.from_revisions),
         "to": list(view.to_revisions),
         "by": view.by,
+        "ref": view.ref or None,
+        "commit": view.commit or None,
         "backup": view.backup or None,
         "approved_by": view.approved_by or None,
         "detail": view.detail,

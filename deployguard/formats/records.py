@@ -113,7 +113,7 @@ def history_markdown(views: Sequence[DeployView]) -> str:
             words.moment(v.started),
             escape(v.kind),
             v.risk or "-",
-            escape(_way(v)),
+            escape(_way(v) + (f" ({v.ref})" if v.ref else "")),
             escape(v.outcome),
         )
         for v in views
@@ -193,6 +193,7 @@ def _deploy_facts(view: DeployView) -> _Facts:
         ("state", view.outcome),
         ("started", f"{words.moment(view.started)} UTC{ended}, by {view.by}"),
         ("revisions", _way(view)),
+        ("commit", f"{view.commit} ({view.ref})" if view.commit else ""),
         ("level", view.risk),
         ("digest", view.digest),
         ("approved by", view.approved_by),
@@ -241,7 +242,8 @@ def _state(state: str) -> Span:
 
 
 def _what(view: DeployView) -> str:
-    return _way(view) if view.kind == "deploy" else view.kind
+    of = f" ({view.ref})" if view.ref else ""
+    return (_way(view) if view.kind == "deploy" else view.kind) + of
 
 
 def _way(view: DeployView) -> str:

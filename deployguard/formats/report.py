@@ -180,6 +180,8 @@ class DeployView:
     approved_by: str = ""
     detail: str = ""
     steps: tuple[StepView, ...] = ()
+    ref: str = ""  # what was asked for instead of the working copy, and
+    commit: str = ""  # the commit that it named
     refused: bool = False  # it failed because the policy or a missing approval kept it from running
 
     @property

@@ -56,7 +56,7 @@ def _local(setting: Setting) -> Migrator:
     python = setting.environment.read.python
     return LocalMigrator(
         setting.environment.migrate,
-        setting.config.directory,
+        setting.config.sources,
         setting.config.state_directory,
         setting.environ,
         setting.redact,

@@ -22,7 +22,7 @@ HOW_TO_GET: Final[Mapping[str, str]] = {
     "pg_dump": "Install PostgreSQL's client programs, or name their folder in [backup] pg_bin.",
     "pg_restore": "Install PostgreSQL's client programs, or name their folder in [backup] pg_bin.",
     "psql": "Install PostgreSQL's client programs, or name their folder in [backup] pg_bin.",
-    "git": "Install git, or leave out --since.",
+    "git": "Install git, or leave out --since, --ref and --to-ref.",
     "alembic": "Install Alembic in the project's environment, or give the command's full path in"
     " [migrate] command.",
 }

@@ -27,8 +27,6 @@ from deployguard.model import (
     Vital,
     Way,
 )
-from deployguard.revisions.graph import Graph, build
-from deployguard.revisions.location import Locations
 from deployguard.state import DeployLock, EventKind, Journal
 from tests.deploy.plans import CREATE, plan, verdict
 from tests.deploy.production import (
@@ -37,6 +35,7 @@ from tests.deploy.production import (
     NOW,
     V1,
     V2,
+    FakeCommits,
     FakeDatabase,
     FakeMigrator,
     FakeOffsite,
@@ -44,6 +43,7 @@ from tests.deploy.production import (
     FakeStore,
     FakeTarget,
     Production,
+    graph,
 )
 
 __all__ = ["AFTER", "BEFORE", "NOW", "V1", "V2", "Production"]
@@ -126,15 +126,6 @@ class KillingJournal(Journal):
 PENDING = verdict(AFTER, BEFORE, operations=(CREATE,))
 
 
-def graph() -> Graph:
-    """The revisions that the fake production can be at."""
-    files = {
-        Path(f"{BEFORE}.py"): f"revision = {BEFORE!r}\ndown_revision = None\n",
-        Path(f"{AFTER}.py"): f"revision = {AFTER!r}\ndown_revision = {BEFORE!r}\n",
-    }
-    return build(Locations(Path(), ()), [(path, text.encode()) for path, text in files.items()])
-
-
 def environment(
     *,
     target: str = "commands",
@@ -203,7 +194,7 @@ def make_world(
         lock=DeployLock(folder / "state", "production"),
         reporter=reporter or Recorder(),
         assess=assess,
-        graph=graph,
+        graph=lambda: graph(BEFORE, AFTER),
         database=lambda: FakeDatabase(production),  # type: ignore[arg-type,return-value]
         backups=store,  # type: ignore[arg-type]
         migrator=FakeMigrator(production, list(interrupts or ())),
@@ -220,6 +211,8 @@ def make_world(
         redact=lambda text: text.replace("hunter2", "***"),
         clock=lambda: NOW,
         sleep=lambda seconds: None,
+        image=lambda name: {"digest": f"app@{name}", "names": [f"app:{name[-3:]}"]},
+        commits=FakeCommits(production),
         offsite=(lambda: FakeOffsite(production))  # type: ignore[arg-type,return-value]
         if (settings or environment()).offsite.url
         else None,

@@ -5,7 +5,7 @@ a line to ``effects``. A test says beforehand what goes wrong (``script``).
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,7 +14,14 @@ from typing import Self
 
 from deployguard.backups.base import WrittenMeanwhile
 from deployguard.backups.offsite_base import OffsiteFailed
-from deployguard.errors import BackupFailed, Busy, DeployguardError, EnvironmentUnreachable
+from deployguard.deploy.commits import Named
+from deployguard.errors import (
+    BackupFailed,
+    Busy,
+    DeployguardError,
+    EnvironmentUnreachable,
+    UsageError,
+)
 from deployguard.migrators.base import Absent, Exit, Exited, Job, Probe, Running, Started
 from deployguard.model import (
     BackupRecord,
@@ -25,11 +32,14 @@ from deployguard.model import (
     Restored,
     Verification,
 )
+from deployguard.revisions.graph import Graph, build
+from deployguard.revisions.location import Locations
 from deployguard.targets.base import UpdateFailed
 
 NOW = datetime(2026, 2, 18, 10, 30, tzinfo=UTC)
 BEFORE, AFTER = "a", "b"
 V1, V2 = "sha256:one", "sha256:two"
+COMMIT = "c" * 40
 
 
 class Production:
@@ -53,6 +63,9 @@ class Production:
                     "copies": [],
                     "runs": {},
                     "kept": {},
+                    "checkouts": [],
+                    "built": {},
+                    "tags": {},
                     "effects": [],
                     "script": {},
                 }
@@ -308,6 +321,65 @@ class FakeOffsite:
 
     def _copy(self, record: BackupRecord) -> OffsiteCopy:
         return OffsiteCopy(f"fake://place/{record.id}", NOW, "0" * 64, {})
+
+
+@dataclass
+class FakeCommits:
+    """A repository whose every name is one commit; a build gives the image V2, and a tagged one V1."""
+
+    world: Production
+
+    def name(self, ref: str, *, strict: bool) -> Named:
+        if self.world.says("ref") == "unknown":
+            raise UsageError(f"git knows no commit {ref!r} here.")
+        if strict and self.world.says("tree") == "dirty":
+            raise UsageError("The working copy has changes that are not committed.")
+        return Named(ref, COMMIT)
+
+    def check_out(self, run: str, named: Named) -> tuple[str, ...]:
+        if self.world.says("git") == "down":
+            raise EnvironmentUnreachable("git could not check it out.")
+        self.world.change("checkout", checkouts=[*self._there(), run])
+        return ()
+
+    def present(self, run: str, named: Named) -> bool:
+        return run in self._there() and named.commit == COMMIT
+
+    def build(self, run: str, named: Named, tag: str = "") -> dict[str, tuple[str, str]]:
+        if self.world.says("build") == "fails":
+            raise EnvironmentUnreachable("The images could not be built.")
+        assert self.present(run, named), "a build from nothing"
+        self.world.change(f"build {tag or run}")
+        return {"web": (V1 if tag else V2, f"app:{tag or 'latest'}")}
+
+    def graph(self, run: str, named: Named) -> Graph:
+        assert self.present(run, named), "revisions of nothing"
+        known = self.world.says("knows") or (BEFORE,)
+        return graph(*known)  # type: ignore[misc]
+
+    def head(self) -> str | None:
+        return COMMIT
+
+    def tag(self, name: str, commit: str) -> None:
+        if self.world.says("git") == "tagless":
+            raise EnvironmentUnreachable("git could not make the tag.")
+        self.world.change(f"tag {name}", tags={**self.world["tags"], name: commit})  # type: ignore[dict-item]
+
+    def sweep(self, keep: Collection[str]) -> None:
+        left = [run for run in self._there() if run in keep]
+        if left != self._there():
+            self.world.change(checkouts=left)
+
+    def _there(self) -> list[str]:
+        return list(self.world["checkouts"])  # type: ignore[call-overload]
+
+
+def graph(*names: str) -> Graph:
+    """Revisions, each after the former."""
+    text = "revision = {!r}\ndown_revision = {!r}\n"
+    pairs = list(zip(names, (None, *names), strict=False))
+    files = {Path(f"{name}.py"): text.format(name, parent) for name, parent in pairs}
+    return build(Locations(Path(), ()), [(path, t.encode()) for path, t in files.items()])
 
 
 @dataclass

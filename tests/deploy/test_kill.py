@@ -35,6 +35,7 @@ from tests.deploy.fakes import (
     make_world,
 )
 from tests.deploy.plans import CREATE, verdict
+from tests.deploy.production import COMMIT
 
 POINTS = ("before-intent", "after-intent", "before-done", "after-done")
 CONTRACTING = verdict(AFTER, BEFORE, expand=False, operations=(CREATE,))
@@ -117,6 +118,7 @@ def legal(production: Production) -> str:
     assert seen["up"] is True
     assert (seen["cron"], seen["closed"]) == (True, False), "still held still"
     assert seen["runs"] == {}, "a stray container"
+    assert seen["checkouts"] == [], "a stray checkout"
     world = (seen["revision"], seen["schema"], seen["release"])
     ends = {
         "before": ([BEFORE], "old", V1),
@@ -136,7 +138,7 @@ def once(production: Production, *effects: str) -> None:
 def deploy(world: World) -> object:
     digest = world.assess().digest
     return saga.deploy(
-        world, DeployOptions(Mode.AUTO, health_check=True, backup=True, approve=digest)
+        world, DeployOptions(Mode.AUTO, health_check=True, backup=True, approve=digest, ref="v2")
     )
 
 
@@ -147,6 +149,7 @@ def test_a_killed_deploy_goes_on_where_it_was(tmp_path: Path, step: str, point: 
     status = finish(tmp_path, PENDING)
     assert (status, legal(production)) == (Status.DONE, "after")
     once(production, "backup pre-deploy", "copy pre-deploy", "upgrade ok", f"start {V2}")
+    assert list(production["tags"].values()) == [COMMIT]  # type: ignore[attr-defined]
     assert len(production["copies"]) == 1  # type: ignore[arg-type]
     assert production["rows"] == {"rooms": 3, "notes": 0}
 
@@ -209,7 +212,7 @@ ROLLBACKS = {
 def rollback_points(way: str) -> list[tuple[str, str]]:
     skipped = {
         "downgrade": {"verify-again", "restore", "confirm", "open-up"},
-        "restore": {"downgrade", "safety-net", "look-again", "open-up"},
+        "restore": {"checkout", "downgrade", "safety-net", "look-again", "open-up"},
     }[way]
     return [(step, point) for step, point in points(ROLLBACK) if step not in skipped]
 

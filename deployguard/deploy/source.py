@@ -1,0 +1,81 @@
+"""The steps of a run that works with another commit than the working copy's: check it out, build it, tag it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from deployguard.deploy import names
+from deployguard.deploy.commits import Commits, Named
+from deployguard.deploy.run import DeployOptions, Run, text
+from deployguard.deploy.step import Evidence
+from deployguard.deploy.world import World
+from deployguard.errors import UsageError
+from deployguard.model import Json
+from deployguard.state import Deploy
+
+
+def asked(world: World, options: DeployOptions) -> DeployOptions:
+    """The options with the commit that ``ref`` names now, for good. Raises as ``Commits.name``."""
+    if not options.ref:
+        return options
+    named = commits(world).name(options.ref, strict=True)
+    world.reporter.note(f"{named.ref} is commit {named.commit}.")
+    return replace(options, commit=named.commit, inside=named.inside)
+
+
+def commits(world: World) -> Commits:
+    if world.commits is None:
+        raise UsageError("This project's commits cannot be built here.")
+    return world.commits
+
+
+def named(options: Mapping[str, Json]) -> Named | None:
+    """The commit that a deploy was asked for; None is the working copy."""
+    commit = text(options, "commit")
+    return Named(text(options, "ref"), commit, text(options, "inside")) if commit else None
+
+
+def of_commit(run: Run) -> bool:
+    """Whether the deploy is of a commit that must be checked out."""
+    return named(run.deploy.options) is not None
+
+
+def check_out(run: Run) -> Evidence:
+    """A checkout of its own, below the state folder; the working copy stays as it is."""
+    wanted = named(run.subject.deploy.options)
+    if wanted is None:
+        raise AssertionError("the step applies to deploys of a commit only")
+    for sentence in commits(run.world).check_out(run.subject.id, wanted):
+        run.world.reporter.note(sentence)
+    return {"ref": wanted.ref, "commit": wanted.commit}
+
+
+def gone(run: Run) -> bool:
+    """Whether the checkout is needed and not there (any more).
+
+    Once the migration ran, going forward needs none; nothing that is changed already may depend on git.
+    """
+    wanted = named(run.subject.deploy.options)
+    if wanted is None or run.done(names.MIGRATE) is not None:
+        return False
+    return not commits(run.world).present(run.subject.id, wanted)
+
+
+def build(run: Run) -> Evidence:
+    """Build the images of the deploy's commit; nothing where it is of the working copy."""
+    wanted = named(run.deploy.options)
+    if wanted is None:
+        return {}
+    built = commits(run.world).build(run.id, wanted)
+    return {"built": {service: image for service, (image, _) in built.items()}}
+
+
+def sweep(world: World) -> None:
+    """Remove the checkouts that no unfinished run needs; also what a crash has left."""
+    if world.commits is not None:
+        world.commits.sweep(frozenset(_kept(world)))
+
+
+def _kept(world: World) -> list[str]:
+    rows: tuple[Deploy, ...] = tuple(world.journal.history(world.environment.name, 1000))
+    unfinished = [row for row in rows if row.unfinished]
+    return [name for row in unfinished for name in (row.id, text(row.options, "deploy")) if name]

@@ -1,0 +1,40 @@
+"""The checkout of a deploy's commit on its way back: only where the way goes by its revisions."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from deployguard.deploy import decision, source
+from deployguard.deploy.run import Run
+from deployguard.deploy.world import World
+
+
+def decides_by(run: Run) -> bool:
+    """Whether the way is chosen by the revisions of a commit that the deploy was of."""
+    return bool(run.rollback.to) and source.named(run.subject.deploy.options) is not None
+
+
+def downgrades_by(run: Run) -> bool:
+    """Whether a downgrade runs from that commit's files; in a container it runs from the image."""
+    local = run.world.environment.migrate.runner == "local"
+    of_commit = source.named(run.subject.deploy.options) is not None
+    return local and of_commit and decision.downgrades(run)
+
+
+def missing(run: Run) -> bool:
+    """Whether the checkout is not there (any more)."""
+    wanted = source.named(run.subject.deploy.options)
+    return wanted is not None and not source.commits(run.world).present(run.subject.id, wanted)
+
+
+@contextmanager
+def looking(world: World, run: Run) -> Iterator[None]:
+    """What ``decides_by`` needs is there in the block, and swept after it unless an unfinished run needs it."""
+    if not decides_by(run):
+        yield
+        return
+    if missing(run):
+        source.check_out(run)
+    try:
+        yield
+    finally:
+        source.sweep(world)
