@@ -191,13 +191,13 @@ def undo(item: Undo) -> str:
 
 
 def size(count: int) -> str:
-    """Bytes as people read them: 1536 is "1.5 KB"."""
+    """Bytes as people read them: 1536 is "1.5 kB", as disks and progress count them."""
     amount = float(count)
-    for unit in ("B", "KB", "MB", "GB"):
-        if amount < 1024 or unit == "GB":
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1024
-    raise AssertionError  # the loop returns at its last unit
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if unit == "bytes" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} TB"
 
 
 def seconds(duration: float) -> str:

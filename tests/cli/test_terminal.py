@@ -169,7 +169,7 @@ def test_a_deploy_is_told_step_by_step_on_a_plain_stream() -> None:
     reporter.note("Way back: downgrade.")
     assert stream.getvalue().splitlines() == [
         "deploy 20260218-123001-ab12 of production",
-        "  ✓ Taking a backup  1.5 KB, bookings-1  2.5 s",
+        "  ✓ Taking a backup  1.5 kB, bookings-1  2.5 s",
         "    | Running upgrade \\x1b[31mb017 -> b018",
         "  ✗ Migrating  12 s",
         "    exit code 1: lock timeout",
@@ -186,7 +186,7 @@ def test_all_evidence_is_shown_when_more_is_asked_for() -> None:
     )
     assert stream.getvalue().splitlines() == [
         "  ✓ Taking a backup",
-        "      bytes 1.5 KB",
+        "      bytes 1.5 kB",
         "      sha256 {'a': 'b'}",
     ]
 

@@ -164,7 +164,7 @@ DEPLOY = DeployView(
     backup=BACKUP.record.id,
     approved_by="ada",
     steps=(
-        StepView("backup", "done", AT, "1.5 KB"),
+        StepView("backup", "done", AT, "1.5 kB"),
         StepView("migrate", "failed", AT, "exit code 1 | see the log"),
     ),
 )

@@ -24,8 +24,8 @@ from tests.formats.reports import BACKUP, DISK, DRILLED, PRUNE, STANDING
 
 def test_the_narrow_list_says_verified_and_drilled_in_one_word() -> None:
     shown = plain(backups_lines([DRILLED, BACKUP], 80))
-    assert "3 h  1.5 KB  drilled   pinned" in shown
-    assert "3 h  1.5 KB  yes       pre-deploy\n" in shown
+    assert "3 h  1.5 kB  drilled   pinned" in shown
+    assert "3 h  1.5 kB  yes       pre-deploy\n" in shown
     assert DRILLED.drill is not None
     bad = replace(DRILLED, drill=replace(DRILLED.drill, ok=False))
     assert "NO DRILL" in plain(backups_lines([bad], 80))
@@ -46,13 +46,13 @@ def test_one_backup_shows_its_pin_and_its_drill() -> None:
 
 def test_prune_says_what_goes_why_and_that_nothing_was_changed() -> None:
     shown = plain(prune_lines(PRUNE, 80))
-    assert "remove  bookings-production-20260218-123005  1.5 KB, 3 h, pre-deploy" in shown
+    assert "remove  bookings-production-20260218-123005  1.5 kB, 3 h, pre-deploy" in shown
     assert "        the newest verified backup; pinned: audit" in shown
     assert "        outside of what is kept of scheduled: daily 7" in shown
-    assert "1 would be removed (1.5 KB), 1 kept. Nothing was changed." in shown
+    assert "1 would be removed (1.5 kB), 1 kept. Nothing was changed." in shown
     assert "--yes" in shown
     done = plain(prune_lines(replace(PRUNE, done=True, next_commands=()), 80))
-    assert "1 removed (1.5 KB freed), 1 kept." in done
+    assert "1 removed (1.5 kB freed), 1 kept." in done
     assert "**remove**" in prune_markdown(PRUNE)
     assert "Nothing would be removed" in plain(prune_lines(replace(PRUNE, fates=PRUNE.fates[:1])))
 
@@ -71,9 +71,9 @@ def test_status_says_what_is_wrong_first() -> None:
 
 def test_du_adds_up() -> None:
     shown = plain(disk_lines(DISK, 80))
-    assert "scheduled        2     3.0 KB" in shown
-    assert "512 B of other environments" in shown
-    assert "| all | 2 | 3.0 KB |" in disk_markdown(DISK)
+    assert "scheduled        2     3.1 kB" in shown
+    assert "512 bytes of other environments" in shown
+    assert "| all | 2 | 3.1 kB |" in disk_markdown(DISK)
 
 
 @pytest.mark.parametrize(

@@ -225,7 +225,7 @@ def test_columns_line_up_and_the_last_one_wraps() -> None:
 
 @pytest.mark.parametrize(
     ("count", "expected"),
-    [(0, "0 B"), (1536, "1.5 KB"), (5 << 30, "5.0 GB"), (9 << 40, "9216.0 GB")],
+    [(0, "0 bytes"), (1536, "1.5 kB"), (5 << 30, "5.4 GB"), (9 << 40, "9.9 TB")],
 )
 def test_sizes(count: int, expected: str) -> None:
     assert size(count) == expected
@@ -248,7 +248,7 @@ def test_durations(duration: float, expected: str) -> None:
 def test_backups_are_listed_with_what_matters() -> None:
     shown = plain(backups_lines([BACKUP, replace(BACKUP, verification=None)], 120))
     assert (
-        "bookings-production-20260218-123005  2026-02-18 12:30:05  3 h  1.5 KB  yes       never    here   pre-deploy"
+        "bookings-production-20260218-123005  2026-02-18 12:30:05  3 h  1.5 kB  yes       never    here   pre-deploy"
         in shown
     )
     assert "not yet" in shown
@@ -264,7 +264,7 @@ def test_a_damaged_backup_cannot_be_overlooked() -> None:
 
 def test_one_backup_shows_files_rows_and_evidence() -> None:
     shown = plain(backup_lines(BACKUP, 100))
-    for fact in ("bookings.dump  1.5 KB", "cd" * 32, "guests", "1,200", "read to the end", "15.6"):
+    for fact in ("bookings.dump  1.5 kB", "cd" * 32, "guests", "1,200", "read to the end", "15.6"):
         assert fact in shown
 
 
