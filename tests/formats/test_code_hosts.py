@@ -196,5 +196,5 @@ def test_junit_fails_exactly_when_check_does() -> None:
 
 def test_every_form_is_written_and_no_other() -> None:
     assert all(written(form, CRITICAL) for form in FORMS)
-    with pytest.raises(ValueError, match="html"):
-        written("html", CRITICAL)
+    with pytest.raises(ValueError, match="pdf"):
+        written("pdf", CRITICAL)
