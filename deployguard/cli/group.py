@@ -39,6 +39,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "backup": ("deployguard.cli.backup", "Take, find, verify, restore and keep backups."),
         "notify": ("deployguard.cli.notify", "Look whether people can be told."),
         "status": ("deployguard.cli.status", "Show where an environment stands."),
+        "doctor": (
+            "deployguard.cli.doctor",
+            "Look whether everything that a deploy needs is there.",
+        ),
         "unlock": (
             "deployguard.cli.unlock",
             "Explain what keeps a deploy out; free what is stale.",

@@ -126,6 +126,9 @@ class Database(Protocol):
     def size(self) -> int:
         """Bytes that the database takes on disk."""
 
+    def now(self) -> datetime | None:
+        """The server's clock; None where there is no server (SQLite)."""
+
     def invalid_indexes(self) -> tuple[str, ...]:
         """Indexes that a failed CREATE INDEX CONCURRENTLY left behind, as ``schema.index``."""
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 from types import TracebackType
 from typing import Final, Self
 
@@ -119,6 +120,10 @@ class PostgresDatabase:
 
     def size(self) -> int:
         return int(self.session.rows("SELECT pg_database_size(current_database())")[0][0])
+
+    def now(self) -> datetime | None:
+        now = self.session.rows("SELECT clock_timestamp()")[0][0]
+        return now if isinstance(now, datetime) else None
 
     def invalid_indexes(self) -> tuple[str, ...]:
         return tuple(f"{schema}.{name}" for schema, name, _ in self.session.rows(_INVALID))

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -176,6 +177,9 @@ class SqliteDatabase:
     def size(self) -> int:
         beside = (self.path, self.path.with_name(self.path.name + "-wal"))
         return sum(file.stat().st_size for file in beside if file.exists())
+
+    def now(self) -> datetime | None:
+        return None
 
     def invalid_indexes(self) -> tuple[str, ...]:
         return ()

@@ -22,6 +22,11 @@ _STILL = (
 def ready(world: World) -> None:
     """Look that a backup can be taken, opened again, and copied where it must be. Raises what keeps it from that."""
     world.openable(None)
+    if (found := world.unrestorable()) is not None:
+        why, commands = found
+        world.reporter.note(
+            f"{why}: should this deploy need one, a person must do it. {commands[0]}"
+        )
     world.backups.preflight()
     if world.offsite is not None and world.environment.offsite.required:
         world.offsite().preflight()

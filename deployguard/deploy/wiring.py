@@ -85,7 +85,8 @@ def wire(
         ),
         backup_mark=lambda record: beside.mark(site.folder, record),
         sweep_backups=store.sweep,
-        openable=lambda record: _openable(around, site, record),
+        openable=lambda record: _openable(site, record),
+        unrestorable=lambda: _unrestorable(site),
         would_run=lambda current: around.would_run(current, migrator.image()),
         redact=around.redact,
         clock=_now,
@@ -99,17 +100,19 @@ def wire(
     return with_commits(base, around)
 
 
-def _openable(around: Surroundings, site: "Site", record: BackupRecord | None) -> None:
-    """What keeps this machine, or its role in the server, from a restore; beforehand the latter is only told."""
+def _openable(site: "Site", record: BackupRecord | None) -> None:
+    """What keeps this machine, or its role in the server, from a restore; beforehand nobody asks the server."""
     from deployguard.backups import opening, rights
 
     opening.openable(site, record)
     if record is not None:
         rights.check(site)
-    elif (found := rights.missing(site)) is not None:
-        around.reporter.note(
-            f"{found[0]}: should this deploy need one, a person must do it. {found[1][0]}"
-        )
+
+
+def _unrestorable(site: "Site") -> tuple[str, tuple[str, ...]] | None:
+    from deployguard.backups import rights
+
+    return rights.missing(site)
 
 
 def _take_backup(

@@ -65,6 +65,8 @@ class World:
     )
     # Raises UsageError when the backup is encrypted and cannot be opened here; None is what a deploy takes
     openable: Callable[[BackupRecord | None], None] = lambda record: None  # noqa: ARG005 - opens all
+    # Why the server would refuse a restore, and what to type; None when it would not, or nobody can tell
+    unrestorable: Callable[[], tuple[str, tuple[str, ...]] | None] = lambda: None
     take_part: Callable[[str, Scope], BackupRecord] = _no_parts  # (reason, what of the database)
     notifier: Notifier = field(default_factory=Notifier)  # who is told; nobody by default
     # an image's id → its digest, and the names that lead to it; None: nothing here runs from images

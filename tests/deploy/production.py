@@ -158,6 +158,9 @@ class FakeDatabase:
             return int(self.world.says("filled") or 0)  # type: ignore[call-overload]
         return self.row_counts().get(table)
 
+    def now(self) -> datetime | None:
+        return None
+
     def size(self) -> int:
         size = self.world.says("size")
         return 1 if size is None else int(str(size))
