@@ -451,6 +451,27 @@ class Release:
     references: Mapping[str, str] = field(
         default_factory=dict
     )  # service → the name it was started by
+    # service → the ids of its containers, which are started and stopped without being another release
+    containers: Mapping[str, tuple[str, ...]] = field(default_factory=dict, compare=False)
+    # service → its image as a registry knows it ("name@sha256:…"), or its id
+    digests: Mapping[str, str] = field(default_factory=dict, compare=False)
+    # service → how it was updated, for the journal: what happened, which is no part of what runs
+    details: Mapping[str, Json] = field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """How one service will be updated: its new replicas start beside the old ones, or it is recreated.
+
+    ``why`` says what keeps it from the former, "" when nothing does. ``gap`` is for how many seconds nobody serves,
+    as far as its definition says (``basis``).
+    """
+
+    service: str
+    beside: bool
+    why: str = ""
+    gap: float = 0.0
+    basis: str = ""
 
 
 class Vital(StrEnum):

@@ -15,6 +15,8 @@ _SHOWN: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "backup": {"bytes": "{}", "id": "{}"},
         "offsite": {"url": "{}", "skipped": "not copied: {}"},
         "migrate": {"to": "now at {}"},
+        "update-app": {"services": "{}"},
+        "app-back": {"services": "{}"},
         "schema-ok": {"revision": "at {}"},
         "health": {"detail": "{}"},
         "bake": {"detail": "{}"},
@@ -55,6 +57,17 @@ def _word(key: str, value: Json) -> str:
         return size(value)
     if key == "risk" and value == "none":
         return "nothing pending"
+    if key == "services" and isinstance(value, dict):
+        return ", ".join(_service(name, done) for name, done in value.items())
     if isinstance(value, list):
         return ", ".join(str(item) for item in value) or "base"
     return str(value)
+
+
+def _service(name: str, done: Json) -> str:
+    """How a service was updated, and for how many seconds nobody served."""
+    said = done if isinstance(done, dict) else {}
+    gap = said.get("gap")
+    if said.get("way") == "beside":
+        return f"{name} beside the old"
+    return f"{name} recreated, {f'{gap} s gap' if isinstance(gap, int | float) else 'gap unknown'}"

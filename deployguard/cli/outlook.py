@@ -37,6 +37,7 @@ def view_of(outlook: "Outlook") -> WayBackView:
         steps=outlook.steps,
         warning=outlook.warning,
         next_commands=outlook.next_commands,
+        updates=outlook.updates,
     )
 
 

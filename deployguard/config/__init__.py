@@ -9,6 +9,7 @@ from deployguard.config.offsite import OffsiteConfig, Place, parse_place
 from deployguard.config.physical import PhysicalConfig
 from deployguard.config.quiesce import QuiesceConfig
 from deployguard.config.rds import RdsConfig
+from deployguard.config.rolling import RollingConfig
 from deployguard.config.schema import (
     AcceptConfig,
     Argv,
@@ -52,6 +53,7 @@ __all__ = [
     "QuiesceConfig",
     "RdsConfig",
     "ReadConfig",
+    "RollingConfig",
     "TargetConfig",
     "WatchConfig",
     "backup_url",

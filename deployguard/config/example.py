@@ -110,6 +110,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "project_name": 'docker compose -p; "" is Compose\'s own choice.',
             "services": "The services that run the application's code; they are updated and rolled back.",
             "prepare": '"build" or "pull" images before anything changes; "none" when CI has done so.',
+            "rolling": "Services whose new replicas start beside the old ones, and the proxy (docs/rolling.md).",
             "update": "commands: run in order to bring up the new version. Lists of words, no shell.",
             "rollback": "commands: put the former version, {version}, back; with [] a person must do that.",
             "stop": "commands: stop it, so that nobody writes while data goes back; [] leaves that to a person.",

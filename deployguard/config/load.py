@@ -21,6 +21,7 @@ from deployguard.config.quiesce import QuiesceConfig, check_quiesce
 from deployguard.config.rds import RdsConfig
 from deployguard.config.retention import RetentionConfig
 from deployguard.config.retention import check as check_retention
+from deployguard.config.rolling import check_rolling
 from deployguard.config.schema import (
     BackupConfig,
     Config,
@@ -122,6 +123,7 @@ def _environment(name: str, table: _Table, shared: Mapping[str, _Table]) -> Envi
     target = section(TargetConfig, "target")
     if bool(target.stop) != bool(target.start):
         raise UsageError(f"[target] for {name!r} needs both stop and start, or neither.")
+    check_rolling(target.rolling, target.services, target.kind, f"[target] for {name!r}")
     backup = check_encryption(section(BackupConfig, "backup"), f"[backup] for {name!r}")
     _check_compression(backup, f"[backup] for {name!r}")
     return Environment(

@@ -14,6 +14,7 @@ from deployguard.config.physical import PhysicalConfig
 from deployguard.config.quiesce import QuiesceConfig
 from deployguard.config.rds import RdsConfig
 from deployguard.config.retention import RetentionConfig
+from deployguard.config.rolling import RollingConfig
 from deployguard.config.watch import WatchConfig
 from deployguard.errors import UsageError
 from deployguard.model import ApprovalMode, BackupMode, Requirement, Risk
@@ -73,6 +74,7 @@ class TargetConfig:
     project_name: str = ""
     services: tuple[str, ...] = ()
     prepare: Literal["none", "build", "pull"] = "none"
+    rolling: tuple[RollingConfig, ...] = ()
     update: tuple[Argv, ...] = ()
     rollback: tuple[Argv, ...] = ()
     stop: tuple[Argv, ...] = ()

@@ -32,6 +32,7 @@ class Service:
     """One service as compose resolves it. ``image`` is empty when the file names none (compose invents one).
 
     ``build`` is its build section, {} when it is not built; ``binds`` are the paths of this machine that it mounts.
+    ``definition`` is all that the file says of it.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Service:
     builds: bool
     build: Mapping[str, Json] = field(default_factory=dict)
     binds: tuple[str, ...] = ()
+    definition: Mapping[str, Json] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,12 @@ class Compose:
                     f"There is no compose file {name} in {self.directory} ([target] compose_files)."
                 )
 
+    def hash(self, service: str, *, overrides: Sequence[Path] = ()) -> str:
+        """What compose labels the service's containers with (``com.docker.compose.config-hash``), as it is now."""
+        argv = self.argv("config", "--hash", service, overrides=overrides)
+        done = run(argv, env=self.environ, cwd=self.directory, timeout=60)
+        return done.stdout.split()[-1] if done.ok and done.stdout.strip() else ""
+
     def project(self, *, profile: str | None = None) -> ComposeProject:
         """The project as compose resolves it now, variables filled in. Raises UsageError when it cannot."""
         argv = self.argv("config", "--format", "json", profile=profile)
@@ -132,6 +140,7 @@ def _service(name: str, value: Mapping[str, Json]) -> Service:
         "build" in value,
         table(value.get("build")),
         tuple(_binds(value.get("volumes"))),
+        value,
     )
 
 

@@ -27,6 +27,8 @@ class Container:
     addresses: Mapping[str, str]
     names: Mapping[str, tuple[str, ...]]
     published: Mapping[str, tuple[str, int]]
+    grace: int = 10  # seconds that it gets to end by itself when it is stopped
+    restarts: int = 0  # how often the engine started it again because it had ended
 
     @property
     def running(self) -> bool:
@@ -77,7 +79,13 @@ def parse_container(attrs: Mapping[str, Json]) -> Container:
             for key, value in networks.items()
         },
         published=_published(table(settings.get("Ports"))),
+        grace=_number(config.get("StopTimeout"), 10),
+        restarts=_number(attrs.get("RestartCount"), 0),
     )
+
+
+def _number(value: Json, otherwise: int) -> int:
+    return value if isinstance(value, int) else otherwise
 
 
 def _texts(value: Json) -> tuple[str, ...]:

@@ -177,6 +177,13 @@ class Engine:
                 raise
         return True
 
+    def stop(self, names: Sequence[str], *, timeout: float) -> Completed:
+        """Stop containers side by side, each by its own signal and grace period; ``timeout`` is for all of it."""
+        argv = ["docker", "stop", *names]
+        return run(
+            argv, env=os.environ if self._environ is None else self._environ, timeout=timeout
+        )
+
     # --- images
 
     def image_id(self, reference: str) -> str | None:
@@ -210,6 +217,15 @@ class Engine:
                 return table(cast("Json", self.client().images.get(reference).attrs))
             except docker.errors.ImageNotFound:
                 return {}
+
+    def image_keeps(self, reference: str) -> tuple[str, ...]:
+        """The folders that the image declares as volumes: each container gets volumes of its own there."""
+        return tuple(sorted(table(table(self._image(reference).get("Config")).get("Volumes"))))
+
+    def image_tells_health(self, reference: str) -> bool:
+        """Whether the image has a health check of its own."""
+        check = table(table(self._image(reference).get("Config")).get("Healthcheck")).get("Test")
+        return isinstance(check, list) and bool(check) and check[0] != "NONE"
 
     def tag(self, image: str, reference: str) -> None:
         """Let ``reference`` ("repository:tag") lead to ``image`` (a name or id)."""

@@ -1,8 +1,9 @@
 """The steps before the first change: lock, look, plan, approve, back up, arm. Stopping in any of them is safe."""
 
 from deployguard import gate
-from deployguard.deploy import guard, names, offsite, source, telling
+from deployguard.deploy import foreseen, guard, names, offsite, source, telling
 from deployguard.deploy.facts import plan_evidence
+from deployguard.deploy.release import release_document
 from deployguard.deploy.run import Run, mapping, strings, text
 from deployguard.deploy.shape import schema_mark
 from deployguard.deploy.step import Evidence, Probed, Repeat, Settled
@@ -89,7 +90,10 @@ def preflight(run: Run) -> Evidence:
         offsite.ready(world)
     evidence = source.build(run)
     world.target.prepare()
-    return evidence
+    updates = foreseen.told(world)
+    for sentence in updates:
+        world.reporter.note(sentence)
+    return evidence | ({"updates": list(updates)} if updates else {})
 
 
 def make_plan(run: Run) -> Evidence:
@@ -266,7 +270,7 @@ def release_evidence(run: Run) -> Evidence:
         release = run.world.target.current()
     except UpdateFailed as error:  # it speaks of an update; nothing was updated here
         raise EnvironmentUnreachable(error.message) from error
-    return {"images": dict(release.images), "references": dict(release.references)}
+    return release_document(release)
 
 
 def _as_planned(run: Run, current: tuple[str, ...], *, size: int) -> None:

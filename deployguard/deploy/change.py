@@ -5,7 +5,8 @@ from collections.abc import Callable
 from deployguard.deploy import migration, names
 from deployguard.deploy.before import migrates
 from deployguard.deploy.facts import applied, may_stay, planned
-from deployguard.deploy.run import Run, listed, mapping, strings
+from deployguard.deploy.release import release_document, release_in
+from deployguard.deploy.run import Run, listed, strings
 from deployguard.deploy.step import Evidence, Probed, Unsettled
 from deployguard.errors import DeployguardError
 from deployguard.migrators.base import Job
@@ -105,20 +106,13 @@ def update_app(run: Run) -> Evidence:
     An update that was begun is always begun again, which changes nothing that runs as it should: "other images than
     before" may be half of the replicas, or a service that is down.
     """
-    release = run.world.target.update(run.id)
-    return {"images": dict(release.images), "references": dict(release.references)}
+    release = run.world.target.update(run.id, former_release(run))
+    return release_document(release)
 
 
 def former_release(run: Run) -> Release:
     """What the application ran when the deploy armed."""
     return release_in(run.of(names.ARM))
-
-
-def release_in(evidence: Evidence) -> Release:
-    return Release(
-        {key: str(value) for key, value in mapping(evidence, "images").items()},
-        {key: str(value) for key, value in mapping(evidence, "references").items()},
-    )
 
 
 def bakes(run: Run) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from deployguard.deploy import asking, decision, engine, names, situation, source_back
+from deployguard.deploy import asking, decision, engine, foreseen, names, situation, source_back
 from deployguard.deploy import subject as subject_of
 from deployguard.deploy.back import ROLLBACK
 from deployguard.deploy.rollback import Choice, Situation, WayBack
@@ -22,6 +22,7 @@ class Outlook:
 
     ``steps`` are the titles of its steps in order, () where no way is safe by itself. ``warning`` says what would
     have to be confirmed, "" when nothing. ``backup`` is the id of the deploy's own backup where it is still there.
+    ``updates`` says of each service how the former version comes back.
     """
 
     deploy: str
@@ -32,6 +33,7 @@ class Outlook:
     warning: str = ""
     backup: str = ""
     next_commands: tuple[str, ...] = ()
+    updates: tuple[str, ...] = ()
 
 
 class _Imagined(Run):
@@ -69,17 +71,26 @@ def look(world: World, options: RollbackOptions) -> Outlook:
     if asking.needs_confirmation(run):
         warning = asking.warning(run)
         run.record(names.CONFIRM, EventKind.DONE, {"way": str(choice.way)})
-    steps = tuple(s.title for s in ROLLBACK if s.name not in _UNSEEN and s.applies(run))
+    rows = [s for s in ROLLBACK if s.name not in _UNSEEN and s.applies(run)]
     return Outlook(
         subject.id,
         choice,
         seen,
         decision.where(seen),
-        steps,
+        tuple(s.title for s in rows),
         warning,
         backup,
         (_command(subject, options),),
+        _updates(world, {s.name for s in rows}),
     )
+
+
+def _updates(world: World, steps: set[str]) -> tuple[str, ...]:
+    if names.APP_BACK not in steps:
+        return ()
+    if names.STOP_APP in steps and world.target.can_stop:
+        return ("all services are stopped while the data goes back: nobody is served meanwhile",)
+    return foreseen.told_if_known(world)
 
 
 def _imagined(world: World, subject: Deploy, options: RollbackOptions) -> Run:

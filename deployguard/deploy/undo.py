@@ -15,6 +15,7 @@ from deployguard.deploy.decision import (
     ways_by_hand,
 )
 from deployguard.deploy.facts import planned
+from deployguard.deploy.release import release_document
 from deployguard.deploy.run import Run, listed, mapping, strings, text
 from deployguard.deploy.shape import objects_of
 from deployguard.deploy.step import Evidence, PersonNeeded, Probed
@@ -229,7 +230,7 @@ def _as_before(
 def app_back(run: Run) -> Evidence:
     """The previous release is started again; every database change is finished by now."""
     release = run.world.target.put_back(former_release(run.subject), run.id)
-    return {"images": dict(release.images), "references": dict(release.references)}
+    return release_document(release)
 
 
 _NOT: Final = {Vital.UNHEALTHY: "not healthy", Vital.INCONCLUSIVE: "perhaps not healthy"}

@@ -227,3 +227,4 @@ class WayBackView:
     steps: tuple[str, ...] = ()
     warning: str = ""  # what would have to be confirmed
     next_commands: tuple[str, ...] = ()
+    updates: tuple[str, ...] = ()  # what it means for who is served, a sentence a service

@@ -29,6 +29,10 @@ def way_back_lines(view: WayBackView, width: int = 80) -> list[Line]:
         lines += [BLANK, (Span("It would go through", Style.TITLE),)]
         for number, title in enumerate(view.steps, 1):
             lines += paragraph(title, width, label=f"{number:>2}.", hang=4)
+    if view.updates:
+        lines += [BLANK, (Span("The services", Style.TITLE),)]
+        for sentence in view.updates:
+            lines += paragraph(sentence, width, indent=2)
     if view.warning:
         lines += [BLANK, (Span("To be confirmed first", Style.TITLE),)]
         lines += paragraph(view.warning, width, indent=2)
@@ -50,6 +54,7 @@ def way_back_document(view: WayBackView) -> Json:
             for question, answer, why in view.answers
         ],
         "steps": list(view.steps),
+        "services": list(view.updates),
         "confirm": view.warning or None,
         "next": list(view.next_commands),
     }
@@ -65,6 +70,8 @@ def way_back_markdown(view: WayBackView) -> str:
     if view.steps:
         lines.append("\n")
         lines += [f"{number}. {escape(title)}\n" for number, title in enumerate(view.steps, 1)]
+    if view.updates:
+        lines += ["\n", *(f"- {escape(sentence)}\n" for sentence in view.updates)]
     if view.warning:
         lines.append(f"\nTo be confirmed first:\n\n{fence(view.warning)}")
     return "".join(lines)

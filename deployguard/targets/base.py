@@ -3,7 +3,7 @@
 from typing import Final, Protocol
 
 from deployguard.errors import NeedsHuman
-from deployguard.model import Release
+from deployguard.model import Foreseen, Release
 
 NOT_RUNNING: Final = "not running"  # in Release.images, for a service that has no running container
 
@@ -34,6 +34,10 @@ class Target(Protocol):
         """Raises EnvironmentUnreachable or UsageError when an update could not work."""
         ...
 
+    def foresee(self) -> tuple[Foreseen, ...]:
+        """How each service would be updated, or put back; () where that is not known. Asks after ``preflight``."""
+        ...
+
     def prepare(self) -> None:
         """Build or pull what will be started, without touching what runs. Raises EnvironmentUnreachable."""
         ...
@@ -42,8 +46,11 @@ class Target(Protocol):
         """What runs now."""
         ...
 
-    def update(self, deploy: str) -> Release:
-        """Start the new version and keep the old one's images under a tag. May be repeated. Raises UpdateFailed."""
+    def update(self, deploy: str, former: Release) -> Release:
+        """Start the new version and keep the old one's images under a tag. May be repeated. Raises UpdateFailed.
+
+        ``former`` is what ran before the deploy, as ``current`` gave it then.
+        """
         ...
 
     def put_back(self, release: Release, deploy: str) -> Release:

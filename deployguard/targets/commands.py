@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from deployguard.config import TargetConfig
-from deployguard.model import Release
+from deployguard.model import Foreseen, Release
 from deployguard.process import Redactor, require, run
 from deployguard.targets.base import UpdateFailed
 
@@ -40,6 +40,9 @@ class CommandsTarget:
                 program = str(self.directory / program)
             require(program, path=self.environ.get("PATH"))
 
+    def foresee(self) -> tuple[Foreseen, ...]:
+        return ()
+
     def prepare(self) -> None:
         return
 
@@ -57,7 +60,8 @@ class CommandsTarget:
             raise UpdateFailed(f"{self.config.version[0]} could not tell the version: {done.why()}")
         return Release({VERSION: done.stdout.strip().partition("\n")[0]})
 
-    def update(self, deploy: str) -> Release:
+    def update(self, deploy: str, former: Release) -> Release:
+        del former  # the commands know
         self._run_all(self.config.update, deploy, "")
         return self.current()
 

@@ -3,15 +3,17 @@
 import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deployguard.config import TargetConfig
 from deployguard.containers import Compose, ComposeProject, Engine, Reference
+from deployguard.containers.container import table
 from deployguard.errors import EnvironmentUnreachable, UsageError
-from deployguard.model import Release
+from deployguard.model import Foreseen, Json, Release
 from deployguard.process import Completed
 from deployguard.targets.base import NOT_RUNNING, UpdateFailed
+from deployguard.targets.replacing import Replacing
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +45,19 @@ class ComposeTarget:
             raise UsageError(
                 "[target] services is empty: name the services that are to be updated."
             )
-        known = self._project().services
+        project = self._project()
+        known = project.services
         for service in self.config.services:
             if service not in known:
                 raise UsageError(
                     f"The compose project has no service {service!r} ([target] services); it has:"
                     f" {', '.join(sorted(known))}."
                 )
+        for proxy in self._replacing(project).proxies():
+            proxy.preflight()
+
+    def foresee(self) -> tuple[Foreseen, ...]:
+        return self._replacing().foresee(self.config.services)
 
     def prepare(self) -> None:
         services = self._prepared()
@@ -80,20 +88,23 @@ class ComposeTarget:
     def current(self) -> Release:
         images: dict[str, str] = {}
         references: dict[str, str] = {}
+        containers: dict[str, tuple[str, ...]] = {}
         name = self._project().name
         for service in self.config.services:
             found = self.engine.service_containers(name, service)
             # Several images at once is an update that stopped half-way: it equals neither the old nor the new.
             images[service] = ",".join(sorted({c.image for c in found})) or NOT_RUNNING
             references[service] = ",".join(sorted({c.reference for c in found}))
-        return Release(images, references)
+            containers[service] = tuple(c.id for c in found)
+        digests = {s: self._known(one) for s, one in images.items() if one != NOT_RUNNING}
+        return Release(images, references, containers, digests)
 
-    def update(self, deploy: str) -> Release:
+    def update(self, deploy: str, former: Release) -> Release:
         project = self._project()
-        self._keep(self.current(), project, deploy)
-        self._up()
+        self._keep(former, project, deploy)
         wanted = {s: self.engine.image_id(project.image(s)) or "" for s in self.config.services}
-        return self._confirmed(wanted)
+        done = self._replacing(project).replace(wanted, former, deploy, self._up)
+        return self._confirmed(wanted, self._told(done, former, wanted))
 
     def put_back(self, release: Release, deploy: str) -> Release:
         project = self._project()
@@ -102,27 +113,43 @@ class ComposeTarget:
             if self.engine.image_id(image) is None:
                 raise UpdateFailed(
                     f"The image that the service {service} ran before ({image}) is not on this machine"
-                    " any more."
+                    " any more.",
+                    tuple(f"docker pull {one}" for one in self._pulled(release, service)),
                 )
         overrides = self._lead_back(wanted, release.references, project, deploy)
+        before, done = self.current(), {}
         if wanted:
-            self._up(tuple(wanted), (self._write(overrides, deploy),) if overrides else ())
+            files = (self._write(overrides, deploy),) if overrides else ()
+            done = self._replacing(project).replace(
+                wanted,
+                release,
+                deploy,
+                lambda some: self._up(some, files),
+                overrides=files,
+                back=True,
+            )
         silent = [service for service in release.images if service not in wanted]
         if silent:
             self._must(self.compose.run("stop", *silent, timeout=self.config.timeout), "stop")
-        return self._confirmed(dict(release.images))
+        return self._confirmed(dict(release.images), self._told(done, before, wanted))
 
     def stop(self) -> None:
         self._must(self.compose.run("stop", *self.config.services, on_line=self.on_line), "stop")
 
     def start(self) -> None:
         self._must(self.compose.run("start", *self.config.services, on_line=self.on_line), "start")
+        if self.config.rolling:  # they may have got other addresses
+            self._replacing().tell_proxies(self.config.services, "")
 
     def running(self) -> bool:
         return NOT_RUNNING not in self.current().images.values()
 
     def stopped(self) -> bool:
         return set(self.current().images.values()) <= {NOT_RUNNING}
+
+    def _replacing(self, project: ComposeProject | None = None) -> Replacing:
+        known = project or self._project()
+        return Replacing(self.compose, self.engine, known, self.on_line)
 
     # --- images
 
@@ -193,13 +220,13 @@ class ComposeTarget:
         extra = (self.migration[1],) if self.migration else ()
         return tuple(dict.fromkeys((*self.config.services, *extra)))
 
-    def _up(self, services: tuple[str, ...] = (), overrides: tuple[Path, ...] = ()) -> None:
+    def _up(self, services: tuple[str, ...], overrides: tuple[Path, ...] = ()) -> None:
         """Recreate what differs, no other service, and wait until all of it is running and healthy."""
         limit = self.config.timeout
         argv = (
             *("up", "-d", "--no-deps", "--no-build", "--pull", "never"),
             *("--wait", "--wait-timeout", str(limit)),
-            *(services or self.config.services),
+            *services,
         )
         done = self.compose.run(
             *argv, overrides=overrides, timeout=limit + 60, on_line=self.on_line
@@ -216,7 +243,29 @@ class ComposeTarget:
     def _shown(self, *arguments: str) -> str:
         return " ".join(self.compose.argv(*arguments))
 
-    def _confirmed(self, wanted: Mapping[str, str]) -> Release:
+    @staticmethod
+    def _pulled(release: Release, service: str) -> tuple[str, ...]:
+        """By what a registry has the image that the service ran."""
+        return tuple(one for one in release.digests.get(service, "").split(",") if "@" in one)
+
+    def _known(self, images: str) -> str:
+        """Each image by its digest where a registry knows one, else by its id."""
+        return ",".join(self.engine.digest(one) or one for one in images.split(","))
+
+    def _told(
+        self, done: Mapping[str, Json], before: Release, wanted: Mapping[str, str]
+    ) -> dict[str, Json]:
+        """What was done to each service, with its images as a registry knows them."""
+        return {
+            service: {
+                **table(what),
+                "from": self._known(before.images.get(service, NOT_RUNNING)),
+                "to": self._known(wanted[service]),
+            }
+            for service, what in done.items()
+        }
+
+    def _confirmed(self, wanted: Mapping[str, str], details: Mapping[str, Json]) -> Release:
         now = self.current()
         for service, image in wanted.items():
             if now.images.get(service) != image:
@@ -224,4 +273,4 @@ class ComposeTarget:
                     f"The service {service} runs {now.images.get(service)} and not {image}.",
                     (self._shown("ps", "-a"),),
                 )
-        return now
+        return replace(now, details=details)

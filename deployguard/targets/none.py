@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from deployguard.model import Release
+from deployguard.model import Foreseen, Release
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,14 +16,17 @@ class NoTarget:
     def preflight(self) -> None:
         return
 
+    def foresee(self) -> tuple[Foreseen, ...]:
+        return ()
+
     def prepare(self) -> None:
         return
 
     def current(self) -> Release:
         return Release({})
 
-    def update(self, deploy: str) -> Release:
-        del deploy
+    def update(self, deploy: str, former: Release) -> Release:
+        del deploy, former
         return Release({})
 
     def put_back(self, release: Release, deploy: str) -> Release:

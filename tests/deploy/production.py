@@ -7,7 +7,7 @@ a line to ``effects``. A test says beforehand what goes wrong (``script``).
 import json
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
@@ -26,6 +26,7 @@ from deployguard.migrators.base import Absent, Exit, Exited, Job, Probe, Running
 from deployguard.model import (
     BackupRecord,
     Facts,
+    Foreseen,
     Json,
     OffsiteCopy,
     Release,
@@ -467,6 +468,13 @@ class FakeTarget:
         if self.world.says("target") == "missing":
             raise DeployguardError("There is no Docker engine.")
 
+    def foresee(self) -> tuple[Foreseen, ...]:
+        web = Foreseen("web", beside=True)
+        worker = Foreseen(
+            "worker", beside=False, why="has a container name", gap=12, basis="grace period"
+        )
+        return (web, worker) if self.world.says("foresees") else ()
+
     def prepare(self) -> None:
         pass
 
@@ -474,11 +482,13 @@ class FakeTarget:
         self.world.happen("current")
         return Release({"web": str(self.world["release"])}, {"web": "app:latest"})
 
-    def update(self, deploy: str) -> Release:
+    def update(self, deploy: str, former: Release) -> Release:
         if self.world.says("update") == "fails":
             raise UpdateFailed("The container does not start.")
         self._start(V2)
-        return self.current()
+        gap = self.world.says("gap")
+        details = {"worker": {"way": "recreated", "gap": gap}} if gap else {}
+        return replace(self.current(), details=details)
 
     def put_back(self, release: Release, deploy: str) -> Release:
         if self.world.says("put_back") == "fails":

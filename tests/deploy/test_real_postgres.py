@@ -160,9 +160,9 @@ def test_a_write_since_the_backup_leaves_the_decision_to_a_person(project: Postg
     writing = world.target.update
 
     class Writing(Stoppable):
-        def update(self, deploy: str) -> Release:
+        def update(self, deploy: str, former: Release) -> Release:
             project.query("INSERT INTO rooms (name) VALUES ('d')")
-            return writing(deploy)
+            return writing(deploy, former)
 
     world = dataclasses.replace(world, target=Writing(project, world.target))  # type: ignore[arg-type]
     with pytest.raises(NeedsHuman, match="1 transaction"):

@@ -66,7 +66,7 @@ def test_same_name_is_led_back_to_the_old_image(
     )
     new = compose_project.build("latest", "new")
     target.prepare()
-    assert target.update("d1").images == {"web": new, "worker": new}
+    assert target.update("d1", target.current()).images == {"web": new, "worker": new}
     assert said(compose_project, "web") == ["new", "new"]
     dangling = run("docker", "images", "-q", "--no-trunc", "--filter", "dangling=true")
     assert old not in dangling.split()  # or a prune would take it
@@ -93,7 +93,7 @@ def test_another_name_is_put_back_by_an_override(
     before = make().current()
     compose_project.environ["IMAGE"] = f"{name}:v2"
     target = make()
-    assert target.update("d1").images["web"] == v2
+    assert target.update("d1", target.current()).images["web"] == v2
     after = target.put_back(before, "d1")
     assert after == before
     assert said(compose_project, "web") == ["one", "one"]
@@ -116,7 +116,7 @@ def test_another_name_that_leads_elsewhere_by_now_is_put_back_by_the_kept_tag(
     before = make().current()
     compose_project.environ |= {"IMAGE": f"{name}:v2", "WORKER_IMAGE": f"{name}:v2"}
     target = make()
-    target.update("d1")
+    target.update("d1", target.current())
     other = compose_project.build("v1", "rebuilt")
     after = target.put_back(before, "d1")
     assert after.images == before.images
@@ -138,7 +138,7 @@ def test_services_of_one_name_that_ran_different_images_each_get_theirs_back(
     before = target.current()
     assert before.images == {"web": second, "worker": first}
     new = compose_project.build("latest", "third")
-    assert set(target.update("d1").images.values()) == {new}
+    assert set(target.update("d1", target.current()).images.values()) == {new}
     assert target.put_back(before, "d1").images == before.images
     assert said(compose_project, "worker") == ["first"]
 
@@ -153,7 +153,7 @@ def test_what_did_not_run_is_said_and_does_not_run_after_putting_back(
     assert before.images == {"web": NOT_RUNNING, "worker": NOT_RUNNING}
     assert target.stopped()
     assert not target.running()
-    target.update("d1")
+    target.update("d1", target.current())
     assert target.running()
     assert target.put_back(before, "d1").images == before.images
     assert target.stopped()
@@ -167,8 +167,9 @@ def test_an_update_that_is_repeated_keeps_the_first_old_image(
     compose_project.call("up", "-d")
     target = make()
     compose_project.build("latest", "new")
-    target.update("d1")
-    target.update("d1")
+    before = target.current()
+    target.update("d1", before)
+    target.update("d1", before)
     assert engine.image_id(f"{compose_project.name}:deployguard-d1-web") == old
 
 
@@ -204,7 +205,7 @@ def test_an_unhealthy_new_version_is_a_failed_update_and_can_be_put_back(
     before = target.current()
     compose_project.build("latest", "bad")
     with pytest.raises(UpdateFailed, match=r"compose up.*unhealthy"):
-        target.update("d1")
+        target.update("d1", target.current())
     assert target.put_back(before, "d1") == before
     assert said(compose_project, "web") == ["ok", "ok"]
 
@@ -243,7 +244,7 @@ def test_build_is_done_while_preparing_and_a_broken_one_touches_nothing(
     (context / "Dockerfile").write_text("FROM python:3.11-slim\nRUN echo built > /said\n")
     target = make("web", prepare="build")
     target.prepare()
-    target.update("d1")
+    target.update("d1", target.current())
     assert said(compose_project, "web") == ["built", "built"]
     (context / "Dockerfile").write_text("FROM python:3.11-slim\nCOPY no-such-file /\n")
     with pytest.raises(EnvironmentUnreachable, match=r"compose build` failed"):

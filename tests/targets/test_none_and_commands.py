@@ -28,7 +28,7 @@ def test_commands_run_in_order_and_the_version_is_recorded(tmp_path: Path) -> No
     )
     (tmp_path / "version").write_text("v1\n")
     assert target.current() == Release({"version": "v1"})
-    assert target.update("d1") == Release({"version": "v2"})
+    assert target.update("d1", Release({})) == Release({"version": "v2"})
     assert lines == ["***", "d1"]
     assert not target.can_stop
 
@@ -36,14 +36,14 @@ def test_commands_run_in_order_and_the_version_is_recorded(tmp_path: Path) -> No
 def test_the_first_failing_command_stops_the_update(tmp_path: Path) -> None:
     target = commands(tmp_path, update=(("sh", "-c", "echo no >&2; exit 3"), ("touch", "late")))
     with pytest.raises(UpdateFailed, match="exit code 3: no") as caught:
-        target.update("d1")
+        target.update("d1", Release({}))
     assert caught.value.exit_code == 22
     assert not (tmp_path / "late").exists()
 
 
 def test_a_command_that_hangs_is_stopped(tmp_path: Path) -> None:
     with pytest.raises(UpdateFailed, match="ran longer than"):
-        commands(tmp_path, update=(("sleep", "30"),), timeout=1).update("d1")
+        commands(tmp_path, update=(("sleep", "30"),), timeout=1).update("d1", Release({}))
 
 
 def test_put_back_runs_the_rollback_commands_with_the_old_version(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_put_back_runs_the_rollback_commands_with_the_old_version(tmp_path: Path
     )
     (tmp_path / "version").write_text("v1\n")
     before = target.current()
-    target.update("d1")
+    target.update("d1", Release({}))
     assert target.put_back(before, "d1") == before
     assert (tmp_path / "by").read_text() == "d1\n"
 
@@ -68,7 +68,7 @@ def test_a_rollback_that_leads_elsewhere_is_no_success(tmp_path: Path) -> None:
 
 def test_without_rollback_commands_nothing_is_taken_for_the_former_version(tmp_path: Path) -> None:
     target = commands(tmp_path, update=(("sh", "-c", "echo x >> runs"),))
-    target.update("d1")
+    target.update("d1", Release({}))
     with pytest.raises(UpdateFailed, match=r"no rollback commands.*\(v1\)"):
         target.put_back(Release({"version": "v1"}), "d1")
     assert (tmp_path / "runs").read_text() == "x\n"
@@ -113,12 +113,12 @@ def test_missing_programs_are_found_before(tmp_path: Path) -> None:
     (tmp_path / "restart").chmod(0o755)
     target = commands(tmp_path, update=(("./restart",),), version=("true",))
     target.preflight()
-    target.update("d1")
+    target.update("d1", Release({}))
 
 
 def test_no_target_does_nothing() -> None:
     target: Target = NoTarget()
     target.preflight()
-    assert target.update("d1") == Release({})
+    assert target.update("d1", Release({})) == Release({})
     assert target.put_back(Release({}), "d1") == Release({})
     assert (target.can_stop, target.running(), target.stopped()) == (False, True, False)
