@@ -11,6 +11,7 @@ from deployguard.cli.options import by_option
 Examples:
   deployguard resume
   deployguard resume --env production --forward
+  deployguard resume --confirm 20260218-123001-ab12     in a pipeline, when a way back asks anew
 
 \b
 Exit codes: as for deploy; 2 when nothing is unfinished.
@@ -21,13 +22,25 @@ Exit codes: as for deploy; 2 when nothing is unfinished.
     is_flag=True,
     help="Try the step that failed again instead of deciding the way back: what was wrong is put right.",
 )
+@click.option(
+    "--confirm",
+    metavar="ID",
+    default="",
+    help="What a way back asks to type anew, where nobody can be asked.",
+)
 @by_option
 @environment_option
 @format_option("text", "json", "markdown")
 @common
 @click.pass_context
 def command(
-    context: click.Context, *, forward: bool, by: str | None, env: str | None, form: str
+    context: click.Context,
+    *,
+    forward: bool,
+    confirm: str,
+    by: str | None,
+    env: str | None,
+    form: str,
 ) -> None:
     """Go on with a deploy or rollback that was cut off: killed, interrupted, or left to a person.
 
@@ -39,4 +52,6 @@ def command(
     from deployguard.deploy import saga
 
     with world(context, env, by) as here:
-        carried_out(context, here, form, lambda: saga.resume(here, forward=forward))
+        carried_out(
+            context, here, form, lambda: saga.resume(here, forward=forward, confirm=confirm)
+        )

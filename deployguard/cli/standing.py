@@ -8,9 +8,8 @@ import click
 
 from deployguard.cli.session import entries, world
 from deployguard.cli.views import deploy_view
-from deployguard.deploy import quiesce
+from deployguard.deploy import quiesce, words
 from deployguard.deploy.run import Run
-from deployguard.deploy.words import CUT_OFF
 from deployguard.deploy.world import World
 from deployguard.errors import DeployguardError
 from deployguard.formats import DeployView, StatusReport
@@ -84,7 +83,7 @@ def _unfinished(here: World, row: Deploy, lock: Holder | None) -> DeployView:
     """A run that is said to be running while nobody holds the lock was cut off."""
     view = _view(here, row)
     cut_off = row.status is Status.RUNNING and lock is None
-    return replace(view, detail=CUT_OFF) if cut_off else view
+    return replace(view, detail=words.CUT_OFF) if cut_off else view
 
 
 def _view(here: World, row: Deploy) -> DeployView:
@@ -126,8 +125,4 @@ def _next(open_run: Deploy | None, lock: Holder | None, name: str) -> tuple[str,
         return (f"deployguard check --env {name}",)
     if lock is not None:
         return (f"deployguard show {open_run.id}",)  # it is being worked on
-    return (
-        f"deployguard show {open_run.id}",
-        f"deployguard resume --env {name}",
-        f"deployguard rollback {open_run.id} --env {name}",
-    )
+    return (f"deployguard show {open_run.id}", *words.ways_on(open_run))

@@ -8,7 +8,7 @@ from deployguard.deploy.before import backup_evidence, release_evidence
 from deployguard.deploy.decision import downgrades, own_backup, restores, way
 from deployguard.deploy.run import Run, strings, text
 from deployguard.deploy.step import Evidence, Probed, Repeat, Settled
-from deployguard.errors import ApprovalMissing, BackupFailed
+from deployguard.errors import ApprovalMissing, BackupFailed, DeployguardError
 from deployguard.model import BackupRecord
 from deployguard.state import Kind, Status
 
@@ -31,7 +31,7 @@ def confirm(run: Run) -> Evidence:
     if former is not None and text(former, "warning") == said:
         return former
     # What was typed beforehand was not meant for what has changed since it was first used.
-    typed = former is None and run.rollback.confirm == subject.id
+    typed = subject.id in (run.typed, run.rollback.confirm if former is None else "")
     if not typed and not run.world.reporter.confirm(said, subject.id):
         flag = "--restore" if restores(run) else f"--to {text(run.of(names.DECIDE), 'to')}"
         raise ApprovalMissing(
@@ -104,6 +104,16 @@ def takes_safety_net(run: Run) -> bool:
     return downgrades(run)
 
 
+def _sweep(run: Run, former: Run) -> None:
+    """What the given up one may have left of its emergency backup goes with it: nobody would finish that any more."""
+    if not former.begun(names.SAFETY_NET) or former.done(names.SAFETY_NET) is not None:
+        return
+    try:
+        run.world.sweep_backups()
+    except (DeployguardError, OSError) as error:
+        run.world.reporter.note(f"What {former.id} left of a backup could not be removed: {error}")
+
+
 def arm(run: Run) -> Evidence:
     """What runs now, at the last moment at which the rollback has changed nothing.
 
@@ -112,5 +122,6 @@ def arm(run: Run) -> Evidence:
     for row in run.world.journal.history(run.deploy.environment, 1000):
         stuck = row.kind is Kind.ROLLBACK and row.unfinished and row.id != run.id
         if stuck and text(row.options, "deploy") == run.subject.id:
+            _sweep(run, Run(run.world, row))
             run.world.journal.set_status(row.id, Status.FAILED, f"given up for {run.id}")
     return release_evidence(run)

@@ -3,7 +3,7 @@
 from typing import Final
 
 from deployguard.deploy import asking, decision, guard, names, quiesce, source, source_back, undo
-from deployguard.deploy.before import lock_database, uses_database
+from deployguard.deploy.before import lock_database, undo_backup, uses_database
 from deployguard.deploy.step import Step
 
 _CHECKOUT: Final = "Checking the commit out beside the working copy"
@@ -118,6 +118,7 @@ ROLLBACK: Final[tuple[Step, ...]] = (
         "Taking an emergency backup of the present",
         asking.safety_net,
         probe=asking.probe_safety_net,
+        undo=undo_backup,
         applies=asking.takes_safety_net,
     ),
     Step(

@@ -4,7 +4,7 @@ from typing import Final
 
 from deployguard import backups
 from deployguard.deploy import asking, guard, names, undo
-from deployguard.deploy.before import backup_evidence, lock_database
+from deployguard.deploy.before import backup_evidence, lock_database, undo_backup
 from deployguard.deploy.change import StepFailed, has_target
 from deployguard.deploy.run import Run, listed, strings, text
 from deployguard.deploy.step import Evidence, Step
@@ -63,14 +63,18 @@ def confirm(run: Run) -> Evidence:
     if former is not None and former.get("lost") == lost:
         return former
     given = "" if former is not None else text(run.deploy.options, "confirm")
-    if given != record.id and not run.world.reporter.confirm(warning, record.id):
+    if record.id not in (run.typed, given) and not run.world.reporter.confirm(warning, record.id):
         raise ApprovalMissing(
-            f"Not confirmed. {warning}",
-            next_commands=(
-                f"deployguard backup restore {record.id} --env {run.deploy.environment} --confirm {record.id}",
-            ),
+            f"Not confirmed. {warning}", next_commands=(_confirming(run, record.id),)
         )
     return {"by": run.world.by, "warning": warning, "lost": lost}
+
+
+def _confirming(run: Run, backup: str) -> str:
+    """What says yes where nobody can be asked: a restore that has begun to change something can only be resumed."""
+    begun = run.done(names.ARM) is not None
+    what = "resume" if begun else f"backup restore {backup}"
+    return f"deployguard {what} --env {run.deploy.environment} --confirm {backup}"
 
 
 def _wrote(writes: int | None) -> str:
@@ -198,6 +202,7 @@ RESTORING: Final[tuple[Step, ...]] = (
         names.SAFETY_NET,
         "Taking an emergency backup of the present",
         safety_net,  # a second call finds what the first one took
+        undo=undo_backup,
         applies=takes_safety_net,
     ),
     Step(names.ARM, "Recording the point of first change", arm, arms=True),

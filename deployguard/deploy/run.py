@@ -52,9 +52,10 @@ def options_document(options: DeployOptions | RollbackOptions) -> dict[str, Json
 class Run:
     """A deploy or rollback while it is worked on by this process."""
 
-    def __init__(self, world: World, deploy: Deploy) -> None:
+    def __init__(self, world: World, deploy: Deploy, *, typed: str = "") -> None:
         self.world = world.for_run(deploy)
         self.deploy = deploy
+        self.typed = typed  # an id that was given to this process, for what it would ask
         self.held = ExitStack()  # what this process holds until it stops working on the run
         self.lock: Lock | None = None  # in the database server, while this process holds it
         self.plan: Plan | None = None  # as this process computed it; a resume may not have one

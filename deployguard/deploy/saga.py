@@ -16,6 +16,7 @@ from deployguard.deploy.steps import STEPS
 from deployguard.deploy.telling import telling
 from deployguard.deploy.world import World
 from deployguard.errors import (
+    ApprovalMissing,
     Busy,
     DeployguardError,
     Interrupted,
@@ -35,11 +36,11 @@ def deploy(world: World, options: DeployOptions) -> Outcome:
         return told.ended(_work(world, told.begun(row), _forward))
 
 
-def resume(world: World, *, forward: bool = False) -> Outcome:
+def resume(world: World, *, forward: bool = False, confirm: str = "") -> Outcome:
     """Go on with the unfinished run: forward, or back if it was on its way back.
 
     ``forward`` tries the step that failed again instead of deciding the way back: for when a person has put right
-    what was wrong.
+    what was wrong. ``confirm`` answers what is asked anew, where nobody can be asked: the id that is to be typed.
     """
     with telling(world, Kind.ROLLBACK) as told, _locked(world, "resume"):
         row = world.journal.unfinished(world.environment.name)
@@ -52,7 +53,7 @@ def resume(world: World, *, forward: bool = False) -> Outcome:
             subject_of.refuse_forward(Run(world, row))
         world.journal.set_status(row.id, Status.RUNNING, "resumed")
         way = _resumed_forward if forward else _resumed
-        return told.ended(_work(world, told.begun(row, again=True), way))
+        return told.ended(_work(world, told.begun(row, again=True), way, typed=confirm))
 
 
 def rollback(world: World, options: RollbackOptions) -> Outcome:
@@ -115,8 +116,8 @@ def _locked(world: World, why: str) -> Iterator[Callable[[], None]]:
             source.sweep(world)
 
 
-def _work(world: World, row: Deploy, way: Callable[[Run], Outcome]) -> Outcome:
-    run = Run(world, row)
+def _work(world: World, row: Deploy, way: Callable[[Run], Outcome], *, typed: str = "") -> Outcome:
+    run = Run(world, row, typed=typed)
     world.lock.name(row.id, row.kind, world.by)
     world.reporter.run_started(row.id, row.kind, row.environment)
     with run.working():
@@ -280,8 +281,9 @@ def _stuck(run: Run, error: Exception, second: Exception) -> PersonNeeded:
     """The way back itself failed."""
     cause = "" if second is error else f"It was going back because: {words.first_line(error)}"
     said = str(second) if "\n" in str(second) else f"{str(second).rstrip('.')}."
+    own = second.next_commands if isinstance(second, ApprovalMissing) else ()  # how to say yes
     return PersonNeeded(
         f"The way back failed: {said}\n{cause}".rstrip(),
         state=f"{words.last_step(run)}{words.stopped(run)} The lock, the backup and the previous release are kept.",
-        next_commands=decision.ways_by_hand(run.subject),
+        next_commands=tuple(dict.fromkeys((*own, *decision.ways_by_hand(run.subject)))),
     )

@@ -119,7 +119,8 @@ def ways_on(row: Deploy) -> tuple[str, ...]:
     resume = f"deployguard resume --env {row.environment}"
     if row.kind is Kind.RESTORE:
         return (resume,)
-    return (resume, f"deployguard rollback {text(row.options, 'deploy') or row.id}")
+    deploy = text(row.options, "deploy") or row.id
+    return (resume, f"deployguard rollback {deploy} --env {row.environment}")
 
 
 def first_line(error: BaseException) -> str:

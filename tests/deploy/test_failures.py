@@ -89,7 +89,7 @@ def test_residue_needs_a_person_when_somebody_may_have_written(
     assert "restore" not in production.effects()
     with pytest.raises(Busy) as busy:
         saga.deploy(world, AUTO)
-    assert f"deployguard rollback {deploy}" in busy.value.next_commands
+    assert f"deployguard rollback {deploy} --env production" in busy.value.next_commands
 
 
 def test_an_unhealthy_application_is_put_back_and_an_expanded_schema_stays(

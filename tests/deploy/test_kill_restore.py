@@ -10,7 +10,7 @@ import pytest
 from deployguard.deploy import saga
 from deployguard.deploy.restoring import RESTORING
 from deployguard.deploy.world import World
-from deployguard.errors import DeployguardError
+from deployguard.errors import DeployguardError, NeedsHuman
 from deployguard.state import Status
 from tests.deploy.fakes import PENDING, V1, Production, Recorder, make_world
 from tests.deploy.test_kill import finish, killed_at, legal, once, points
@@ -86,6 +86,26 @@ def test_a_restore_asks_again_once_somebody_has_written_where_nobody_had(tmp_pat
         saga.resume(make_world(tmp_path, reporter=reporter))
     assert [kind for kind, _ in reporter.told].count("confirm") == 1
     assert production["rows"] == {"rooms": 1}
+
+
+def test_where_nobody_can_be_asked_a_resume_takes_the_id_that_is_asked_for_anew(
+    tmp_path: Path,
+) -> None:
+    production = prepared(tmp_path)
+    production.change(writes=0)
+    assert killed_at(tmp_path, ("restore", "before-intent"), restore, PENDING)
+    production.change(writes=1)
+    with pytest.raises(NeedsHuman, match="At most 1 transaction") as caught:
+        saga.resume(make_world(tmp_path))
+    world = make_world(tmp_path)
+    [backup] = [name for name in production["backups"] if name.startswith(BACKUP)]  # type: ignore[attr-defined]
+    told = f"deployguard resume --env production --confirm {backup}"
+    assert told in caught.value.next_commands
+    with pytest.raises(NeedsHuman):
+        saga.resume(world, confirm="another")
+    assert production["rows"] == {"rooms": 1}
+    assert saga.resume(world, confirm=backup).status is Status.DONE
+    assert (production["rows"], production["up"]) == ({"rooms": 3}, True)
 
 
 def test_more_of_what_was_confirmed_is_not_asked_again(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from deployguard.deploy.back import ROLLBACK
 from deployguard.deploy.run import RollbackOptions
 from deployguard.deploy.steps import STEPS
 from deployguard.deploy.world import World
-from deployguard.errors import NeedsHuman, UsageError
+from deployguard.errors import BackupFailed, NeedsHuman, UsageError
 from deployguard.model import Verdict
 from deployguard.revisions.graph import build
 from deployguard.revisions.location import Locations
@@ -79,7 +79,7 @@ WAYS = {
 }
 SKIPPED = {
     "downgrade": {"verify-again", "restore", "confirm", "open-up"},
-    "restore": {"downgrade", "safety-net", "look-again", "open-up"},
+    "restore": {"checkout", "downgrade", "safety-net", "look-again", "open-up"},
 }
 
 
@@ -108,6 +108,39 @@ def test_a_killed_rollback_is_followed_by_another(
         saga.resume(make_world(tmp_path, pending=pending, settings=SETTINGS))
     assert legal(production) == "before"
     assert production["rows"] == {"rooms": 3}
+
+
+def downgrading(folder: Path) -> tuple[Production, str]:
+    """A deploy in service that a downgrade takes back, after an emergency backup; its id."""
+    production = Production(folder)
+    world = make_world(folder, pending=CONTRACTING, settings=SETTINGS)
+    deploy(world)
+    name = world.journal.history("production")[0].id
+    world.journal.close()
+    return production, name
+
+
+def test_half_an_emergency_backup_goes_with_the_rollback_that_is_given_up(tmp_path: Path) -> None:
+    production, name = downgrading(tmp_path)
+    asked = RollbackOptions(name, to=BEFORE, confirm=name)
+    at = ("safety-net", "after-intent")
+    assert killed_at(tmp_path, at, lambda w: saga.rollback(w, asked), CONTRACTING)
+    assert "sweep" not in production.effects()
+    take_back(tmp_path, CONTRACTING, asked)
+    assert production.effects().count("sweep") == 1
+    assert legal(production) == "before"
+
+
+def test_half_an_emergency_backup_goes_when_the_rollback_stops_before_its_first_change(
+    tmp_path: Path,
+) -> None:
+    production, name = downgrading(tmp_path)
+    production.script(backup="fails")
+    world = make_world(tmp_path, pending=CONTRACTING, settings=SETTINGS)
+    with pytest.raises(BackupFailed):
+        saga.rollback(world, RollbackOptions(name, to=BEFORE, confirm=name))
+    assert production.effects()[-1] == "sweep"
+    assert world.journal.history("production")[0].status is Status.FAILED
 
 
 def stopped(folder: Path, **script: object) -> tuple[Production, World, Verdict]:
@@ -178,5 +211,6 @@ def test_a_revision_that_cannot_be_gone_back_to_is_refused_before_anything_is_st
     world = replace(world, graph=lambda: build(Locations(Path(), ()), files))
     with pytest.raises(UsageError, match=why):
         saga.rollback(world, RollbackOptions(name, to=to, confirm=name))
-    assert production.effects() == effects
+    # The commit that was deployed is checked out, since a downgrade would run from there; that changes nothing.
+    assert [one for one in production.effects()[len(effects) :] if one != "checkout"] == []
     assert world.journal.unfinished("production") is None

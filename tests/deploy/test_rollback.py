@@ -151,7 +151,7 @@ def test_a_rollback_that_got_stuck_can_be_given_up_for_another(
     assert f"deployguard rollback {deploy} --restore" in caught.value.next_commands
     with pytest.raises(Busy) as busy:
         saga.deploy(world, AUTO)
-    assert busy.value.next_commands[-1] == f"deployguard rollback {deploy}"
+    assert busy.value.next_commands[-1] == f"deployguard rollback {deploy} --env production"
     with pytest.raises(ApprovalMissing):  # not confirmed: the first one stays what is unfinished
         saga.rollback(world, RollbackOptions(deploy, restore=True))
     assert world.journal.unfinished("production") is not None
