@@ -22,6 +22,7 @@ from deployguard.config.schema import (
     Policy,
     Project,
     ReadConfig,
+    StatementTimeout,
     TargetConfig,
 )
 from deployguard.config.url import DatabaseUrl, parse_url
@@ -54,6 +55,7 @@ __all__ = [
     "RdsConfig",
     "ReadConfig",
     "RollingConfig",
+    "StatementTimeout",
     "TargetConfig",
     "WatchConfig",
     "backup_url",

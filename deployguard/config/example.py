@@ -96,7 +96,9 @@ MEANINGS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "service": "The compose service that runs the command …",
             "profile": "… and the profile that keeps it from starting by itself.",
             "lock_timeout": "Seconds a statement waits for a lock before it gives up; 0 waits for ever.",
-            "statement_timeout": "Seconds a statement may run; 0 is no limit.",
+            "statement_timeout": (
+                "Seconds a statement may run, by the plan's level, or one number; 0 is no limit (docs/watching.md)."
+            ),
             "timeout": "Seconds the whole migration may run.",
             "retries": "How often a lock timeout, deadlock or serialization failure is tried again.",
             "transaction_per_revision": (
@@ -202,12 +204,9 @@ def value(item: object) -> str:
         return str(item).lower()
     if is_dataclass(item):
         said = {spec.name: getattr(item, spec.name) for spec in fields(item)}
-        told = [
-            f"{spec.name} = {value(said[spec.name])}"
-            for spec in fields(item)
-            if said[spec.name] != spec.default
-        ]
-        return "{ " + ", ".join(told) + " }"
+        told = [spec.name for spec in fields(item) if said[spec.name] != spec.default]
+        shown = told or list(said)  # all of it is the default: then that is what is told
+        return "{ " + ", ".join(f"{name} = {value(said[name])}" for name in shown) + " }"
     if isinstance(item, str):
         return json.dumps(item, ensure_ascii=False).replace("\x7f", "\\u007f")
     return str(item)

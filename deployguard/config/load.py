@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from enum import StrEnum
 from pathlib import Path
-from types import MappingProxyType
+from types import MappingProxyType, UnionType
 from typing import Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from deployguard.config.accepted import parse_accepted, places
@@ -235,6 +235,9 @@ def _convert(value: object, hint: object, where: str) -> object:
         if isinstance(value, str) and value in tuple(hint):
             return hint(value)
         raise UsageError(f"{where} is {value!r}; use one of: {', '.join(hint)}.")
+    if isinstance(hint, UnionType):  # a plain value, or a table of its own
+        plain, table = get_args(hint)
+        hint = table if isinstance(value, dict) else plain
     if isinstance(hint, type) and is_dataclass(hint):
         return _build(hint, _table({where: value}, where, "the configuration"), where)
     if get_origin(hint) is tuple:

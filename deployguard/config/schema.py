@@ -50,6 +50,16 @@ class ReadConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class StatementTimeout:
+    """Seconds that one statement may run, by the level of the plan; 0 is no limit."""
+
+    low: int = 60
+    medium: int = 300
+    high: int = 1800
+    critical: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class MigrateConfig:
     """``[migrate]``: where and how the migration runs. Times in seconds; 0 is none."""
 
@@ -59,7 +69,7 @@ class MigrateConfig:
     service: str = "migration"
     profile: str = "migration"
     lock_timeout: int = 5
-    statement_timeout: int = 0
+    statement_timeout: int | StatementTimeout = StatementTimeout()
     timeout: int = 3600
     retries: int = 5
     transaction_per_revision: bool = True

@@ -135,6 +135,10 @@ class Database(Protocol):
     def surviving_backends(self, application_name: str) -> tuple[Backend, ...]:
         """Server processes that still work for a client of this name."""
 
+    def can_check_clients(self) -> bool:
+        """Whether a session can be told to look, while it works, if its client is still there, and does not yet."""
+        ...
+
     def terminate(self, application_name: str) -> int:
         """End those server processes, wait until they are gone; how many there were."""
 

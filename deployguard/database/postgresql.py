@@ -37,6 +37,9 @@ _INVALID: Final = """
 SELECT n.nspname, c.relname, current_schema() FROM pg_index i
 JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE NOT i.indisvalid AND c.relkind = 'i' AND n.nspname !~ '^pg_toast' ORDER BY 1, 2"""
+_CHECK_CLIENTS: Final = """
+SELECT set_config(name, '1s', true) FROM pg_settings
+WHERE name = 'client_connection_check_interval' AND setting = '0'"""
 _BACKENDS: Final = """
 SELECT pid, application_name, coalesce(state, ''), state_change FROM pg_stat_activity
 WHERE application_name = %s AND datname = current_database() AND pid <> pg_backend_pid() ORDER BY pid"""
@@ -137,6 +140,13 @@ class PostgresDatabase:
 
     def stop(self, application_name: str, pids: Sequence[int]) -> tuple[int, ...]:
         return watching.stop(self.session, application_name, pids)
+
+    def can_check_clients(self) -> bool:
+        try:  # unknown before version 14, and refused where the server's operating system has no way to look
+            rows = self.session.rows(_CHECK_CLIENTS)
+        except EnvironmentUnreachable:
+            return False
+        return bool(rows)
 
     def terminate(self, application_name: str) -> int:
         found = self.surviving_backends(application_name)

@@ -187,6 +187,9 @@ class SqliteDatabase:
     def surviving_backends(self, application_name: str) -> tuple[Backend, ...]:  # noqa: ARG002 - the Protocol's
         return ()  # a SQLite statement lives in its client's process
 
+    def can_check_clients(self) -> bool:
+        return False  # the client does the work itself
+
     def terminate(self, application_name: str) -> int:  # noqa: ARG002 - see above
         return 0
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from deployguard.deploy import migration, names
+from deployguard.deploy import limits, migration, names
 from deployguard.deploy.before import migrates
 from deployguard.deploy.facts import applied, may_stay, planned
 from deployguard.deploy.release import release_document, release_in
@@ -41,7 +41,8 @@ def verifies_data(run: Run) -> bool:
 def upgrade_job(run: Run) -> Job:
     settings = run.world.environment.migrate
     unlimited = 0 if run.of(names.PLAN).get("unlimited_up") is True else None
-    return Job(run.id, "upgrade", "head", settings.timeout, unlimited)
+    longest = limits.statement_timeout(settings, run.of(names.PLAN))
+    return Job(run.id, "upgrade", "head", settings.timeout, unlimited, statement_timeout=longest)
 
 
 def migrate(run: Run) -> Evidence:
@@ -51,13 +52,14 @@ def migrate(run: Run) -> Evidence:
             "An index is built concurrently in one run with changes that lock tables, so lock_timeout stays: if "
             "it cuts the build off, an invalid index is left. Deployed by itself, the build may wait."
         )
-    ended = migration.drive(run, names.MIGRATE, upgrade_job(run), lambda: _repeats(run))
+    job = upgrade_job(run)
+    ended = migration.drive(run, names.MIGRATE, job, lambda: _repeats(run))
     with run.world.database() as database:
         now = run.world.revisions(database)
     # None: it ended unseen; then only the version table can say whether it did what was planned.
     unseen = ended.code is None and set(now) == set(strings(run.of(names.PLAN), "heads"))
     if not ended.ok and not unseen:
-        raise migration.failure(ended, now)
+        raise migration.failed(run, job, ended, now)
     return migration.evidence(run, names.MIGRATE, ended, now)
 
 

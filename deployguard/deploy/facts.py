@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from deployguard import gate
-from deployguard.deploy import atomic
+from deployguard.deploy import atomic, limits
 from deployguard.deploy.run import strings, text
 from deployguard.deploy.step import Evidence
 from deployguard.model import BackupMode, Json, Plan, Verdict, Way
@@ -48,8 +48,11 @@ def plan_evidence(plan: Plan, *, needs_backup: bool) -> Evidence:
         "needs_backup": needs_backup,
         "backup": str(plan.requirement.backup if plan.risk else BackupMode.OPTIONAL),
         "unlimited_up": _may_wait(plan),
-        "mixed_up": _builds(plan) and not _may_wait(plan),
+        "mixed_up": limits.builds_concurrently(plan) and not _may_wait(plan),
         "unlimited_down": _may_wait_down(plan),
+        "concurrent_up": limits.builds_concurrently(plan),
+        "unhurried": limits.unhurried(plan),
+        "longest": round(limits.longest(plan), 1),
         "revisions": [_revision(verdict, plan.dialect) for verdict in plan.verdicts],
     }
 
@@ -116,17 +119,13 @@ def may_stay(
     return "", False
 
 
-def _builds(plan: Plan) -> bool:
-    return any(atomic.builds_concurrently(verdict.revision.up) for verdict in plan.verdicts)
-
-
 def _may_wait(plan: Plan) -> bool:
     """Whether lock_timeout is lifted: it would cut a concurrent build off, and leave an invalid index behind.
 
     It holds for the whole run. So it is only lifted when nothing else in there can queue before an existing table
     with a lock that keeps everybody out: that would be a standstill, and an invalid index is only found and told.
     """
-    return _builds(plan) and all(
+    return limits.builds_concurrently(plan) and all(
         atomic.only_builds_concurrently(v.revision.up)
         or not (v.locks or v.revision.up.opacities)  # it touches nothing that was there before
         for v in plan.verdicts

@@ -2,10 +2,11 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
-from deployguard.deploy import guard, strides
+from deployguard.deploy import causes, guard, limits, strides
+from deployguard.deploy.causes import Ended, MigrationFailed
 from deployguard.deploy.run import Run, listed
 from deployguard.deploy.step import (
     Broken,
@@ -31,41 +32,10 @@ from deployguard.migrators.base import (
 )
 
 TAIL: Final = 60  # lines of the log that are kept for the error and for the retry decision
-_SHOWN: Final = 8  # of them in the error
-_BACKGROUND: Final = (
-    "(Background on this error at"  # SQLAlchemy's link, the same for every error of a kind
-)
 _LAST_ONES: Final = 4  # half seconds that a session may take to notice that its client is gone
 _FIRST_PAUSE: Final = 1.0  # seconds before the first retry; doubled each time
 _LONGEST_PAUSE: Final = 30.0
 _DOING: Final = {"upgrade": "Migrating", "downgrade": "Downgrading the schema"}
-
-
-class MigrationFailed(DeployguardError):
-    """The migration ended, and not well. What production is in is decided by who catches this."""
-
-    exit_code = 21
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How the last attempt ended. ``code`` None: nobody saw how.
-
-    ``cut``: why we cancelled its statement, as a sentence; ``waited``: that only waited itself, for somebody else.
-    """
-
-    code: int | None
-    attempts: int
-    tail: tuple[str, ...]
-    log: str
-    timed_out: bool = False
-    cancelled: bool = False
-    cut: str = ""
-    waited: bool = False
-
-    @property
-    def ok(self) -> bool:
-        return self.code == 0 and not self.timed_out and not self.cancelled
 
 
 def drive(run: Run, step: str, job: Job, repeatable: Callable[[], str]) -> Ended:
@@ -115,7 +85,7 @@ def _attempt(run: Run, step: str, job: Job) -> Ended:
     if isinstance(state, Absent):
         guard.ready(run, step)
         run.note(step, attempt=job.attempt, exit=None)
-        started = migrator.start(job)
+        started = migrator.start(_checked(run, job))
     else:
         started = state.started
     run.note(step, started=job.attempt, name=started.name, evidence=dict(started.evidence))
@@ -157,6 +127,13 @@ def _attempt(run: Run, step: str, job: Job) -> Ended:
         cut,
         waited,
     )
+
+
+def _checked(run: Run, job: Job) -> Job:
+    """A statement whose client is killed must not go on and be committed: the server is told to look."""
+    with run.world.database() as database:
+        checks = database.can_check_clients()
+    return replace(job, client_check=limits.CLIENT_CHECK) if checks else job
 
 
 def _watched(
@@ -216,36 +193,10 @@ def probe(run: Run, step: str, job: Job, *, before: frozenset[str], goal: frozen
     return Broken(f"{how}, and the database is at {', '.join(sorted(now)) or 'no revision'}")
 
 
-def failure(ended: Ended, now: tuple[str, ...]) -> MigrationFailed:
-    """The error for an attempt that ended badly, with the end of its own output."""
-    how = f"ended with exit code {ended.code}"
-    if ended.code is None:
-        how = "ended, and nobody saw how"
-    if ended.timed_out:
-        how = "ran longer than [migrate] timeout and was stopped"
-    if ended.cancelled:
-        how = "was stopped on request"
-    cut = f"{ended.cut[0].upper()}{ended.cut[1:]}.\n" if ended.cut else ""
-    # What a migration says that was asked to stop is not why it failed.
-    told = () if ended.cancelled else gist(ended.tail)
-    said = "\n".join(f"    {line}" for line in told)
-    return MigrationFailed(
-        f"The migration {how}; it had come to revision {', '.join(now) or 'none'}.\n{cut}{said}".rstrip(),
-        next_commands=(f"less {ended.log}",),
-    )
-
-
-def gist(tail: tuple[str, ...]) -> tuple[str, ...]:
-    """Of the end of a log the lines that say what went wrong; pure.
-
-    A traceback ends with its error on lines that are not indented; the stack above is in the log.
-    """
-    told = [line for line in tail if line.strip() and not line.startswith(_BACKGROUND)]
-    if not any(line.startswith(("Traceback (most recent call last)", '  File "')) for line in told):
-        return tuple(told[-_SHOWN:])
-    above = [number for number, line in enumerate(told) if line[:1].isspace()]
-    error = told[above[-1] + 1 :] if above else []
-    return tuple(error[:_SHOWN] or told[-_SHOWN:])
+def failed(run: Run, job: Job, ended: Ended, now: tuple[str, ...]) -> MigrationFailed:
+    """The error for an attempt that ended badly; the database is at ``now``."""
+    settings = run.world.environment.migrate
+    return causes.failure(ended, job, now, settings, run.deploy.environment)
 
 
 def evidence(run: Run, step: str, ended: Ended, now: tuple[str, ...]) -> Evidence:

@@ -7,8 +7,8 @@ from typing import Final
 from deployguard.deploy import decision, engine, names, quiesce, restoring, source, words
 from deployguard.deploy import subject as subject_of
 from deployguard.deploy.back import RECOVERY, ROLLBACK
+from deployguard.deploy.causes import MigrationFailed
 from deployguard.deploy.engine import Outcome
-from deployguard.deploy.migration import MigrationFailed
 from deployguard.deploy.run import DeployOptions, RollbackOptions, Run, options_document, text
 from deployguard.deploy.signals import orderly
 from deployguard.deploy.step import PersonNeeded

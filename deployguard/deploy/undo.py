@@ -5,7 +5,7 @@ from typing import Final
 
 from deployguard.backups.base import WrittenMeanwhile
 from deployguard.database import Database
-from deployguard.deploy import guard, migration, names, running, situation
+from deployguard.deploy import guard, limits, migration, names, running, situation
 from deployguard.deploy.change import StepFailed, former_release
 from deployguard.deploy.decision import (
     downgrades,
@@ -114,19 +114,28 @@ def _destination(run: Run) -> str:
 
 def _downgrade_job(run: Run) -> Job:
     unlimited = 0 if run.subject.of(names.PLAN).get("unlimited_down") is True else None
-    timeout = run.world.environment.migrate.timeout
-    return Job(run.id, "downgrade", _destination(run), timeout, unlimited)
+    settings = run.world.environment.migrate
+    longest = limits.downgrade_timeout(settings, concurrent=unlimited == 0)
+    return Job(
+        run.id,
+        "downgrade",
+        _destination(run),
+        settings.timeout,
+        unlimited,
+        statement_timeout=longest,
+    )
 
 
 def downgrade(run: Run) -> Evidence:
     """Downgrade in the new version's environment: the old one does not know the new revisions."""
-    ended = migration.drive(run, names.DOWNGRADE, _downgrade_job(run), lambda: _repeats(run))
+    job = _downgrade_job(run)
+    ended = migration.drive(run, names.DOWNGRADE, job, lambda: _repeats(run))
     with run.world.database() as database:
         now = run.world.revisions(database)
     destination = _destination(run)
     unseen = ended.code is None and set(now) == (set() if destination == "base" else {destination})
     if not ended.ok and not unseen:
-        raise migration.failure(ended, now)
+        raise migration.failed(run, job, ended, now)
     return migration.evidence(run, names.DOWNGRADE, ended, now)
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
 
@@ -15,6 +16,8 @@ class Job:
 
     ``revision`` is where a downgrade goes ("base" for an empty database); an upgrade's command says it itself.
     ``lock_timeout`` None is the configured one, 0 is none: a CREATE INDEX CONCURRENTLY must not be cut off by one.
+    ``statement_timeout`` likewise in seconds, 0 is none. ``client_check``: seconds between the server's own looks
+    whether its client is still there; 0 leaves that to the server.
     ``attempt`` counts retries from 1, so that each has its own name and log.
     """
 
@@ -24,6 +27,8 @@ class Job:
     timeout: float = 3600
     lock_timeout: int | None = None
     attempt: int = 1
+    statement_timeout: int = 0
+    client_check: int = 0
 
     @property
     def name(self) -> str:
@@ -149,6 +154,30 @@ def retryable(log_tail: str) -> bool:
     what was left of it must be looked at first.
     """
     return not concurrent(log_tail) and _RETRYABLE.search(_last_error(log_tail)) is not None
+
+
+class Cancelled(Enum):
+    """Who cancelled the statement that a log ends with (57014); SOMEBODY also where the log does not tell who."""
+
+    NOT = "not"
+    TIMEOUT = "statement_timeout"
+    SOMEBODY = "somebody"
+
+
+_CANCELLED = re.compile(
+    r"""\berrors\.QueryCanceled\b | \bQueryCanceledError\b | ['"]C['"]:\s*['"]57014['"]
+      | \bcanceling\ statement\ due\ to\ (statement\ timeout|user\ request)\b""",
+    re.VERBOSE,
+)
+
+
+def cancelled_by(log_tail: str) -> Cancelled:
+    """Whether, and by whom, the statement was cancelled that a log ends with; a lock timeout is another error."""
+    error = _last_error(log_tail)
+    if _CANCELLED.search(error) is None:
+        return Cancelled.NOT
+    by_timeout = "canceling statement due to statement timeout" in error
+    return Cancelled.TIMEOUT if by_timeout else Cancelled.SOMEBODY
 
 
 def concurrent(log_tail: str) -> bool:

@@ -44,7 +44,8 @@ def _settings(config: MigrateConfig, job: Job) -> dict[str, str]:
         name: f"{seconds}s"
         for name, seconds in (
             ("lock_timeout", lock),
-            ("statement_timeout", config.statement_timeout),
+            ("statement_timeout", job.statement_timeout),
+            ("client_connection_check_interval", job.client_check),
         )
         if seconds  # 0 is PostgreSQL's own default: none; and the role may have one, which stays
     }

@@ -172,6 +172,9 @@ class FakeDatabase:
     def surviving_backends(self, application_name: str) -> tuple[str, ...]:
         return tuple(self.world.says("survivors") or ())  # type: ignore[arg-type]
 
+    def can_check_clients(self) -> bool:
+        return False
+
     def terminate(self, application_name: str) -> int:
         ended = len(self.surviving_backends(application_name))
         if self.world.says("terminate") != "impossible":

@@ -2,7 +2,7 @@
 
 import pytest
 
-from deployguard.deploy.migration import gist
+from deployguard.deploy.causes import gist
 
 STACK = (
     "INFO  [alembic.runtime.migration] Running upgrade b015 -> b016",

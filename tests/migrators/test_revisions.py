@@ -50,6 +50,12 @@ async def main():
     await engine.dispose()
 asyncio.run(main())
 """
+LIMITS = (
+    "application_name",
+    "lock_timeout",
+    "statement_timeout",
+    "client_connection_check_interval",
+)
 DRIVERS = {"psycopg": SYNC, "psycopg2": SYNC, "pg8000": SYNC, "asyncpg": ASYNC}
 
 
@@ -63,7 +69,9 @@ class Project:
         (folder / "alembic.ini").write_text("[alembic]\nscript_location = migrations\n")
         (folder / "migrations" / "env.py").write_text(env)
         broken = "import os; assert not os.path.exists('fails'), 'it fails'"
-        for name, parent, more in (("r1", None, ""), ("r2", "r1", broken), ("r3", "r2", "")):
+        asked = ", ".join(f"current_setting('{name}')" for name in LIMITS)
+        show = f"""print("limits", *op.get_bind().exec_driver_sql("SELECT {asked}").one())"""
+        for name, parent, more in (("r1", None, show), ("r2", "r1", broken), ("r3", "r2", "")):
             text = REVISION.format(name=name, parent=parent, more=more)
             (versions / f"{name}.py").write_text(text)
 
@@ -75,7 +83,14 @@ class Project:
         )
         environ = {**os.environ, "URL": self.url}
         migrator = LocalMigrator(config, self.folder, self.folder / "s", environ, Redactor())
-        job = Job("d1", direction, "base", timeout=120)  # type: ignore[arg-type]
+        job = Job(
+            "d1",
+            direction,  # type: ignore[arg-type]
+            "base",
+            timeout=120,
+            statement_timeout=60,
+            client_check=2,
+        )
         lines: list[str] = []
         ended = migrator.follow(migrator.start(job), lines.append)
         return ended.ok, lines
@@ -120,6 +135,8 @@ def test_what_went_in_before_a_revision_failed_stays_in_with_every_driver(
         ("r1 → r2", "begins"),
     ]
     assert project.tables() == ["t_r1"]
+    # read inside the revision, in the session and transaction that does the work
+    assert "limits deployguard:d1 5s 1min 2s" in lines
 
 
 def test_a_downgrade_is_told_and_committed_revision_by_revision(make: Make) -> None:
