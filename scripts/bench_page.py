@@ -1,4 +1,4 @@
-"""The page of measurements has two parts, each written by the script that measures it."""
+"""The page of measurements has three parts, each written by the script that measures it."""
 
 import os
 import platform
@@ -6,22 +6,32 @@ from pathlib import Path
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 BACKUPS = "## Backups"
+DEPLOYS = "## Deploys"
 
 
 def write_checks(text: str) -> None:
-    """Replace what stands above the backups."""
-    _, mark, below = _parts()
-    PAGE.write_text(f"{text.rstrip()}\n\n{mark}{below}" if mark else text, encoding="utf-8")
+    """Replace what stands above the other parts."""
+    _write(0, text)
 
 
 def write_backups(text: str) -> None:
     """Replace the part on backups; ``text`` begins with its heading."""
-    above, _, _ = _parts()
-    PAGE.write_text(f"{above.rstrip()}\n\n{text.rstrip()}\n", encoding="utf-8")
+    _write(1, text)
 
 
-def _parts() -> tuple[str, str, str]:
-    return PAGE.read_text(encoding="utf-8").partition(BACKUPS)
+def write_deploys(text: str) -> None:
+    """Replace the part on deploys; ``text`` begins with its heading."""
+    _write(2, text)
+
+
+def _write(place: int, text: str) -> None:
+    rest, heading, below = PAGE.read_text(encoding="utf-8").partition(DEPLOYS)
+    above, heading_above, backups = rest.partition(BACKUPS)
+    parts = [above, heading_above + backups, heading + below]
+    parts[place] = text
+    PAGE.write_text(
+        "\n\n".join(part.strip() for part in parts if part.strip()) + "\n", encoding="utf-8"
+    )
 
 
 def processor() -> str:
