@@ -23,6 +23,8 @@ _SHOWN: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "commit": {"tag": "tagged {}", "untagged": "no tag: {}"},
         "decide": {"way": "{}"},
         "safety-net": {"bytes": "{}", "id": "{}", "missing": "none: {}"},
+        "checkout-ref": {"ref": "{}", "commit": "{}"},
+        "emergency-tag": {"tag": "tagged {}", "untagged": "no tag: {}"},
         "stop-app": {"skipped": "not stopped: {}"},
         "downgrade": {"to": "now at {}"},
         "restore": {"backup": "from {}", "kept_as": "the former one is kept as {}"},

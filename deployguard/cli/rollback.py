@@ -14,6 +14,7 @@ Examples:
   deployguard rollback 20260218-123001-ab12               that deploy
   deployguard rollback 20260218-123001-ab12 --to b017     downgrade to a revision
   deployguard rollback 20260218-123001-ab12 --restore     put its backup back; asks for the id
+  deployguard rollback --to-ref v2.3.1                    build that commit and put it in the place of what runs
   deployguard rollback … --restore --confirm 20260218-123001-ab12     the same, in a pipeline
 
 \b
@@ -23,6 +24,12 @@ nothing changed; 20 no usable backup; 22 a person must look; 23 another run is g
 )
 @click.argument("deploy", required=False, default="")
 @click.option("--to", metavar="REV", default="", help="Downgrade the schema to this revision.")
+@click.option(
+    "--to-ref",
+    metavar="REF",
+    default="",
+    help="Build this tag, branch or commit, and put it in the place of what runs.",
+)
 @click.option("--restore", is_flag=True, help="Put back the backup that the deploy took.")
 @click.option(
     "--confirm", metavar="DEPLOY", default="", help="The deploy's id, where nobody can be asked."
@@ -41,6 +48,7 @@ def command(
     *,
     deploy: str,
     to: str,
+    to_ref: str,
     restore: bool,
     confirm: str,
     plan: bool,
@@ -55,6 +63,10 @@ def command(
     schema when that only grew, a downgrade when it loses nothing. Whatever may lose rows says which, and wants the
     deploy's id typed. A restore keeps the whole database that it replaces and takes no other backup of it; before a
     downgrade an emergency backup is taken.
+
+    With --to-ref what runs is kept under an emergency tag first, then the commit is checked out beside the working
+    copy and built. What the database has and that commit does not know must only add to the schema, or be taken back
+    without loss; else nothing is done, and the commands for a person are shown.
     """
     from deployguard.cli.outlook import write_outlook
     from deployguard.cli.session import carried_out, world
@@ -62,7 +74,8 @@ def command(
     from deployguard.deploy.run import RollbackOptions
 
     exclusive(to=bool(to), restore=restore)
-    options = RollbackOptions(deploy, to, restore, confirm, health_check)
+    exclusive(to_ref=bool(to_ref), restore=restore)
+    options = RollbackOptions(deploy, to, restore, confirm, health_check, to_ref)
     with world(context, env, by) as here:
         if plan:
             return write_outlook(outlook.look(here, options), form)

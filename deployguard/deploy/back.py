@@ -2,7 +2,17 @@
 
 from typing import Final
 
-from deployguard.deploy import asking, decision, guard, names, quiesce, source, source_back, undo
+from deployguard.deploy import (
+    asking,
+    decision,
+    guard,
+    names,
+    quiesce,
+    source,
+    source_back,
+    to_ref,
+    undo,
+)
 from deployguard.deploy.before import lock_database, undo_backup, uses_database
 from deployguard.deploy.step import Step
 
@@ -105,6 +115,13 @@ ROLLBACK: Final[tuple[Step, ...]] = (
         applies=source_back.decides_by,
         again=source_back.missing,
     ),
+    Step(
+        names.CHECKOUT_REF,
+        "Checking the commit out that it goes back to",
+        to_ref.check_out,
+        applies=to_ref.wanted,
+        again=to_ref.missing,
+    ),
     Step(names.DECIDE, "Deciding the way back", decision.decide_rollback),
     Step(
         names.CONFIRM,
@@ -120,6 +137,18 @@ ROLLBACK: Final[tuple[Step, ...]] = (
         probe=asking.probe_safety_net,
         undo=undo_backup,
         applies=asking.takes_safety_net,
+    ),
+    Step(
+        names.EMERGENCY,
+        "Keeping what runs under an emergency tag",
+        to_ref.keep,
+        applies=to_ref.wanted,
+    ),
+    Step(
+        names.BUILD,
+        "Building the commit that it goes back to",
+        to_ref.build,
+        applies=to_ref.wanted,
     ),
     Step(
         names.ARM,

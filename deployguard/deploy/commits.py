@@ -49,6 +49,10 @@ class Commits(Protocol):
         """The revisions that the checkout has."""
         ...
 
+    def keep(self, tag: str) -> Mapping[str, str]:
+        """Give the images that run another name with ``tag`` in it: service → name. May be repeated."""
+        ...
+
     def head(self) -> str | None:
         """The commit that the working copy is at, if there is a repository."""
         ...
@@ -113,6 +117,9 @@ class GitCommits:
 
         project = self.config.project
         return load(self._place(run, named), project.alembic_ini, project.section)
+
+    def keep(self, tag: str) -> Mapping[str, str]:
+        return self.builder.keep(tag) if self.builder else {}
 
     def head(self) -> str | None:
         return self.git.head()

@@ -44,7 +44,7 @@ def _described(run: Run, images: Mapping[str, Json]) -> dict[str, Json]:
 def _tag(run: Run) -> Evidence:
     named = source.named(run.deploy.options)
     if named is None:
-        return {}
+        return source.working_copy(run)
     tag = TAG.format(run=run.id)
     evidence: Evidence = {"ref": named.ref, "commit": named.commit}
     try:

@@ -1,6 +1,6 @@
 """Decide the way back, from the measured situation or as it was asked for, and say what that means for each step."""
 
-from deployguard.deploy import names, rollback, running, situation
+from deployguard.deploy import names, rollback, running, situation, to_ref
 from deployguard.deploy.change import has_target
 from deployguard.deploy.rollback import AppPhase, Choice, WayBack
 from deployguard.deploy.run import Run, listed, text
@@ -29,14 +29,14 @@ def decide_rollback(run: Run) -> Evidence:
     """Choose the way back that was asked for, or the gentlest safe one."""
     subject = run.subject
     committed = subject.deploy.status is Status.DONE
-    seen = situation.measure(subject, committed=committed, acting=False)
+    seen = to_ref.measured(run, situation.measure(subject, committed=committed, acting=False))
     choice, evidence = chosen(run, seen)
     run.note(names.DECIDE, situation=situation.evidence(seen), reasons=listed(choice.reasons))
     if choice.way is WayBack.NEEDS_HUMAN:
         raise Refused(
             f"No way back from deploy {subject.id} is safe by itself: {'; '.join(choice.reasons)}.",
             state=f"This command changed nothing. {where(seen)}",
-            next_commands=ways_by_hand(subject, seen),
+            next_commands=to_ref.ways_by_hand(run, seen) or ways_by_hand(subject, seen),
         )
     run.world.reporter.note(f"Way back: {choice.way} ({'; '.join(choice.reasons)}).")
     return evidence
@@ -48,8 +48,9 @@ def chosen(run: Run, seen: rollback.Situation) -> tuple[Choice, Evidence]:
     if run.rollback.restore or run.rollback.to:
         choice = _asked(run, seen)
         to = destination(run, seen) if choice.way is WayBack.DOWNGRADE else ""
+        to_ref.refuse_other(run, seen, to)
     else:
-        choice = rollback.choose(seen)
+        choice = to_ref.said(run, rollback.choose(seen), seen)
     return choice, _decision(choice, seen) | {"to": to}
 
 
@@ -199,7 +200,8 @@ def checks_health(run: Run) -> bool:
 
 def concerns_database(run: Run) -> bool:
     subject = run.subject
-    return subject.begun(names.MIGRATE) or run.rollback.restore or bool(run.rollback.to)
+    asked = run.rollback
+    return subject.begun(names.MIGRATE) or asked.restore or bool(asked.to or asked.to_ref)
 
 
 def own_backup(subject: Run) -> BackupRecord | None:

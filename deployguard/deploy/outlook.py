@@ -3,7 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from deployguard.deploy import asking, decision, engine, foreseen, names, situation, source_back
+from deployguard.deploy import (
+    asking,
+    decision,
+    engine,
+    foreseen,
+    names,
+    situation,
+    source_back,
+    to_ref,
+)
 from deployguard.deploy import subject as subject_of
 from deployguard.deploy.back import ROLLBACK
 from deployguard.deploy.rollback import Choice, Situation, WayBack
@@ -52,17 +61,19 @@ def look(world: World, options: RollbackOptions) -> Outlook:
     former = Run(world, subject)
     subject_of.refuse_later(world, subject, options)
     subject_of.refuse_again(former, options)
+    options = to_ref.asked(world, subject, options)
     run = _imagined(world, subject, options)
     seen = situation.measure(former, committed=subject.status is Status.DONE, acting=False)
     if not engine.armed(former, STEPS):
         unchanged = Choice(WayBack.NOTHING, app_back=False, reasons=("it had changed nothing",))
         return Outlook(subject.id, unchanged, seen, decision.where(seen))
-    with source_back.looking(world, run):
+    with source_back.looking(world, run), to_ref.looking(run):
+        seen = to_ref.measured(run, seen)
         choice, evidence = decision.chosen(run, seen)
     own = decision.own_backup(former)
     backup = own.id if own else ""
     if choice.way is WayBack.NEEDS_HUMAN:
-        by_hand = decision.ways_by_hand(former, seen)
+        by_hand = to_ref.ways_by_hand(run, seen) or decision.ways_by_hand(former, seen)
         return Outlook(
             subject.id, choice, seen, decision.where(seen), backup=backup, next_commands=by_hand
         )
@@ -104,4 +115,5 @@ def _imagined(world: World, subject: Deploy, options: RollbackOptions) -> Run:
 
 def _command(subject: Deploy, options: RollbackOptions) -> str:
     to = f" --to {options.to}" if options.to else ""
+    to += f" --to-ref {options.to_ref}" if options.to_ref else ""
     return f"deployguard rollback {subject.id}{to}{' --restore' if options.restore else ''}"

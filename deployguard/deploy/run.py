@@ -42,6 +42,11 @@ class RollbackOptions:
     restore: bool = False
     confirm: str = ""
     health_check: bool = False
+    to_ref: str = (
+        ""  # put this commit in the place of what runs, by whatever name; as of a deploy's `ref`
+    )
+    to_commit: str = ""
+    to_inside: str = ""
 
 
 def options_document(options: DeployOptions | RollbackOptions) -> dict[str, Json]:
@@ -92,6 +97,9 @@ class Run:
             restore=bool(given.get("restore")),
             confirm=text(given, "confirm"),
             health_check=bool(given.get("health_check")),
+            to_ref=text(given, "to_ref"),
+            to_commit=text(given, "to_commit"),
+            to_inside=text(given, "to_inside"),
         )
 
     @property

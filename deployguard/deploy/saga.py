@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from deployguard.deploy import decision, engine, names, quiesce, restoring, source, words
+from deployguard.deploy import decision, engine, names, quiesce, restoring, source, to_ref, words
 from deployguard.deploy import subject as subject_of
 from deployguard.deploy.back import RECOVERY, ROLLBACK
 from deployguard.deploy.causes import MigrationFailed
@@ -65,6 +65,7 @@ def rollback(world: World, options: RollbackOptions) -> Outcome:
         subject_of.refuse_again(former, options)
         if not engine.armed(former, STEPS):
             return _forget(former)
+        options = to_ref.asked(world, subject, options)
         asked = options_document(options) | {"deploy": subject.id}
         row = world.journal.begin(world.environment.name, Kind.ROLLBACK, world.by, asked)
         return told.ended(_work(world, told.begun(row), _roll_back))

@@ -8,7 +8,7 @@ from deployguard.deploy.commits import Commits, Named
 from deployguard.deploy.run import DeployOptions, Run, text
 from deployguard.deploy.step import Evidence
 from deployguard.deploy.world import World
-from deployguard.errors import UsageError
+from deployguard.errors import DeployguardError, UsageError
 from deployguard.model import Json
 from deployguard.state import Deploy
 
@@ -58,6 +58,15 @@ def gone(run: Run) -> bool:
     if wanted is None or run.done(names.MIGRATE) is not None:
         return False
     return not commits(run.world).present(run.subject.id, wanted)
+
+
+def working_copy(run: Run) -> Evidence:
+    """The commit that the working copy is at while it is deployed, as far as that can be known."""
+    try:
+        head = run.world.commits.head() if run.world.commits else None
+    except (DeployguardError, OSError):
+        head = None
+    return {"working_copy": head} if head else {}
 
 
 def build(run: Run) -> Evidence:

@@ -5,7 +5,7 @@ from typing import Final
 
 from deployguard.backups.base import WrittenMeanwhile
 from deployguard.database import Database
-from deployguard.deploy import guard, limits, migration, names, running, situation
+from deployguard.deploy import guard, limits, migration, names, running, situation, to_ref
 from deployguard.deploy.change import StepFailed, former_release
 from deployguard.deploy.decision import (
     downgrades,
@@ -238,8 +238,8 @@ def _as_before(
 
 def app_back(run: Run) -> Evidence:
     """The previous release is started again; every database change is finished by now."""
-    release = run.world.target.put_back(former_release(run.subject), run.id)
-    return release_document(release)
+    wanted = to_ref.release(run) if to_ref.wanted(run) else former_release(run.subject)
+    return release_document(run.world.target.put_back(wanted, run.id))
 
 
 _NOT: Final = {Vital.UNHEALTHY: "not healthy", Vital.INCONCLUSIVE: "perhaps not healthy"}

@@ -55,7 +55,12 @@ def undone(run: Run) -> str:
         done.append(f"the failed database is kept as {text(run.of(names.RESTORE), 'kept_as')}")
     back = run.done(names.APP_BACK) is not None
     untouched = not run.subject.begun(names.UPDATE_APP)
-    app = "the previous application runs again" if back else "the application was not touched"
+    again = (
+        f"{run.rollback.to_ref} runs"
+        if run.rollback.to_ref
+        else "the previous application runs again"
+    )
+    app = again if back else "the application was not touched"
     healthy = " and is healthy" if run.done(names.HEALTH_BACK) is not None else ""
     if _is_down(run):
         done.append(STOPPED)

@@ -168,6 +168,21 @@ class Builder:
             built[service] = (image, by)
         return built
 
+    def keep(self, tag: str) -> dict[str, str]:
+        """Name each image that runs: service → name. May be repeated."""
+        project = self.project()
+        kept: dict[str, str] = {}
+        for service in self.services:
+            repository = Reference.parse(project.image(service)).repository
+            images = {c.image for c in self.engine.service_containers(project.name, service)}
+            for number, image in enumerate(
+                sorted(images)
+            ):  # several, where an update stopped half-way
+                name = f"{repository}:{tag}-{service}{f'-{number}' if number else ''}"
+                self.engine.tag(image, name)
+                kept[service] = f"{kept[service]},{name}" if service in kept else name
+        return kept
+
     @property
     def _profile(self) -> str | None:
         return self.migration[0] if self.migration else None

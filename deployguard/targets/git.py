@@ -24,6 +24,7 @@ GIVEN: Final = {
 SETTINGS: Final = (
     *("-c", "core.hooksPath=/dev/null"),  # no hook of the repository runs
     *("-c", "core.fsmonitor=false"),  # which would name a program
+    *("-c", "core.sparseCheckout=false"),  # all of a commit
     *("-c", "advice.detachedHead=false"),
 )
 PATIENCE: Final = 60.0  # seconds for a question

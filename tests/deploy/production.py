@@ -364,6 +364,10 @@ class FakeCommits:
         known = self.world.says("knows") or (BEFORE,)
         return graph(*known)  # type: ignore[misc]
 
+    def keep(self, tag: str) -> dict[str, str]:
+        self.world.change(f"keep {self.world['release']}")
+        return {"web": f"app:{tag}-web"}
+
     def head(self) -> str | None:
         return COMMIT
 

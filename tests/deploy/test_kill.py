@@ -206,13 +206,16 @@ def test_a_killed_way_back_goes_on_where_it_was(
 ROLLBACKS = {
     "downgrade": (CONTRACTING, lambda deploy: RollbackOptions(to=BEFORE, confirm=deploy)),
     "restore": (critical(), lambda deploy: RollbackOptions(restore=True, confirm=deploy)),
+    "to a commit": (CONTRACTING, lambda _: RollbackOptions(to_ref="v1")),
 }
+TO_REF = {"checkout-ref", "emergency-tag", "build"}
 
 
 def rollback_points(way: str) -> list[tuple[str, str]]:
     skipped = {
-        "downgrade": {"verify-again", "restore", "confirm", "open-up"},
-        "restore": {"checkout", "downgrade", "safety-net", "look-again", "open-up"},
+        "downgrade": {"verify-again", "restore", "confirm", "open-up", *TO_REF},
+        "restore": {"checkout", "downgrade", "safety-net", "look-again", "open-up", *TO_REF},
+        "to a commit": {"verify-again", "restore", "confirm", "open-up"},
     }[way]
     return [(step, point) for step, point in points(ROLLBACK) if step not in skipped]
 

@@ -120,6 +120,17 @@ def test_a_checkout_is_whole_private_and_beside_the_working_copy(
     git.remove("d1")
 
 
+def test_a_working_copy_that_leaves_files_out_does_not_make_a_checkout_do_so(
+    repo: Repository, git: Git
+) -> None:
+    (repo.folder / "lib").mkdir()
+    (repo.folder / "lib" / "code").write_text("of the library\n")
+    commit = repo.commit("with a library")
+    repo.git("sparse-checkout", "set", "--cone", "app")
+    assert not (repo.folder / "lib").exists()
+    assert (git.check_out("d1", commit) / "lib" / "code").is_file()
+
+
 def test_no_hook_of_the_repository_runs(repo: Repository, git: Git, tmp_path: Path) -> None:
     for name in ("post-checkout", "reference-transaction"):
         hook = repo.folder / ".git" / "hooks" / name
