@@ -6,7 +6,7 @@ from deployguard.deploy import limits, migration, names
 from deployguard.deploy.before import migrates
 from deployguard.deploy.facts import applied, may_stay, planned
 from deployguard.deploy.release import release_document, release_in
-from deployguard.deploy.run import Run, listed, strings
+from deployguard.deploy.run import Run, listed, mapping, strings
 from deployguard.deploy.step import Evidence, Probed, Unsettled
 from deployguard.errors import DeployguardError
 from deployguard.migrators.base import Job
@@ -113,8 +113,11 @@ def update_app(run: Run) -> Evidence:
 
 
 def former_release(run: Run) -> Release:
-    """What the application ran when the deploy armed."""
-    return release_in(run.of(names.ARM))
+    """What the application ran when the deploy armed, and before that what it was then held still of."""
+    armed, held = run.of(names.ARM), mapping(run.noted(names.QUIESCE), "release")
+    return release_in(
+        {kind: {**mapping(armed, kind), **mapping(held, kind)} for kind in (*armed, *held)}
+    )
 
 
 def bakes(run: Run) -> bool:

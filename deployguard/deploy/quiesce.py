@@ -1,8 +1,9 @@
 """Writers are held still around a risky migration, and whatever we stopped runs again, or we shout."""
 
 from deployguard.deploy import names, running
+from deployguard.deploy.before import release_evidence
 from deployguard.deploy.change import pending
-from deployguard.deploy.run import Run, listed, strings, text
+from deployguard.deploy.run import Run, listed, mapping, strings, text
 from deployguard.deploy.step import Evidence, Unsettled
 from deployguard.errors import DeployguardError, UsageError
 from deployguard.model import Risk
@@ -29,9 +30,22 @@ def close(run: Run) -> Evidence:
     # A second call finds stopped what the first one stopped: the first list is the one to start again.
     again = "services" in noted and held(run) is not None
     services = strings(noted, "services") if again else quiescer.writers()
-    run.note(names.QUIESCE, services=listed(services), opened=False)
+    # What a stopped service ran cannot be asked for later, and a way back must bring it back to that.
+    before = mapping(noted, "release") if again else _release(run, services)
+    run.note(names.QUIESCE, services=listed(services), opened=False, release=before)
     quiescer.close(services, run.id)
     return {"services": listed(services), "maintenance": quiescer.file is not None}
+
+
+def _release(run: Run, services: tuple[str, ...]) -> Evidence:
+    """What those of the services run that are the target's, too."""
+    if not services:
+        return {}
+    document = release_evidence(run)
+    return {
+        kind: {name: one for name, one in mapping(document, kind).items() if name in services}
+        for kind in document
+    }
 
 
 def held(subject: Run) -> tuple[str, ...] | None:

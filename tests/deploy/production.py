@@ -35,7 +35,7 @@ from deployguard.model import (
 )
 from deployguard.revisions.graph import Graph, build
 from deployguard.revisions.location import Locations
-from deployguard.targets.base import UpdateFailed
+from deployguard.targets.base import NOT_RUNNING, UpdateFailed
 
 NOW = datetime(2026, 2, 18, 10, 30, tzinfo=UTC)
 BEFORE, AFTER = "a", "b"
@@ -487,7 +487,10 @@ class FakeTarget:
 
     def current(self) -> Release:
         self.world.happen("current")
-        return Release({"web": str(self.world["release"])}, {"web": "app:latest"})
+        release = str(self.world["release"])
+        more = {"cron": release if self.world["cron"] else NOT_RUNNING}
+        images = {"web": release} | (more if self.world.says("cron_too") else {})
+        return Release(images, dict.fromkeys(images, "app:latest"))
 
     def update(self, deploy: str, former: Release) -> Release:
         if self.world.says("update") == "fails":
@@ -500,6 +503,8 @@ class FakeTarget:
     def put_back(self, release: Release, deploy: str) -> Release:
         if self.world.says("put_back") == "fails":
             raise UpdateFailed("The image is gone.")
+        if "cron" in release.images:
+            self.world.change(f"put back cron {release.images['cron']}")
         self._start(release.images["web"])
         return self.current()
 

@@ -15,6 +15,7 @@ from deployguard.state import EventKind, Status
 from tests.deploy.asking import AUTO, approved, last, last_id
 from tests.deploy.fakes import (
     AFTER,
+    V1,
     V2,
     Production,
     Recorder,
@@ -121,6 +122,16 @@ def test_a_way_back_lets_everything_go(tmp_path: Path, production: Production) -
         saga.deploy(world, ASKED)
     assert production.effects() == ["close", "upgrade fails", "open"]
     assert (production["cron"], production["closed"]) == (True, False)
+
+
+def test_a_way_back_brings_what_was_held_still_back_to_what_it_ran(
+    tmp_path: Path, production: Production
+) -> None:
+    production.script(sick=[V2], cron_too=True)
+    with pytest.raises(RolledBack):
+        saga.deploy(quiet(tmp_path), ASKED)
+    assert f"put back cron {V1}" in production.effects()  # and not "not running"
+    assert production["cron"] is True
 
 
 def test_a_deploy_that_needs_a_person_stays_held_still_and_says_so(
