@@ -81,7 +81,7 @@ class View:
 
 def next_action(seen: View) -> Next:
     """The next thing to do. Repeated after each, it ends with DONE: ``count`` wanted replicas, and no other."""
-    wanted = [one for one in _best_first(seen.replicas) if _counts(one)]
+    wanted = [one for one in _formers_first(seen.replicas) if _counts(one)]
     good = [one for one in wanted if one.state is State.READY or seen.handed]
     if len(good) >= seen.count:
         return _hand_over(seen, _names(good[: seen.count]))
@@ -130,9 +130,9 @@ def _counts(one: Replica) -> bool:
     return one.wanted and one.runs and not (one.former and one.state is State.BROKEN)
 
 
-def _best_first(replicas: tuple[Replica, ...]) -> list[Replica]:
-    """Those that can serve, before them those that ran already: what need not be replaced stays."""
-    return sorted(replicas, key=lambda one: (one.state is not State.READY, not one.former))
+def _formers_first(replicas: tuple[Replica, ...]) -> list[Replica]:
+    """Those that ran already come first: what need not be replaced stays."""
+    return sorted(replicas, key=lambda one: not one.former)
 
 
 def _names(replicas: Iterable[Replica]) -> tuple[str, ...]:

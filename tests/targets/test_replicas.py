@@ -159,6 +159,11 @@ def test_what_ran_already_as_it_is_wanted_stays() -> None:
     assert next_action(View(same + NEW, 2)) == Next(Do.RETIRE, ("web-3", "web-4"), ready=True)
 
 
+def test_while_one_of_two_is_replaced_the_proxy_knows_both_that_ran() -> None:
+    mixed = (replace(OLD[0], wanted=True), OLD[1])
+    assert next_action(View(mixed, 2, proxied=True)) == Next(Do.TELL, ("web-1", "web-2"))
+
+
 def test_one_that_ran_and_is_broken_is_replaced_and_not_waited_for() -> None:
     same = (replace(OLD[0], wanted=True), replace(OLD[1], wanted=True, state=State.BROKEN))
     assert next_action(View(same, 2)) == Next(Do.START, count=1)
