@@ -2,6 +2,7 @@
 
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -85,16 +86,20 @@ class App:
 
     def _configured_secrets(self) -> set[str]:
         """Passwords of every environment whose variable is set: an error may stem from any of them."""
-        from deployguard.config import backup_url, key_lines, physical_url, resolve_url
+        from deployguard.config import (
+            backup_url,
+            key_lines,
+            physical_url,
+            resolve_url,
+            state_url,
+        )
 
         found: set[str] = set()
         for environment in self._config.environments.values() if self._config else ():
             found.update(key_lines(os.environ.get(environment.backup.identity_env, "")))
-            try:
-                found.update(resolve_url(environment, os.environ).secrets())
-                for asked in (backup_url, physical_url):
-                    if (other := asked(environment, os.environ)) is not None:
-                        found.update(other.secrets())
-            except DeployguardError:
-                continue  # not set, or no URL: then there is no password to hide
+            for asked in (resolve_url, backup_url, physical_url, state_url):
+                # not set, or no URL: then there is no password to hide
+                with suppress(DeployguardError):
+                    if (url := asked(environment, os.environ)) is not None:
+                        found.update(url.secrets())
         return found

@@ -29,7 +29,7 @@ def command(context: click.Context, *, limit: int, env: str | None, form: str) -
     from deployguard.cli.views import deploy_view
     from deployguard.formats import document, records
 
-    with journal(context) as kept:
+    with journal(context, env) as kept:
         environment = context.obj.environment(env)
         rows = kept.history(environment.name, limit)
         views = tuple(deploy_view(row, kept.events(row.id)) for row in rows)

@@ -30,7 +30,7 @@ def pruned(
     config, environment = app.config(), app.environment(env)
     named = [entry(context, env, name).record.id for name in wanted]
     now = datetime.now(UTC)
-    with journal(context) as kept:
+    with journal(context, env) as kept:
         seen = keeping.look(config, environment, kept, now)
         going: tuple[Fate, ...] = keeping.chosen(seen, named) if named else ()
         if yes:
@@ -50,7 +50,7 @@ def pruned_offsite(
     app: App = context.obj
     config, environment = app.config(), app.environment(env)
     now = datetime.now(UTC)
-    with place(context, env) as there, journal(context) as kept:
+    with place(context, env) as there, journal(context, env) as kept:
         named = [there.choose(name).id for name in wanted]
         seen = offsite_keeping.look(there, environment, kept, now)
         going: tuple[Fate, ...] = keeping.chosen(seen, named) if named else ()

@@ -96,17 +96,28 @@ def reporter_of(here: "World") -> TerminalReporter:
 
 
 @contextmanager
-def journal(context: click.Context) -> Iterator["Journal"]:
-    """The journal alone: no database, no engine. Raises UsageError when nothing has run yet."""
-    from deployguard.deploy.wiring import journal_path
-    from deployguard.state import Journal
+def journal(context: click.Context, env: str | None = None) -> Iterator["Journal"]:
+    """The journal of an environment alone, for reading: no other database, no engine.
+
+    Without ``env`` any environment will do where all have the same journal. Raises UsageError.
+    """
+    from deployguard.config import state_url
+    from deployguard.deploy.keeping import kept
 
     app: App = context.obj
-    kept = Journal(journal_path(app.config()), redact=app.redact)
+    config = app.config()
+    places = {one.state for one in config.environments.values()}
+    if env is None and len(places) == 1:
+        environment = next(iter(config.environments.values()))
+    else:
+        environment = app.environment(env)
+    url = state_url(environment, os.environ)
+    app.hide(*(url.secrets() if url else ()))
+    made, _ = kept(config, environment, url, app.redact)
     try:
-        yield kept
+        yield made
     finally:
-        kept.close()
+        made.close()
 
 
 def chosen(kept: "Journal", environment: str) -> "Deploy":

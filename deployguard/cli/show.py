@@ -30,7 +30,7 @@ def command(context: click.Context, *, deploy: str, env: str | None, form: str) 
     from deployguard.cli.views import deploy_view
 
     app = context.obj
-    with journal(context) as kept:
+    with journal(context, env) as kept:
         row = kept.find(deploy) if deploy else chosen(kept, app.environment(env).name)
         view = deploy_view(row, kept.events(row.id), verbose=app.verbose)
     write_deploy(form, view)

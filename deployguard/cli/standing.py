@@ -16,7 +16,7 @@ from deployguard.formats import DeployView, StatusReport
 from deployguard.formats.words import moment
 from deployguard.model import Release
 from deployguard.revisions.graph import Graph, load
-from deployguard.state import Deploy, EventKind, Holder, Status, holder
+from deployguard.state import Deploy, EventKind, Holder, Status
 
 _T = TypeVar("_T")
 
@@ -40,7 +40,7 @@ def standing(context: click.Context, env: str | None) -> StatusReport:
         open_run = here.journal.unfinished(name)
         nothing: tuple[tuple[str, str], ...] = ()
         release = answer(lambda: _running(here.target.current()), nothing)
-        lock = holder(here.state, name)
+        lock = here.lock.holder()
         if open_run and (still := quiesce.said(Run(here, open_run)).strip()):
             notes.append(still)
         report = StatusReport(

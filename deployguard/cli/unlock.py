@@ -24,10 +24,10 @@ Exit codes: 0 nothing keeps a deploy out (any more); 2 usage or configuration; 3
 def command(context: click.Context, *, by: str | None, env: str | None, form: str) -> None:
     """Explain what keeps a deploy out, and free what is proven to be stale.
 
-    Three layers are told: the lock file on this host, the lock in the database server, and unfinished work in the
-    journal. The first two are freed by a crash itself; only a session that outlives its client in the server, as
-    after a power cut, is ended here, and only when the journal proves that it was ours. While the holder lives, or
-    work is unfinished, it is refused, with what to type instead.
+    The layers are told: the lock file on this host, the lock in a journal that hosts share, the lock in the database
+    server, and unfinished work in the journal. The locks are freed by a crash itself; only a session that outlives
+    its client in the server, as after a power cut, is ended here, and only when the journal proves that it was ours.
+    While the holder lives, or work is unfinished, it is refused, with what to type instead.
     """
     from deployguard.cli.session import world, write
     from deployguard.deploy import unlocking

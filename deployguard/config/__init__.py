@@ -25,8 +25,9 @@ from deployguard.config.schema import (
     StatementTimeout,
     TargetConfig,
 )
+from deployguard.config.state import StateConfig
 from deployguard.config.url import DatabaseUrl, parse_url
-from deployguard.config.urls import backup_url, physical_url, resolve_url
+from deployguard.config.urls import backup_url, physical_url, resolve_url, state_url
 from deployguard.config.watch import WatchConfig
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "RdsConfig",
     "ReadConfig",
     "RollingConfig",
+    "StateConfig",
     "StatementTimeout",
     "TargetConfig",
     "WatchConfig",
@@ -67,4 +69,5 @@ __all__ = [
     "parse_url",
     "physical_url",
     "resolve_url",
+    "state_url",
 ]

@@ -15,6 +15,7 @@ from deployguard.config import (
     quiesce,
     rds,
     retention,
+    state,
     watch,
 )
 from deployguard.config.commands import commands
@@ -31,6 +32,7 @@ from deployguard.config.schema import (
 _KINDS = MappingProxyType(
     {
         "project": Project,
+        "state": state.StateConfig,
         "read": ReadConfig,
         "migrate": MigrateConfig,
         "watch": watch.WatchConfig,
@@ -50,6 +52,7 @@ _KINDS = MappingProxyType(
 TITLES: Mapping[str, str] = MappingProxyType(
     {
         "project": "Which Alembic project this is.",
+        "state": "Where the journal lies when several hosts deploy; docs/state.md says more.",
         "read": "How pending revisions are read: the project's own env.py runs on a recorder, not on a database.",
         "migrate": "Where and how the migration runs.",
         "watch": "How a running migration is watched (PostgreSQL); docs/watching.md says more.",
@@ -82,6 +85,7 @@ MEANINGS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "baseline": "What `deployguard baseline` wrote: findings of before that do not count any more.",
             "state": "Journal, locks and logs. Keep it out of version control and on a disk that stays.",
         },
+        "state": state.MEANINGS,
         "read": {
             "python": "The project's interpreter as a list of words; [] is the one that runs deployguard.",
             "where": '"local", "compose" (in the migration service), or "auto": where the migration runs.',

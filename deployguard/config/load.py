@@ -33,6 +33,7 @@ from deployguard.config.schema import (
     ReadConfig,
     TargetConfig,
 )
+from deployguard.config.state import StateConfig, check_state
 from deployguard.config.url import parse_url
 from deployguard.config.watch import WatchConfig
 from deployguard.errors import UsageError
@@ -42,6 +43,7 @@ FILE_NAME = "deployguard.toml"
 _T = TypeVar("_T")
 _Table = Mapping[str, object]
 _SECTIONS = (
+    "state",
     "read",
     "migrate",
     "watch",
@@ -126,9 +128,11 @@ def _environment(name: str, table: _Table, shared: Mapping[str, _Table]) -> Envi
     check_rolling(target.rolling, target.services, target.kind, f"[target] for {name!r}")
     backup = check_encryption(section(BackupConfig, "backup"), f"[backup] for {name!r}")
     _check_compression(backup, f"[backup] for {name!r}")
+    database = _database(table, where)
     return Environment(
         name=name,
-        database=_database(table, where),
+        database=database,
+        state=check_state(section(StateConfig, "state"), database.url_env, f"[state] for {name!r}"),
         read=section(ReadConfig, "read"),
         migrate=section(MigrateConfig, "migrate"),
         watch=section(WatchConfig, "watch"),

@@ -15,6 +15,7 @@ from deployguard.config.quiesce import QuiesceConfig
 from deployguard.config.rds import RdsConfig
 from deployguard.config.retention import RetentionConfig
 from deployguard.config.rolling import RollingConfig
+from deployguard.config.state import StateConfig
 from deployguard.config.watch import WatchConfig
 from deployguard.errors import UsageError
 from deployguard.model import ApprovalMode, BackupMode, Requirement, Risk
@@ -172,6 +173,7 @@ class Environment:
 
     name: str
     database: DatabaseConfig
+    state: StateConfig = field(default_factory=StateConfig)
     read: ReadConfig = field(default_factory=ReadConfig)
     migrate: MigrateConfig = field(default_factory=MigrateConfig)
     watch: WatchConfig = field(default_factory=WatchConfig)

@@ -88,9 +88,9 @@ def hold(
             lock.close()
 
 
-def application(host: str = "", pid: int = 0) -> str:
+def application(host: str = "", pid: int = 0, purpose: str = "lock") -> str:
     """The application_name of the lock's session: which process on which host holds it; this one by default."""
-    begin, end = "deployguard-lock:", f":{pid or os.getpid()}"
+    begin, end = f"deployguard-{purpose}:", f":{pid or os.getpid()}"
     room = NAME_LIMIT - len(begin) - len(end)
     name = (host or socket.gethostname()).encode("ascii", "replace").decode()
     return f"{begin}{name[:room]}{end}"
@@ -122,6 +122,22 @@ def end(session: Session, key: str, who: LockHolder) -> bool:
         lock.close()
 
 
+def take_here(connection: Connection[Row], key: str) -> bool:
+    """Take the lock for the session of this connection, in its own database, if it is free."""
+    row = connection.execute(b"SELECT pg_try_advisory_lock(%s)", [number(key)]).fetchone()
+    return bool(row and row[0])
+
+
+def holder_here(connection: Connection[Row], key: str) -> LockHolder | None:
+    """Who holds the lock in the database of this connection."""
+    return _read(connection.execute(_HOLDER, [number(key)]).fetchone())
+
+
+def free_here(connection: Connection[Row], key: str) -> None:
+    """Let the lock go that the session of this connection holds."""
+    connection.execute(b"SELECT pg_advisory_unlock(%s)", [number(key)])
+
+
 def _read(row: Row | None) -> LockHolder | None:
     if row is None:
         return None
@@ -148,10 +164,9 @@ def _live_long(connection: Connection[Row]) -> None:
 def _acquire(lock: Session, connection: Connection[Row], key: str) -> Busy | None:
     """Try once; the error to raise when it is taken."""
     with lock.translated():
-        row = connection.execute(b"SELECT pg_try_advisory_lock(%s)", [number(key)]).fetchone()
-        if row and row[0]:
+        if take_here(connection, key):
             return None
-        return _busy(lock, key, _read(connection.execute(_HOLDER, [number(key)]).fetchone()))
+        return _busy(lock, key, holder_here(connection, key))
 
 
 def _busy(lock: Session, key: str, holder: LockHolder | None) -> Busy:

@@ -52,7 +52,12 @@ def lock_database(run: Run) -> Evidence:
     _same_database(run, identity)
     run.lock = run.held.enter_context(database.advisory_lock(identity))
     database.close()  # the lock has a connection of its own; this one is only in the way of a restore
-    return {"database": identity, "by": run.world.by, "session": run.lock.session()}
+    return {
+        "database": identity,
+        "by": run.world.by,
+        "session": run.lock.session(),
+        "place": run.world.place,
+    }
 
 
 def _same_database(run: Run, identity: str) -> None:

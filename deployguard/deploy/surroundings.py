@@ -35,6 +35,7 @@ class Surroundings:
     cached: bool
     every: float
     identity: str = field(repr=False)
+    journal: DatabaseUrl | None = None  # where [state] keeps it; no child inherits that
     url: DatabaseUrl = field(init=False)
     source: DatabaseUrl | None = field(init=False)
     redact: Redactor = field(init=False)
@@ -45,8 +46,9 @@ class Surroundings:
             # What was checked and backed up must be what the migration connects to.
             self.environ[variable] = self.environ.get(variable) or self.url.raw
         self.source = backup_url(self.environment, self.environ)
-        source = self.source.secrets() if self.source else ()
-        self.redact = Redactor(self.url.secrets() + source + key_lines(self.identity))
+        others = [url.secrets() for url in (self.source, self.journal) if url]
+        secrets = [secret for found in (self.url.secrets(), *others) for secret in found]
+        self.redact = Redactor((*secrets, *key_lines(self.identity)))
 
     def database(self) -> "Database":
         from deployguard.database import connect

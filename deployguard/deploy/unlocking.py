@@ -1,6 +1,7 @@
 """Explain what keeps a deploy out, layer by layer, and free what is proven to be stale; nothing else is ever freed.
 
-Three layers: the lock file on this host, which the kernel frees when its process ends; the lock in the database
+The layers: the lock file on this host, which the kernel frees when its process ends; where hosts share a journal, the
+lock in its database, which that server frees within about a minute after the holder is gone; the lock in the database
 server, which the server frees when the connection ends, and maybe hours after a host has lost its power or network;
 and unfinished work in the journal, which only `resume`, `rollback` or `close` ends.
 """
@@ -14,7 +15,7 @@ from deployguard.database.base import LockHolder
 from deployguard.deploy import names, words
 from deployguard.deploy.world import World
 from deployguard.errors import Busy, DeployguardError, EnvironmentUnreachable
-from deployguard.state import Deploy, EventKind, Holder, Status, holder, last_holder, lives
+from deployguard.state import Deploy, EventKind, Holder, Status, holder, lives
 
 _RUNS: Final = 100  # of the past whose session may linger in the server
 
@@ -50,14 +51,17 @@ def unlock(world: World) -> tuple[Layer, ...]:
     nobody holds the lock of this state folder: so the process that opened it has ended.
     """
     environment = world.environment.name
-    before = last_holder(world.state, environment)
+    before = world.lock.last_holder()
     with ExitStack() as held:
         try:
             held.enter_context(world.lock.hold("unlock", world.by))
         except Busy:
             who = holder(world.state, environment)
-            return (_held(world, who), _server(world, alone=False), _unfinished(world, alone=False))
-        return (_free(before), _server(world, alone=True), _unfinished(world, alone=True))
+            here = _held(world, who) if who or not world.lock.shared else _free(None)
+            locks = (here, *_shared(world), _server(world, alone=False))
+            return (*locks, _unfinished(world, alone=False))
+        locks = (_free(before), *_shared_free(world), _server(world, alone=True))
+        return (*locks, _unfinished(world, alone=True))
 
 
 def refuse(world: World, layers: tuple[Layer, ...]) -> None:
@@ -77,6 +81,7 @@ def refuse(world: World, layers: tuple[Layer, ...]) -> None:
 
 
 _HOST: Final = "this host"
+_JOURNAL: Final = "shared journal"
 _SERVER: Final = "database server"
 _WORK: Final = "journal"
 
@@ -103,6 +108,29 @@ def _held(world: World, who: Holder | None) -> Layer:
     return Layer(
         _HOST, State.HELD, f"{_name(who)} holds the lock file; the process {state}", commands
     )
+
+
+def _shared(world: World) -> tuple[Layer, ...]:
+    """The lock in the journal's database while somebody holds it."""
+    if not world.lock.shared:
+        return ()
+    found = world.lock.elsewhere()
+    if found is None:
+        return _shared_free(world)
+    session, who = found
+    if who is None:
+        return (Layer(_JOURNAL, State.HELD, f"{session} holds the lock"),)
+    said = f"{_name(who)} holds the lock; its connection lives: {session}"
+    environment = world.environment.name
+    ask = (
+        f"deployguard status --env {environment}",
+        f"deployguard unlock --env {environment}   # on {who.host}",
+    )
+    return (Layer(_JOURNAL, State.HELD, said, ask),)
+
+
+def _shared_free(world: World) -> tuple[Layer, ...]:
+    return (Layer(_JOURNAL, State.FREE, "no session holds the lock"),) if world.lock.shared else ()
 
 
 def _name(who: Holder) -> str:
@@ -149,13 +177,16 @@ def _session(world: World, who: LockHolder, run: Deploy | None) -> Layer:
 
 
 def _opener(world: World, who: LockHolder) -> Deploy | None:
-    """The run of this environment whose journal says that it opened this session."""
+    """The run of this environment that opened this session here, as the journal says."""
     if who.mark is None:
         return None
     for row in world.journal.history(world.environment.name, _RUNS):
         for event in world.journal.events(row.id):
             taken = event.step == names.LOCK and event.kind is EventKind.DONE
-            if taken and event.evidence.get("session") == who.mark:
+            if not taken or event.evidence.get("session") != who.mark:
+                continue
+            # A shared journal knows the runs of other hosts; whether their processes live is unknown here.
+            if not world.lock.shared or event.evidence.get("place") == world.place:
                 return row
     return None
 

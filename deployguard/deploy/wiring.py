@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deployguard.config import Config, Environment
+from deployguard.config import Config, Environment, state_url
+from deployguard.deploy.keeping import kept
 from deployguard.deploy.reporter import Reporter
 from deployguard.deploy.surroundings import Surroundings
 from deployguard.deploy.wiring_commit import with_commits
@@ -17,17 +17,9 @@ from deployguard.deploy.world import World
 from deployguard.errors import DeployguardError
 from deployguard.model import BackupRecord, Json
 from deployguard.notify import Notifier
-from deployguard.state import DeployLock, Journal
 
 if TYPE_CHECKING:
     from deployguard.backups import BackupStore, Site
-
-JOURNAL = "journal.db"
-
-
-def journal_path(config: Config) -> Path:
-    """Where the journal of a project is kept."""
-    return config.state_directory / JOURNAL
 
 
 def wire(
@@ -49,21 +41,33 @@ def wire(
     from deployguard.containers import Engine
 
     outer = {**config.alembic_environ(), **(os.environ if environ is None else environ)}
-    identity = outer.pop(environment.backup.identity_env, "")  # ours: no child inherits it
-    outside = (outer, reporter, Engine(outer), cached, every, identity)
+    # Ours: no child inherits them.
+    identity = outer.pop(environment.backup.identity_env, "")
+    state = state_url(environment, outer)
+    outer.pop(environment.state.url_env, "")
+    outside = (outer, reporter, Engine(outer), cached, every, identity, state)
     around = Surroundings(config, environment, *outside)
     site = around.site()
     store = backups.store(site)
     settings = (config, environment, around.environ, around.redact, around.engine)
+    journal, lock = kept(
+        config,
+        environment,
+        state,
+        around.redact,
+        target=around.database,
+        address=around.address,
+        waiting=reporter.note,
+    )
     migrator = migrators.make(migrators.Setting(*settings))
     base = World(
         project=config.project,
         environment=environment,
         config_path=config.path,
         state=config.state_directory,
-        by=by,
-        journal=Journal(journal_path(config), clock=_now, redact=around.redact),
-        lock=DeployLock(config.state_directory, environment.name),
+        by=around.redact(by),
+        journal=journal,
+        lock=lock,
         reporter=reporter,
         assess=around.assess,
         graph=around.graph,

@@ -85,6 +85,11 @@ class World:
             return self
         return self.of_commit(deploy)
 
+    @property
+    def place(self) -> str:
+        """The host and the state folder: what is local to a run lies there, and one lock file guards it."""
+        return f"{self.journal.host}:{self.state.resolve()}"
+
     def revisions(self, database: "Database") -> tuple[str, ...]:
         """What the project's version table holds."""
         return database.current_revisions(self.project.version_table)

@@ -1,21 +1,21 @@
-"""The write-ahead journal: one SQLite transaction an event, on the disk before the next thing happens."""
+"""The write-ahead journal: one transaction an event, on the disk before the next thing happens."""
 
 import json
 import secrets
-import sqlite3
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+import socket
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import RLock
-from typing import Any  # a row of SQLite: its cells' types are the schema's business
 
 from deployguard.errors import UsageError
 from deployguard.model import Approval, Json
 from deployguard.state.records import UNFINISHED, Deploy, Event, EventKind, Kind, StateError, Status
-from deployguard.state.schema import open_state
+from deployguard.state.sqlite import SqliteStore
+from deployguard.state.store import Row, Store
 
-_DEPLOY = "id, environment, kind, started, by, status, digest, summary, finished, plan, options"
+_DEPLOY = (
+    "id, environment, kind, started, by, host, status, digest, summary, finished, plan, options"
+)
 
 
 def _now() -> datetime:
@@ -23,106 +23,117 @@ def _now() -> datetime:
 
 
 class Journal:
-    """The state file at ``path``, opened at its first use.
+    """What runs did and do, kept in ``place``: a file of this host, or a store that several hosts share.
 
     ``redact`` is applied to every text that is written: the last wall before a secret would be kept. All methods
-    raise StateError when the file cannot be used.
+    raise StateError when the place cannot be used.
     """
 
     def __init__(
         self,
-        path: Path,
+        place: Path | Store,
         *,
         clock: Callable[[], datetime] = _now,
         redact: Callable[[str], str] = str,
+        host: str = "",
     ) -> None:
-        self.path = path
+        self.store: Store = SqliteStore(place) if isinstance(place, Path) else place
+        self.host = host or socket.gethostname()
         self._clock = clock
         self._redact = redact
-        self._opened: sqlite3.Connection | None = None
-        self._guard = RLock()  # the migration log may be followed in a thread
 
     def close(self) -> None:
-        with self._guard:
-            if self._opened is not None:
-                self._opened.close()
-                self._opened = None
+        self.store.close()
 
     def begin(
         self, environment: str, kind: Kind, by: str, options: Mapping[str, Json] | None = None
     ) -> Deploy:
         """Write a new run, status running; its id is the time and four random hexadecimal digits."""
         now = self._clock()
-        name = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
         deploy = Deploy(
-            name, environment, kind, now, self._redact(by), Status.RUNNING, options=options or {}
+            id=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
+            environment=environment,
+            kind=kind,
+            started=now,
+            by=self._redact(by),
+            host=self.host,
+            status=Status.RUNNING,
+            options=options or {},
         )
-        with self._transaction() as sql:
-            sql.execute(
-                "INSERT INTO deploys (id, environment, kind, started, by, status, options) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (
-                    deploy.id,
-                    environment,
-                    kind,
-                    now.isoformat(),
-                    deploy.by,
-                    deploy.status,
-                    self._dump(deploy.options),
-                ),
-            )
+        self.store.write(
+            "INSERT INTO deploys (id, environment, kind, started, by, host, status, options) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (
+                deploy.id,
+                environment,
+                kind,
+                now.isoformat(),
+                deploy.by,
+                deploy.host,
+                deploy.status,
+                options_text := self._dump(deploy.options),
+            ),
+        )
+        kept = self.store.rows("SELECT host, by, options FROM deploys WHERE id = ?", (deploy.id,))
+        if kept != [(deploy.host, deploy.by, options_text)]:  # another's, of the same second
+            raise StateError(f"The id {deploy.id} is taken by another run; start again.")
         return deploy
 
     def set_plan(self, deploy: str, digest: str, plan: Mapping[str, Json]) -> None:
         """Keep the plan that the run follows."""
-        with self._transaction() as sql:
-            sql.execute(
-                "UPDATE deploys SET digest = ?, plan = ? WHERE id = ?",
-                (digest, self._dump(plan), deploy),
-            )
+        self.store.write(
+            "UPDATE deploys SET digest = ?, plan = ? WHERE id = ?",
+            (digest, self._dump(plan), deploy),
+        )
 
     def record(
         self, deploy: str, step: str, kind: EventKind, evidence: Mapping[str, Json] | None = None
     ) -> None:
         """Append one event; when this returns it is on the disk."""
-        with self._transaction() as sql:
-            sql.execute(
-                "INSERT INTO events (deploy, at, step, kind, evidence) VALUES (?, ?, ?, ?, ?)",
-                (deploy, self._clock().isoformat(), step, kind, self._dump(evidence or {})),
-            )
+        self.store.write(
+            "INSERT INTO events (uid, deploy, at, step, kind, evidence) VALUES (?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT DO NOTHING",
+            (
+                secrets.token_hex(16),
+                deploy,
+                self._clock().isoformat(),
+                step,
+                kind,
+                self._dump(evidence or {}),
+            ),
+        )
 
     def set_status(self, deploy: str, status: Status, summary: str = "") -> None:
         """Change how a run stands; a status outside UNFINISHED also sets the time it finished."""
         finished = None if status in UNFINISHED else self._clock().isoformat()
-        with self._transaction() as sql:
-            sql.execute(
-                "UPDATE deploys SET status = ?, summary = ?, finished = ? WHERE id = ?",
-                (status, self._redact(summary), finished, deploy),
-            )
+        self.store.write(
+            "UPDATE deploys SET status = ?, summary = ?, finished = ? WHERE id = ?",
+            (status, self._redact(summary), finished, deploy),
+        )
 
     def approve(self, environment: str, approval: Approval) -> None:
         """Keep an approval."""
         expires = approval.expires.isoformat() if approval.expires else None
-        with self._transaction() as sql:
-            sql.execute(
-                "INSERT INTO approvals (plan_digest, environment, by, reason, at, expires) "
-                "VALUES (?, ?, ?, ?, ?, ?)",
-                (
-                    approval.plan_digest,
-                    environment,
-                    self._redact(approval.by),
-                    self._redact(approval.reason),
-                    approval.at.isoformat(),
-                    expires,
-                ),
-            )
+        self.store.write(
+            "INSERT INTO approvals (uid, plan_digest, environment, by, reason, at, expires) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (
+                secrets.token_hex(16),
+                approval.plan_digest,
+                environment,
+                self._redact(approval.by),
+                self._redact(approval.reason),
+                approval.at.isoformat(),
+                expires,
+            ),
+        )
 
     def approvals(self, digest: str) -> tuple[Approval, ...]:
         """The approvals that were given for exactly this plan, newest first."""
-        rows = self._rows(
+        rows = self.store.rows(
             "SELECT plan_digest, by, reason, at, expires FROM approvals "
             "WHERE plan_digest = ? ORDER BY seq DESC",
-            digest,
+            (digest,),
         )
         return tuple(
             Approval(d, by, why, datetime.fromisoformat(at), _time(end))
@@ -131,45 +142,36 @@ class Journal:
 
     def last_done(self, digest: str, step: str, *, other_than: str) -> datetime | None:
         """When any other run of this plan was last done with a step; None is never."""
-        rows = self._rows(
+        rows = self.store.rows(
             "SELECT max(e.at) FROM events e JOIN deploys d ON d.id = e.deploy "
             "WHERE d.digest = ? AND d.id <> ? AND e.step = ? AND e.kind = ?",
-            digest,
-            other_than,
-            step,
-            EventKind.DONE,
+            (digest, other_than, step, EventKind.DONE),
         )
-        return _time(rows[0][0])
+        return _time(rows[0][0]) if rows else None
 
     def get(self, deploy: str) -> Deploy | None:
         """The run with exactly this id."""
-        rows = self._rows(f"SELECT {_DEPLOY} FROM deploys WHERE id = ?", deploy)  # noqa: S608 - columns
-        return _deploy(rows[0]) if rows else None
+        return next(iter(self._deploys("id = ?", deploy)), None)
 
     def find(self, text: str) -> Deploy:
         """The run whose id starts (or ends) with ``text``. Raises UsageError for none or several."""
-        rows = self._rows(
-            f"SELECT {_DEPLOY} FROM deploys WHERE substr(id, 1, length(?1)) = ?1 "  # noqa: S608 - columns
-            "OR substr(id, -length(?1)) = ?1 ORDER BY started DESC, id DESC",
-            text,
+        size = len(text)
+        found = self._deploys(
+            "substr(id, 1, ?) = ? OR substr(id, length(id) - ? + 1) = ?", size, text, size, text
         )
-        if len(rows) == 1:
-            return _deploy(rows[0])
-        several = ", ".join(str(row[0]) for row in rows[:5])
+        if len(found) == 1:
+            return found[0]
+        several = ", ".join(deploy.id for deploy in found[:5])
         raise UsageError(
-            f"{text!r} names several deploys: {several}." if rows else f"No deploy {text!r}.",
+            f"{text!r} names several deploys: {several}." if found else f"No deploy {text!r}.",
             next_commands=("deployguard history",),
         )
 
     def history(self, environment: str | None = None, limit: int = 20) -> tuple[Deploy, ...]:
         """Runs, newest first."""
-        rows = self._rows(
-            f"SELECT {_DEPLOY} FROM deploys WHERE ?1 IS NULL OR environment = ?1 "  # noqa: S608 - columns
-            "ORDER BY started DESC, rowid DESC LIMIT ?2",
-            environment,
-            limit,
-        )
-        return tuple(map(_deploy, rows))
+        if environment is None:
+            return self._deploys("id <> ''", limit=limit)
+        return self._deploys("environment = ?", environment, limit=limit)
 
     def unfinished(self, environment: str) -> Deploy | None:
         """The newest run of this environment that left work behind, if there is one."""
@@ -177,58 +179,27 @@ class Journal:
 
     def all_unfinished(self, environment: str) -> tuple[Deploy, ...]:
         """Every run that left work behind, newest first: a stuck rollback leaves its deploy unfinished too."""
-        rows = self._rows(
-            f"SELECT {_DEPLOY} FROM deploys WHERE environment = ? AND status IN (?, ?, ?) "  # noqa: S608 - columns
-            "ORDER BY started DESC, rowid DESC",
-            environment,
-            *UNFINISHED,
-        )
-        return tuple(map(_deploy, rows))
+        return self._deploys("environment = ? AND status IN (?, ?, ?)", environment, *UNFINISHED)
 
     def events(self, deploy: str) -> tuple[Event, ...]:
         """All events of a run, oldest first."""
-        rows = self._rows(
+        rows = self.store.rows(
             "SELECT seq, deploy, at, step, kind, evidence FROM events WHERE deploy = ? ORDER BY seq",
-            deploy,
+            (deploy,),
         )
         return tuple(
             Event(seq, name, datetime.fromisoformat(at), step, EventKind(kind), json.loads(text))
             for seq, name, at, step, kind, text in rows
         )
 
-    def _rows(self, query: str, *values: str | int | None) -> list[tuple[Any, ...]]:
-        with self._guard:
-            try:
-                with closing(self._connection().execute(query, values)) as cursor:
-                    return cursor.fetchall()
-            except sqlite3.Error as error:
-                raise self._broken(error) from error
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._guard:
-            sql = self._connection()
-            try:
-                sql.execute("BEGIN IMMEDIATE")
-                yield sql
-                sql.execute("COMMIT")
-            except sqlite3.Error as error:
-                raise self._broken(error) from error
-            finally:
-                if sql.in_transaction:  # also after Ctrl-C between two statements
-                    sql.execute("ROLLBACK")
-
-    def _connection(self) -> sqlite3.Connection:
-        if self._opened is None:
-            self._opened = open_state(self.path)
-        return self._opened
-
-    def _broken(self, error: sqlite3.Error) -> StateError:
-        return StateError(
-            f"The journal {self.path} cannot be used: {error}.",
-            state="What was being done is in the journal up to its last event.",
-            next_commands=("deployguard status",),
+    def _deploys(
+        self, where: str, *values: str | int, limit: int | None = None
+    ) -> tuple[Deploy, ...]:
+        most = f" LIMIT {limit:d}" if limit is not None else ""
+        query = (
+            f"SELECT {_DEPLOY} FROM deploys WHERE {where} ORDER BY started DESC, rowid DESC{most}"  # noqa: S608 - ours
         )
+        return tuple(map(_deploy, self.store.rows(query, values)))
 
     def _dump(self, document: Mapping[str, Json]) -> str:
         return json.dumps(_clean(dict(document), self._redact), ensure_ascii=False)
@@ -249,15 +220,18 @@ def _time(text: object) -> datetime | None:
     return datetime.fromisoformat(str(text)) if text else None
 
 
-def _deploy(row: tuple[Any, ...]) -> Deploy:
+def _deploy(row: Row) -> Deploy:
     text = [str(cell) if cell is not None else "" for cell in row]
-    name, environment, kind, started, by, status, digest, summary, finished, plan, options = text
+    name, environment, kind, started, by, host, status, digest, summary, finished, plan, options = (
+        text
+    )
     return Deploy(
         id=name,
         environment=environment,
         kind=Kind(kind),
         started=datetime.fromisoformat(started),
         by=by,
+        host=host,
         status=Status(status),
         digest=digest,
         summary=summary,

@@ -36,6 +36,8 @@ class Holder:
 class DeployLock:
     """The lock file of one environment. The kernel drops the lock when the holder dies; the text stays readable."""
 
+    shared = False  # with other hosts
+
     def __init__(self, folder: Path, environment: str) -> None:
         self.environment = environment
         self.path = folder / f"lock-{environment}"
@@ -63,6 +65,18 @@ class DeployLock:
             self._write(handle, current_process(why, by, deploy))
         finally:
             os.close(handle)
+
+    def holder(self) -> Holder | None:
+        """Who holds the lock now, on whichever host; None when it is free."""
+        return holder(self.path.parent, self.environment)
+
+    def elsewhere(self) -> tuple[str, Holder | None] | None:
+        """The session in a shared journal that holds the lock, and who that is; None where there is none."""
+        return None
+
+    def last_holder(self) -> Holder | None:
+        """Who holds the lock, or held it last; None when nobody is known."""
+        return last_holder(self.path.parent, self.environment)
 
     def _write(self, handle: int, who: Holder) -> None:
         text = json.dumps(asdict(who)).encode()

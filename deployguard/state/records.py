@@ -62,6 +62,7 @@ class Deploy:
     finished: datetime | None = None
     plan: Mapping[str, Json] = field(default_factory=dict)
     options: Mapping[str, Json] = field(default_factory=dict)
+    host: str = ""  # where it was begun: its logs and backups lie there; "" was not kept
 
     @property
     def unfinished(self) -> bool:

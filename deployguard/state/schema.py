@@ -43,6 +43,13 @@ MIGRATIONS = (
     ) STRICT;
     CREATE INDEX approvals_by_digest ON approvals (plan_digest);
     """,
+    """
+    ALTER TABLE deploys ADD COLUMN host TEXT NOT NULL DEFAULT '';
+    ALTER TABLE events ADD COLUMN uid TEXT NOT NULL DEFAULT '';
+    ALTER TABLE approvals ADD COLUMN uid TEXT NOT NULL DEFAULT '';
+    CREATE UNIQUE INDEX events_by_uid ON events (uid) WHERE uid <> '';
+    CREATE UNIQUE INDEX approvals_by_uid ON approvals (uid) WHERE uid <> '';
+    """,
 )
 
 

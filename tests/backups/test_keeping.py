@@ -141,8 +141,10 @@ def test_what_an_unfinished_run_needs_stays(
 
 def test_a_damaged_journal_removes_nothing(config: Config, journal: Journal) -> None:
     make(config, 1), make(config, 2)
-    journal.path.parent.mkdir(parents=True, exist_ok=True)
-    journal.path.write_bytes(b"no database at all, but long enough to be read as a header" * 20)
+    journal.store.path.parent.mkdir(parents=True, exist_ok=True)
+    journal.store.path.write_bytes(
+        b"no database at all, but long enough to be read as a header" * 20
+    )
     with pytest.raises(Exception, match="not a usable state file"):
         prune(config, journal)
     assert len(listed(config)) == 2

@@ -23,13 +23,15 @@ from deployguard.state import (
     Status,
     prepare_folder,
 )
+from deployguard.state.schema import MIGRATIONS
+from tests.state.conftest import Place
 
 NOW = datetime(2026, 2, 18, 10, 30, tzinfo=UTC)
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    journal = Journal(tmp_path / "state" / "journal.db", clock=lambda: NOW)
+def journal(place: Place) -> Iterator[Journal]:
+    journal = place.journal(clock=lambda: NOW)
     yield journal
     journal.close()
 
@@ -92,16 +94,21 @@ def test_approvals_are_kept_for_their_plan(journal: Journal) -> None:
     assert journal.approvals("cd" * 32) == ()
 
 
-def test_no_secret_reaches_the_file(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "journal.db", redact=lambda text: text.replace('s"ö', "***"))
+def test_no_secret_is_kept(place: Place, tmp_path: Path) -> None:
+    journal = place.journal(redact=lambda text: text.replace('s"ö', "***"))
     deploy = journal.begin("production", Kind.DEPLOY, 's"ö', {"list": ['s"ö']})
     journal.record(deploy.id, "x", EventKind.NOTE, {"deep": [{"url": 'p://u:s"ö@h'}]})
     journal.set_plan(deploy.id, "d", {"text": 's"ö'})
     journal.set_status(deploy.id, Status.DONE, 's"ö')
     journal.approve("production", Approval("d", 's"ö', 's"ö', NOW))
     assert journal.events(deploy.id)[0].evidence == {"deep": [{"url": "p://u:***@h"}]}
+    everything = [
+        journal.store.rows(f"SELECT * FROM {t}") for t in ("deploys", "events", "approvals")
+    ]
+    assert all(everything)
+    assert "ö" not in str(everything)
     journal.close()
-    for file in tmp_path.iterdir():
+    for file in (tmp_path / "state").glob("*"):
         content = file.read_bytes()
         assert 's"ö'.encode() not in content
         assert b"\\u00f6" not in content
@@ -123,11 +130,13 @@ def test_the_files_are_private(tmp_path: Path) -> None:
     journal.close()
 
 
-def test_every_event_is_written_through_to_the_disk(journal: Journal) -> None:
+def test_every_event_is_written_through_to_the_disk(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.db")
     journal.begin("production", Kind.DEPLOY, "ann")
-    [(mode,)] = journal._rows("PRAGMA journal_mode")
-    [(synchronous,)] = journal._rows("PRAGMA synchronous")
+    [(mode,)] = journal.store.rows("PRAGMA journal_mode")
+    [(synchronous,)] = journal.store.rows("PRAGMA synchronous")
     assert (mode, synchronous) == ("wal", 2)
+    journal.close()
 
 
 def test_a_newer_state_file_is_refused_untouched(tmp_path: Path) -> None:
@@ -152,38 +161,76 @@ def test_a_state_folder_that_cannot_be_made_is_one_clear_error(tmp_path: Path) -
         Journal(tmp_path / "file" / "journal.db").history()
 
 
-def test_an_event_that_was_recorded_survives_kill_9(tmp_path: Path) -> None:
+def test_an_event_that_was_recorded_survives_kill_9(place: Place) -> None:
     script = f"""
 import os, signal
 from pathlib import Path
 from deployguard.state import EventKind, Journal, Kind
-journal = Journal(Path({str(tmp_path / "journal.db")!r}))
+{place.code}
 deploy = journal.begin("production", Kind.DEPLOY, "ann")
 journal.record(deploy.id, "migrate", EventKind.INTENT, {{"n": 1}})
 os.kill(os.getpid(), signal.SIGKILL)
 """
-    child = subprocess.run([sys.executable, "-c", script], check=False)
+    child = subprocess.run([sys.executable, "-c", script], check=False, env=place.environ)
     assert child.returncode == -signal.SIGKILL
-    journal = Journal(tmp_path / "journal.db")
+    journal = place.journal()
     deploy = journal.unfinished("production")
     assert [(e.step, e.kind) for e in journal.events(deploy.id)] == [("migrate", EventKind.INTENT)]
     journal.close()
 
 
-def test_two_processes_write_at_once(tmp_path: Path) -> None:
+def test_several_processes_write_at_once(place: Place) -> None:
     script = f"""
 from pathlib import Path
 from deployguard.state import EventKind, Journal, Kind
-journal = Journal(Path({str(tmp_path / "journal.db")!r}))
+{place.code}
 deploy = journal.begin("production", Kind.DEPLOY, "ann")
 for n in range(100):
     journal.record(deploy.id, "step", EventKind.NOTE, {{"n": n}})
 """
-    children = [subprocess.Popen([sys.executable, "-c", script]) for _ in range(3)]
+    children = [
+        subprocess.Popen([sys.executable, "-c", script], env=place.environ) for _ in range(3)
+    ]
     assert [child.wait() for child in children] == [0, 0, 0]
-    journal = Journal(tmp_path / "journal.db")
+    journal = place.journal()
+    assert len(journal.history()) == 3
     for deploy in journal.history():
         assert [e.evidence["n"] for e in journal.events(deploy.id)] == list(range(100))
+    journal.close()
+
+
+def test_a_run_says_where_it_was_begun(place: Place) -> None:
+    journal = place.journal(host="web1")
+    assert journal.get(journal.begin("production", Kind.DEPLOY, "ann").id).host == "web1"
+    journal.close()
+
+
+def test_a_journal_that_was_never_written_is_empty(place: Place) -> None:
+    journal = place.journal()
+    assert journal.history() == ()
+    assert journal.unfinished("production") is None
+    assert journal.last_done("d", "arm", other_than="x") is None
+    journal.close()
+
+
+def test_a_state_file_of_the_first_format_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    with sqlite3.connect(path) as sql:
+        sql.executescript(MIGRATIONS[0])
+        sql.execute("PRAGMA user_version = 1")
+        sql.execute(
+            "INSERT INTO deploys (id, environment, kind, started, by, status) "
+            f"VALUES ('old', 'production', 'deploy', '{NOW.isoformat()}', 'ann', 'done')"
+        )
+        sql.execute(
+            "INSERT INTO events (deploy, at, step, kind) VALUES ('old', ?, 'lock', 'done')",
+            (NOW.isoformat(),),
+        )
+    sql.close()
+    journal = Journal(path)
+    journal.record("old", "close", EventKind.NOTE)
+    assert journal.get("old").host == ""
+    assert [event.step for event in journal.events("old")] == ["lock", "close"]
     journal.close()
 
 
