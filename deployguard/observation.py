@@ -75,6 +75,9 @@ class Surroundings:
     invalid: tuple[str, ...] | None = None  # indexes, without those that are being built
     size: int | None = None  # of the database
     free: int | None = None  # of the server's disk, where it is a disk of this machine
+    temporary: int | None = (
+        None  # of files that sorts and hashes have now; told to members of pg_monitor
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,11 +136,16 @@ def _around(session: Session, version: int) -> Surroundings:
             session.rows("SELECT pg_database_size(current_database())", timeout=LOOKING)[0][0]
         )
 
+    def temporary() -> int | None:
+        found = session.rows("SELECT sum(size)::bigint FROM pg_ls_tmpdir()", timeout=LOOKING)[0][0]
+        return int(found or 0)
+
     return Surroundings(
         _or_unknown(replicas),
         _or_unknown(invalid),
         _or_unknown(size),
         server_files.free(session),
+        _or_unknown(temporary) if version >= 120_000 else None,
     )
 
 

@@ -18,6 +18,7 @@ from deployguard.migrators.base import Job
 from deployguard.model import Json
 from deployguard.observation import Observation
 
+AROUND: Final = 10.0  # seconds between two looks at what changes slowly
 LEAVING: Final = 5.0  # seconds that a look may take to end when the migration has ended
 _QUEUE, _CUT, _END = "queue", "cut", "watched"  # the notes on the step
 
@@ -32,6 +33,7 @@ class Watch:
         self._thread: threading.Thread | None = None
         self._state = Watched()
         self._shown, self._shown_at = "", 0.0
+        self._around_at = 0.0
         self._kept = self._tried = self._sent = False  # of the cancelling
         self._silent = False  # the journal could not be written: said once
 
@@ -67,7 +69,11 @@ class Watch:
     def _look(self, database: Database) -> bool:
         """One look; False where there is nothing to look at."""
         try:
-            seen = database.observe(self._job.application_name)
+            # While others wait, nothing slow may delay the next look at them.
+            due = self._state.since is None and time.monotonic() >= self._around_at
+            seen = database.observe(self._job.application_name, around=due)
+            if due:
+                self._around_at = time.monotonic() + AROUND
         except (DeployguardError, OSError) as error:
             self._act(*watcher.missed(self._state, str(error)))
             return True

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from deployguard.config import WatchConfig
+from deployguard.deploy import nearby
+from deployguard.deploy.nearby import Nearby
 from deployguard.formats import watching, words
 from deployguard.model import Json
 from deployguard.observation import Observation
@@ -58,6 +60,7 @@ class Watched:
     blind: int = 0  # looks that failed
     unknown: bool = False  # the last look failed
     cut: bool = False
+    nearby: Nearby = field(default_factory=Nearby)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,9 @@ def judge(
         pids=pids,
     )
     said = ["The watcher can read again who waits for whom."] if former.unknown else []
+    around, worries = nearby.look(former.nearby, seen, limits)
+    state = replace(state, nearby=around)
+    said += worries
     note: dict[str, Json] = {}
     if blocked and blocked >= 2 * state.kept and state.times < _NOTED:
         state = replace(state, kept=blocked, times=state.times + 1)
@@ -117,9 +123,11 @@ def missed(former: Watched, why: str) -> tuple[Watched, Advice]:
 
 def summary(state: Watched) -> dict[str, Json]:
     """What the journal keeps of one attempt at its end; {} when there was nothing."""
-    if not state.most and not state.blind:
+    around = nearby.summary(state.nearby)
+    if not state.most and not state.blind and not around:
         return {}
     return {
+        **around,
         "looks": state.looks,
         "failed_looks": state.blind,
         "most_blocked": state.most,

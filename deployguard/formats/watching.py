@@ -165,6 +165,7 @@ def watch_document(database: str, seen: Observation) -> Json:
         "invalid_indexes": _listed(around.invalid if around else None),
         "size": around.size if around else None,
         "free": around.free if around else None,
+        "temporary": around.temporary if around else None,
     }
 
 
@@ -220,6 +221,8 @@ def _facts(seen: Observation, around: Surroundings | None) -> list[tuple[str, st
         if around.free is None
         else f"{words.size(around.free)} free on its disk"
     )
+    if around.temporary:
+        size += f", and {words.size(around.temporary)} of temporary files"
     facts.append(("database", f"{size}; {free}"))
     return facts
 
