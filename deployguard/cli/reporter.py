@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from threading import RLock
 
 from deployguard.cli.gist import everything, gist
+from deployguard.cli.stack import Stack
 from deployguard.cli.terminal import Out, ask, interactive, people
 from deployguard.formats import CheckReport, check_lines, words
 from deployguard.formats.spans import Line, Span, Style, clean, one_line, paragraph
@@ -29,6 +30,7 @@ class TerminalReporter:
         self._waiting = ExitStack()
         self._doing = ""  # what the spinner says
         self._shown = ""  # the digest of the plan that was shown
+        self._stack = Stack()
         self._guard = RLock()  # the migration's log may arrive from a thread
 
     @contextmanager
@@ -47,6 +49,7 @@ class TerminalReporter:
     def step_started(self, name: str, title: str) -> None:
         """Show that the step runs."""
         self.tell()
+        self._stack = Stack()
         self._wait(title)
 
     def step_done(self, name: str, title: str, seconds: float, evidence: dict[str, Json]) -> None:
@@ -82,9 +85,12 @@ class TerminalReporter:
             self._say(paragraph(text, self._width, indent=2, label="▸", hang=2))
 
     def log_line(self, line: str) -> None:
-        """Write a line of the migration's output as it is, marked as such."""
+        """Write a line of the migration's output as it is, marked as such; stacks only when ``verbose``."""
+        shown = line if self.verbose else self._stack.shown(line)
+        if shown is None:
+            return
         with self._paused():
-            self._say([(Span("    | ", Style.DIM), Span(clean(line).replace("\n", " ")))])
+            self._say([(Span("    | ", Style.DIM), Span(clean(shown).replace("\n", " ")))])
 
     def progress(self, text: str) -> None:
         """Replace what the spinner says; a plain stream shows it once it takes long."""
