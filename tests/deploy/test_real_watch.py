@@ -266,12 +266,14 @@ def test_a_short_queue_is_kept_and_not_cut_off(postgres: Postgres, url: str) -> 
     world.journal.close()
 
 
-def test_a_quiet_migration_leaves_no_note(postgres: Postgres) -> None:
+def test_a_quiet_migration_leaves_no_note_but_of_what_was_around(postgres: Postgres) -> None:
     configure(postgres)
     postgres.revision("r2", *ADD)
     world = postgres.world()
     assert saga.deploy(world, approved(world)).status is Status.DONE
-    assert [*noted(world, "cut"), *noted(world, "queue"), *noted(world, "watched")] == []
+    assert [*noted(world, "cut"), *noted(world, "queue")] == []
+    around = [one["most_blocked"] for one in noted(world, "watched") if isinstance(one, dict)]
+    assert around in ([], [0])  # it may be over before a look
     world.journal.close()
 
 
