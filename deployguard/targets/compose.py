@@ -96,7 +96,7 @@ class ComposeTarget:
             images[service] = ",".join(sorted({c.image for c in found})) or NOT_RUNNING
             references[service] = ",".join(sorted({c.reference for c in found}))
             containers[service] = tuple(c.id for c in found)
-        digests = {s: self._known(one) for s, one in images.items() if one != NOT_RUNNING}
+        digests = {service: self._known(one) for service, one in images.items()}
         return Release(images, references, containers, digests)
 
     def update(self, deploy: str, former: Release) -> Release:
@@ -250,6 +250,8 @@ class ComposeTarget:
 
     def _known(self, images: str) -> str:
         """Each image by its digest where a registry knows one, else by its id."""
+        if images == NOT_RUNNING:
+            return images
         return ",".join(self.engine.digest(one) or one for one in images.split(","))
 
     def _told(

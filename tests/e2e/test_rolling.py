@@ -10,6 +10,7 @@ from typing import Final
 
 import pytest
 
+from tests.e2e.commands import Result
 from tests.e2e.production import BOOKINGS, Production
 from tests.support.load import Load
 
@@ -23,6 +24,7 @@ ROLLING: Final = (
     f'upstream_line = "~{{share}} {{name}}:8000;", switch = [{RELOAD}], drain = 5}}, '
     '{service = "worker"}]'
 )
+LONG: Final = 900  # seconds: a busy machine gets its time
 BEGIN: Final = datetime(2030, 1, 1, tzinfo=UTC)
 
 
@@ -31,6 +33,11 @@ def rolling(production: Production) -> Production:
     (production.folder / UPSTREAM).unlink(missing_ok=True)
     production.edit("# rolling = .*", ROLLING)
     return production
+
+
+def deploy(production: Production) -> Result:
+    arguments = ("--env", "production", "--auto-migrate", "--health-check")
+    return production.run("deploy", *arguments, timeout=LONG)
 
 
 def load(production: Production) -> Load:
@@ -95,7 +102,7 @@ def test_a_low_risk_deploy_fails_no_request_and_compose_up_is_measured_beside_it
     rolling.checkout("v2")
     with load(rolling) as ours:
         ours.at_least(20)
-        deployed = rolling.deploy("--auto-migrate", "--health-check")
+        deployed = deploy(rolling)
         ours.at_least(20)
     for who, seen in (("docker compose up -d", plain), ("deployguard deploy", ours)):
         said = f"{who}: {len(seen.bad)} of {seen.total} requests failed"
@@ -122,7 +129,7 @@ def test_killed_with_both_versions_running_resume_ends_with_the_new_one(
         rolling.until(command, lambda: len(rolling.stack.containers("web")) > 2, "both run")
         command.kill()
         clients.at_least(20)
-        resumed = rolling.run("resume")
+        resumed = rolling.run("resume", timeout=LONG)
         clients.at_least(20)
     assert resumed.code == 0, resumed.both
     assert not clients.bad
@@ -140,7 +147,7 @@ def test_killed_behind_the_switch_rollback_ends_with_the_old_one(rolling: Produc
         rolling.until(command, switched, "the proxy is switched", pause=0.02)
         command.kill()
         clients.at_least(20)
-        back = rolling.run("rollback")
+        back = rolling.run("rollback", timeout=LONG)
         clients.at_least(20)
     assert back.code == 0, back.both
     assert not clients.bad
@@ -153,7 +160,7 @@ def test_a_broken_release_is_taken_away_and_no_request_has_failed(rolling: Produ
     old, names = rolling.digests(), web(rolling)
     rolling.checkout("broken")
     with load(rolling) as clients:
-        failed = rolling.deploy("--auto-migrate", "--health-check")
+        failed = deploy(rolling)
         clients.at_least(20)
     assert failed.code == 21, failed.both
     assert not clients.bad
