@@ -91,6 +91,7 @@ class Lasting:
                 now = time.monotonic()
                 deadline = now + self._patience if deadline is None else deadline
                 if not self._was_open or now >= deadline:
+                    self._was_open = False  # who comes next is told at once
                     self._fail(error)
                 if now == deadline - self._patience:
                     self._waiting(self._said(error))

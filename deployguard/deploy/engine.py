@@ -1,13 +1,14 @@
 """Walk a table of steps, journaling ``intent → done`` around each; it knows no step by name."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from deployguard.deploy import telling
 from deployguard.deploy.run import Run
 from deployguard.deploy.step import Broken, PersonNeeded, Repeat, Settled, Step, Unsettled
 from deployguard.errors import DeployguardError
-from deployguard.state import EventKind, Status
+from deployguard.state import EventKind, StateError, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,8 @@ def tidy(run: Run, table: Sequence[Step]) -> str:
         try:
             step.undo(run)
         except (DeployguardError, OSError) as error:
-            run.note(step.name, tidy=f"not tidied: {error}")
+            with suppress(StateError):  # what is left to tidy must not wait for the journal
+                run.note(step.name, tidy=f"not tidied: {error}")
             left.append(f"Could not tidy up after {step.name!r}: {error}")
             run.world.reporter.note(left[-1])
     return " ".join(left)
@@ -95,7 +97,8 @@ def _execute(run: Run, step: Step) -> None:
     started = clock()
     try:
         evidence = step.run(run)
-    except Unsettled as error:  # the intent stays open, so that a resume asks the world
+    # The intent stays open, so that a resume asks the world; without its journal a step is neither done nor failed.
+    except (Unsettled, StateError) as error:
         seconds = (clock() - started).total_seconds()
         reporter.step_failed(step.name, step.title, seconds, str(error))
         raise

@@ -38,3 +38,5 @@ CLOSE = "close"
 
 # not a step: the note that a person sent a run forward again
 FORWARD = "forward"
+# nor this: the note that a run is gone on with on another host
+MOVED = "moved"

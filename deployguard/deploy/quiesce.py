@@ -1,5 +1,7 @@
 """Writers are held still around a risky migration, and whatever we stopped runs again, or we shout."""
 
+from collections.abc import Iterable
+
 from deployguard.deploy import names, running
 from deployguard.deploy.before import release_evidence
 from deployguard.deploy.change import pending
@@ -50,8 +52,12 @@ def _release(run: Run, services: tuple[str, ...]) -> Evidence:
 
 def held(subject: Run) -> tuple[str, ...] | None:
     """The services that a deploy, or a way back of it, holds stopped; None when nothing is held."""
+    return _holding(running.family(subject))
+
+
+def _holding(runs: Iterable[Run]) -> tuple[str, ...] | None:
     holding: tuple[str, ...] | None = None
-    for one in running.family(subject):
+    for one in runs:
         for event in one.events():
             if event.step == names.QUIESCE and event.kind is EventKind.NOTE:
                 opened = event.evidence.get("opened") is True
@@ -84,7 +90,7 @@ def open_up(run: Run) -> Evidence:
 
 def undo(run: Run) -> None:
     """The deploy stops before its first change: everything runs again. Raises DeployguardError, which shouts."""
-    services = held(run)
+    services = _holding((run,))  # the journal may be what failed
     if services is None:
         return
     try:

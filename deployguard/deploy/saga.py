@@ -4,7 +4,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from deployguard.deploy import decision, engine, names, quiesce, restoring, source, to_ref, words
+from deployguard.deploy import (
+    decision,
+    engine,
+    host,
+    names,
+    quiesce,
+    restoring,
+    source,
+    to_ref,
+    words,
+)
 from deployguard.deploy import subject as subject_of
 from deployguard.deploy.back import RECOVERY, ROLLBACK
 from deployguard.deploy.causes import MigrationFailed
@@ -51,7 +61,9 @@ def resume(world: World, *, forward: bool = False, confirm: str = "") -> Outcome
             )
         if forward:
             subject_of.refuse_forward(Run(world, row))
+        host.refuse_elsewhere(Run(world, row))
         world.journal.set_status(row.id, Status.RUNNING, "resumed")
+        host.moved(Run(world, row))
         way = _resumed_forward if forward else _resumed
         return told.ended(_work(world, told.begun(row, again=True), way, typed=confirm))
 
@@ -65,6 +77,7 @@ def rollback(world: World, options: RollbackOptions) -> Outcome:
         subject_of.refuse_again(former, options)
         if not engine.armed(former, STEPS):
             return _forget(former)
+        host.refuse_elsewhere(former)
         options = to_ref.asked(world, subject, options)
         asked = options_document(options) | {"deploy": subject.id}
         row = world.journal.begin(world.environment.name, Kind.ROLLBACK, world.by, asked)
@@ -139,7 +152,7 @@ def _work(world: World, row: Deploy, way: Callable[[Run], Outcome], *, typed: st
         except StateError as error:
             if not engine.armed(run, _TABLES[run.deploy.kind]):
                 raise
-            raise _unwritten(run, error) from error
+            raise words.unwritten(run, error) from error
     return outcome
 
 
@@ -151,14 +164,8 @@ def _mark(run: Run, status: Status, summary: str) -> None:
         run.world.reporter.note(f"The journal does not know that: {error.message}")
 
 
-def _unwritten(run: Run, error: StateError) -> PersonNeeded:
-    """The journal failed past the point of first change."""
-    return PersonNeeded(
-        error.message,
-        state=f"Production was changed already. {words.last_step(run)}{words.stopped(run)} "
-        "What was done after that is not in the journal.",
-        next_commands=(f"df -h {run.world.state}", *words.ways_on(run.deploy)),
-    )
+# Neither says that the step went wrong, so neither decides the way back: a resume goes on.
+_STOPS: Final = (Busy, StateError)
 
 
 def _forward(run: Run) -> Outcome:
@@ -170,7 +177,7 @@ def _forward(run: Run) -> Outcome:
         if not engine.armed(run, STEPS):
             _fail(run, error)
             raise
-        if isinstance(error, Busy):
+        if isinstance(error, _STOPS):
             raise
         _recover(run, error)
     return Outcome(run.id, Status.DONE, words.summary(run))
@@ -208,7 +215,7 @@ def _recover(run: Run, error: Exception) -> None:
     """A failure past the point of first change: find the way back, go it, and say so. Always raises."""
     try:
         engine.perform(run, RECOVERY)
-    except (PersonNeeded, KeyboardInterrupt, Busy):
+    except (PersonNeeded, KeyboardInterrupt, *_STOPS):
         raise
     except Exception as second:
         raise _stuck(run, error, second) from second
@@ -233,7 +240,7 @@ def _roll_back(run: Run) -> Outcome:
         if not engine.armed(run, table):
             _fail(run, error)
             raise
-        if isinstance(error, Busy):
+        if isinstance(error, _STOPS):
             raise
         raise _stuck(run, error, error) from error
     if run.deploy.kind is Kind.RESTORE:

@@ -1,6 +1,7 @@
 """The steps of a run that works with another commit than the working copy's: check it out, build it, tag it."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from deployguard.deploy import names
@@ -10,7 +11,7 @@ from deployguard.deploy.step import Evidence
 from deployguard.deploy.world import World
 from deployguard.errors import DeployguardError, UsageError
 from deployguard.model import Json
-from deployguard.state import Deploy
+from deployguard.state import Deploy, StateError
 
 
 def asked(world: World, options: DeployOptions) -> DeployOptions:
@@ -80,7 +81,9 @@ def build(run: Run) -> Evidence:
 
 def sweep(world: World) -> None:
     """Remove the checkouts that no unfinished run needs; also what a crash has left."""
-    if world.commits is not None:
+    if world.commits is None:
+        return
+    with suppress(StateError):  # it must hide no error of the run; a later one sweeps
         world.commits.sweep(frozenset(_kept(world)))
 
 

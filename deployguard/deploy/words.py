@@ -6,8 +6,9 @@ from deployguard.deploy import names
 from deployguard.deploy.decision import way
 from deployguard.deploy.rollback import WayBack
 from deployguard.deploy.run import Run, strings, text
+from deployguard.deploy.step import PersonNeeded
 from deployguard.errors import Busy, DeployguardError
-from deployguard.state import Deploy, EventKind, Kind, Status
+from deployguard.state import Deploy, EventKind, Kind, StateError, Status
 
 STOPPED: Final = "THE APPLICATION IS STOPPED"
 CUT_OFF: Final = "the process that worked on it is gone; a migration that it began may still go on"
@@ -116,6 +117,18 @@ def unfinished(row: Deploy) -> Busy:
         f"{row.started:%Y-%m-%d %H:%M} UTC) is unfinished{'' if cut_off else f': {row.status}'}{why}.",
         state="This command changed nothing.",
         next_commands=(f"deployguard show {row.id}", *ways_on(row)),
+    )
+
+
+def unwritten(run: Run, error: StateError) -> PersonNeeded:
+    """The error for a journal that failed past the point of first change."""
+    status = f"deployguard status --env {run.deploy.environment}"
+    look = status if run.world.lock.shared else f"df -h {run.world.state}"
+    return PersonNeeded(
+        error.message,
+        state=f"Production was changed already. {last_step(run)}{stopped(run)} "
+        "What was done after that is not in the journal.",
+        next_commands=(look, *ways_on(run.deploy)),
     )
 
 

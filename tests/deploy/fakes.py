@@ -1,5 +1,6 @@
 """The saga's world made of fakes, a reporter that remembers, and a journal that kills."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from deployguard.config import (
     Project,
     QuiesceConfig,
     TargetConfig,
+    parse_url,
 )
 from deployguard.deploy.world import World
 from deployguard.model import (
@@ -28,6 +30,8 @@ from deployguard.model import (
     Way,
 )
 from deployguard.state import DeployLock, EventKind, Journal
+from deployguard.state.postgresql import PostgresStore
+from deployguard.state.shared_lock import SharedLock
 from tests.deploy.plans import CREATE, plan, verdict
 from tests.deploy.production import (
     AFTER,
@@ -104,9 +108,9 @@ class KillingJournal(Journal):
     """A journal whose process ends the ``nth`` time that it comes to a point: (step, "before-KIND" or "after-KIND")."""
 
     def __init__(
-        self, path: Path, at: tuple[str, str], die: Callable[[], None], nth: int = 1
+        self, folder: Path, at: tuple[str, str], die: Callable[[], None], nth: int = 1
     ) -> None:
-        super().__init__(path, clock=lambda: NOW)
+        super().__init__(place(folder), clock=lambda: NOW)
         self._at, self._die, self._left = at, die, nth
 
     def record(
@@ -121,6 +125,21 @@ class KillingJournal(Journal):
             self._left -= 1
             if not self._left:
                 self._die()
+
+
+def shares(folder: Path, url: str, schema: str, **options: float) -> None:
+    """From now on the world in ``folder`` keeps its journal in that schema of a PostgreSQL database."""
+    (folder / "shared.json").write_text(json.dumps({"url": url, "schema": schema, **options}))
+
+
+def place(folder: Path) -> Path | PostgresStore:
+    """Where the journal of the world in ``folder`` is: a file, or what ``shares`` said."""
+    shared = folder / "shared.json"
+    if not shared.exists():
+        return folder / "state" / "journal.db"
+    given = json.loads(shared.read_text())
+    url = parse_url(given.pop("url"), "the test")
+    return PostgresStore(url, project="bookings", apart=lambda *_: True, **given)
 
 
 PENDING = verdict(AFTER, BEFORE, operations=(CREATE,))
@@ -184,14 +203,18 @@ def make_world(
         files = {v.revision.id: v.revision.digest for v in here}
         return {**files, "image": image} if image else files
 
+    journal = journal or Journal(place(folder), clock=lambda: NOW)
+    lock = DeployLock(folder / "state", "production")
+    if isinstance(journal.store, PostgresStore):
+        lock = SharedLock(folder / "state", "production", journal.store)
     return World(
         project=Project("bookings"),
         environment=settings or environment(),
         config_path=folder / "deployguard.toml",
         state=folder / "state",
         by="ann",
-        journal=journal or Journal(folder / "state" / "journal.db", clock=lambda: NOW),
-        lock=DeployLock(folder / "state", "production"),
+        journal=journal,
+        lock=lock,
         reporter=reporter or Recorder(),
         assess=assess,
         graph=lambda: graph(BEFORE, AFTER),

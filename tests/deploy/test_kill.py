@@ -82,7 +82,7 @@ def killed_at(
     """Whether the point was reached, and the process died there (or ended in an orderly way, by SIGTERM)."""
 
     def child() -> None:
-        journal = KillingJournal(folder / "state" / "journal.db", at, how, nth)
+        journal = KillingJournal(folder, at, how, nth)
         work(make_world(folder, pending=pending, journal=journal, settings=SETTINGS))
 
     status = in_child(child)

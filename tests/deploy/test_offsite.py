@@ -121,7 +121,7 @@ def test_a_copy_that_failed_is_tried_again_by_a_resume_before_the_first_change(
     production.script(offsite="refuses")
 
     def child() -> None:
-        journal = KillingJournal(tmp_path / "state" / "journal.db", ("arm", "before-intent"), die)
+        journal = KillingJournal(tmp_path, ("arm", "before-intent"), die)
         saga.deploy(make_world(tmp_path, settings=WANTED, journal=journal), WITH_BACKUP)
 
     assert os.WTERMSIG(in_child(child)) == signal.SIGKILL
