@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -153,6 +154,16 @@ def write_deploy(form: str, view: DeployView) -> None:
         json=lambda: document.deploy_document(view),
         markdown=lambda: records.deploy_markdown(view),
     )
+
+
+def write_logs(view: DeployView, state: Path) -> None:
+    """Write what the migrations of a run wrote, oldest first; secrets were left out then. Raises UsageError."""
+    found = sorted((state / "logs").glob(f"*{view.id}*"), key=lambda path: path.stat().st_mtime)
+    if not found:
+        there = f"; it was begun on {view.host}" if view.host else ""
+        raise UsageError(f"No log of {view.kind} {view.id} is in {state / 'logs'}{there}.")
+    for path in found:
+        data().raw(path.read_text(encoding="utf-8", errors="replace"))
 
 
 def entries(

@@ -36,8 +36,11 @@ def deploy_view(deploy: Deploy, events: Sequence[Event] = (), *, verbose: int = 
         from_revisions=_strings(deploy.plan.get("current")),
         to_revisions=_strings(deploy.plan.get("heads")),
         by=deploy.by,
+        host=deploy.host,
         backup=str(backup.get("id", "")),
         approved_by=str(approved.get("by", "")),
+        approved_because=str(approved.get("reason", "")),
+        log=_log(events),
         detail=deploy.summary,
         ref=_text(deploy.options.get("ref") or deploy.options.get("to_ref")),
         commit=_text(deploy.options.get("commit") or deploy.options.get("to_commit")),
@@ -64,9 +67,28 @@ def _steps(events: Sequence[Event], *, verbose: int) -> tuple[StepView, ...]:
             _STATES[e.kind],
             e.at,
             ", ".join(everything(e.evidence)) if verbose else gist(e.step, e.evidence),
+            _seconds(events, e),
         )
         for e in shown
     )
+
+
+def _seconds(events: Sequence[Event], end: Event) -> float | None:
+    """From the last beginning of a step to the event that ends it."""
+    if end.kind not in (EventKind.DONE, EventKind.FAILED):
+        return None
+    begun = [
+        e.at
+        for e in events
+        if e.step == end.step and e.kind is EventKind.INTENT and e.seq <= end.seq
+    ]
+    return (end.at - begun[-1]).total_seconds() if begun else None
+
+
+def _log(events: Sequence[Event]) -> str:
+    """The file that the last migration or downgrade wrote what it said to."""
+    named = [_text(e.evidence.get("log")) for e in events if e.step in ("migrate", "downgrade")]
+    return next((path for path in reversed(named) if path), "")
 
 
 def _evidence(events: Sequence[Event], step: str) -> Mapping[str, Json]:

@@ -155,13 +155,22 @@ def _deploy(view: DeployView) -> dict[str, Json]:
         "from": list(view.from_revisions),
         "to": list(view.to_revisions),
         "by": view.by,
+        "host": view.host or None,
         "ref": view.ref or None,
         "commit": view.commit or None,
         "backup": view.backup or None,
         "approved_by": view.approved_by or None,
+        "approved_because": view.approved_because or None,
+        "log": view.log or None,
         "detail": view.detail,
         "steps": [
-            {"name": s.name, "state": s.state, "at": _time(s.at), "detail": s.detail}
+            {
+                "name": s.name,
+                "state": s.state,
+                "at": _time(s.at),
+                "seconds": s.seconds,
+                "detail": s.detail,
+            }
             for s in view.steps
         ],
     }

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from deployguard.formats import words
 from deployguard.formats.markdown import code, escape, fence
-from deployguard.formats.report import BackupEntry, DeployView, StatusReport
+from deployguard.formats.report import BackupEntry, DeployView, StatusReport, StepView
 from deployguard.formats.spans import BLANK, Line, Span, Style, one_line, paragraph, table
 from deployguard.formats.text import WIDEST, command_lines
 from deployguard.model import BackupRecord, Pin
@@ -76,11 +76,12 @@ def deploy_lines(view: DeployView, width: int = 80) -> list[Line]:
                 Span(step.name),
                 _state(step.state),
                 Span(words.moment(step.at), Style.DIM),
+                Span(_took(step), Style.DIM),
                 Span(one_line(step.detail)),
             ]
             for step in view.steps
         ]
-        lines += table(("step", "state", "at (UTC)", ""), rows, width)
+        lines += table(("step", "state", "at (UTC)", "took", ""), rows, width)
     return lines
 
 
@@ -125,9 +126,10 @@ def deploy_markdown(view: DeployView) -> str:
     """One deploy as a table of facts and a table of steps."""
     facts = markdown_table(("deploy", ""), [(k, escape(v)) for k, v in _deploy_facts(view)])
     steps = [
-        (escape(s.name), escape(s.state), words.moment(s.at), escape(s.detail)) for s in view.steps
+        (escape(s.name), escape(s.state), words.moment(s.at), _took(s), escape(s.detail))
+        for s in view.steps
     ]
-    return facts + "\n" + markdown_table(("step", "state", "at (UTC)", ""), steps)
+    return facts + "\n" + markdown_table(("step", "state", "at (UTC)", "took", ""), steps)
 
 
 def status_markdown(report: StatusReport) -> str:
@@ -191,16 +193,26 @@ def _deploy_facts(view: DeployView) -> _Facts:
     facts = [
         ("deploy", f"{view.id} ({view.kind}, {view.environment})"),
         ("state", view.outcome),
-        ("started", f"{words.moment(view.started)} UTC{ended}, by {view.by}"),
+        ("started", f"{words.moment(view.started)} UTC{ended}, by {view.by}{_on(view)}"),
         ("revisions", _way(view)),
         ("commit", f"{view.commit} ({view.ref})" if view.commit else ""),
         ("level", view.risk),
         ("digest", view.digest),
-        ("approved by", view.approved_by),
+        ("approved by", _approval(view)),
         ("backup", view.backup),
+        ("log", view.log),
         ("detail", view.detail),
     ]
     return [(name, text) for name, text in facts if text]
+
+
+def _on(view: DeployView) -> str:
+    return f" on {view.host}" if view.host else ""
+
+
+def _approval(view: DeployView) -> str:
+    because = f": {view.approved_because}" if view.approved_because else ""
+    return f"{view.approved_by}{because}" if view.approved_by else ""
 
 
 def _status_facts(report: StatusReport) -> _Facts:
@@ -233,6 +245,10 @@ def verified(entry: BackupEntry) -> Span:
     if entry.verification is None:
         return Span("not yet", Style.MEDIUM)
     return Span("yes", Style.GOOD) if entry.verification.ok else Span("DAMAGED", Style.BAD)
+
+
+def _took(step: StepView) -> str:
+    return "" if step.seconds is None else words.seconds(step.seconds)
 
 
 def _state(state: str) -> Span:

@@ -159,6 +159,7 @@ class StepView:
     state: str  # "begun", "done", "failed", "note" or "asked"
     at: datetime
     detail: str = ""
+    seconds: float | None = None  # from its beginning to this; None where it has not ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +177,11 @@ class DeployView:
     from_revisions: tuple[str, ...] = ()
     to_revisions: tuple[str, ...] = ()
     by: str = ""
+    host: str = ""  # where it was begun: its logs and backups lie there
     backup: str = ""
     approved_by: str = ""
+    approved_because: str = ""
+    log: str = ""  # of its migration, on that host
     detail: str = ""
     steps: tuple[StepView, ...] = ()
     ref: str = ""  # what was asked for instead of the working copy, and

@@ -167,11 +167,23 @@ class Journal:
             next_commands=("deployguard history",),
         )
 
-    def history(self, environment: str | None = None, limit: int = 20) -> tuple[Deploy, ...]:
-        """Runs, newest first."""
-        if environment is None:
-            return self._deploys("id <> ''", limit=limit)
-        return self._deploys("environment = ?", environment, limit=limit)
+    def history(
+        self,
+        environment: str | None = None,
+        limit: int = 20,
+        *,
+        status: Status | None = None,
+        since: datetime | None = None,
+    ) -> tuple[Deploy, ...]:
+        """Runs, newest first; only those that stand like ``status``, or were begun at ``since`` or later."""
+        wanted = {
+            "environment = ?": environment,
+            "status = ?": status,
+            # all are written in UTC, so that text sorts as time
+            "started >= ?": since.astimezone(UTC).isoformat() if since else None,
+        }
+        given = {words: value for words, value in wanted.items() if value is not None}
+        return self._deploys(" AND ".join(given) or "id <> ''", *given.values(), limit=limit)
 
     def unfinished(self, environment: str) -> Deploy | None:
         """The newest run of this environment that left work behind, if there is one."""

@@ -1,6 +1,7 @@
 """The commands that look: status, history, show, backup; on a real project with a real database."""
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -196,3 +197,46 @@ def test_a_rule_that_is_not_there_names_the_nearest(
     said = capsys.readouterr().err
     assert f"There is no rule '{asked}'. Did you mean {meant}" in said
     assert "Nothing changed" not in said
+
+
+def test_a_deploy_is_shown_with_host_approval_log_and_durations(
+    make_bookings: MakeBookings,
+) -> None:
+    bookings = make_bookings("b014")
+    digest = json.loads(bookings.deployguard("check", "--format", "json").out)["digest"]
+    asked = ("--auto-migrate", "--by", "ada", "--approve", digest, "--reason", "read it twice")
+    done = bookings.deployguard("deploy", *asked)
+    assert done.code == 0, done.err
+    [deploy] = json.loads(bookings.deployguard("history", "--format", "json").out)["deploys"]
+    assert (deploy["host"], deploy["by"]) == (socket.gethostname(), "ada")
+    assert (deploy["approved_by"], deploy["approved_because"]) == ("ada", "read it twice")
+    assert deploy["id"] in Path(deploy["log"]).name
+    steps = {step["name"]: step for step in deploy["steps"]}
+    assert steps["migrate"]["seconds"] > 0
+    shown = bookings.deployguard("show", deploy["id"])
+    assert shown.code == 0, shown.err
+    words = " ".join(shown.out.split())
+    for fact in (f"by ada on {socket.gethostname()}", "approved by ada: read it twice", "took"):
+        assert fact in words
+    log = bookings.deployguard("show", "--log")
+    assert log.out == Path(deploy["log"]).read_text()
+    assert "b014" in log.out
+
+
+def test_the_history_is_filtered(make_bookings: MakeBookings) -> None:
+    bookings = make_bookings("b014")
+    assert bookings.deployguard("deploy", "--skip-migrate").code == 0
+    assert bookings.deployguard("deploy", "--auto-migrate", "--approve", "0000").code == 11
+
+    def found(*options: str) -> list[str]:
+        answer = bookings.deployguard("history", "--format", "json", *options)
+        return [deploy["state"] for deploy in json.loads(answer.out)["deploys"]]
+
+    assert found() == ["failed", "done"]
+    assert found("--outcome", "done") == ["done"]
+    assert found("--since", "2020-01-31") == ["failed", "done"]
+    assert found("--since", "2999-01-31T10:00") == []
+    assert bookings.deployguard("history", "--since", "yesterday").code == 2
+    without = bookings.deployguard("show", "--log")
+    assert without.code == 2
+    assert socket.gethostname() in without.err

@@ -7,7 +7,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -74,6 +74,27 @@ def test_history_is_newest_first_and_by_environment(journal: Journal) -> None:
     assert [d.id for d in journal.history("production")] == [third.id, first.id]
     assert [d.id for d in journal.history()] == [third.id, second.id, first.id]
     assert [d.id for d in journal.history(limit=1)] == [third.id]
+
+
+def test_history_is_filtered_by_how_a_run_stands_and_when_it_began(place: Place) -> None:
+    clock = iter(NOW + timedelta(days=day) for day in (0, 0, 1, 1, 2, 2))
+    journal = place.journal(clock=lambda: next(clock))
+    runs = []
+    for status in (Status.DONE, Status.ROLLED_BACK, Status.DONE):
+        runs.append(journal.begin("production", Kind.DEPLOY, "ann").id)
+        journal.set_status(runs[-1], status)
+    first, second, third = runs
+
+    def found(**wanted: object) -> list[str]:
+        return [run.id for run in journal.history("production", **wanted)]
+
+    assert found(status=Status.DONE) == [third, first]
+    assert found(since=NOW + timedelta(days=1)) == [third, second]
+    assert found(since=NOW + timedelta(days=1), status=Status.ROLLED_BACK) == [second]
+    zone = timezone(timedelta(hours=5))  # the same moment, in other words
+    assert found(since=(NOW + timedelta(days=1)).astimezone(zone)) == [third, second]
+    assert journal.history(status=Status.FAILED) == ()
+    journal.close()
 
 
 def test_a_run_is_found_by_either_end_of_its_id(journal: Journal) -> None:
