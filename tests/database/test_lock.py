@@ -24,6 +24,24 @@ with database.advisory_lock("app"):
     print("held", flush=True)
     time.sleep(60)
 """
+RACE = """
+import os, sys
+from pathlib import Path
+from deployguard.config import parse_url
+from deployguard.database import connect
+from deployguard.errors import Busy
+inside, won = Path(sys.argv[1]) / "inside", 0
+with connect(parse_url(sys.stdin.readline().strip(), "stdin"), directory=Path()) as database:
+    for _ in range(200):
+        try:
+            with database.advisory_lock("app", wait=0):
+                os.close(os.open(inside, os.O_CREAT | os.O_EXCL))
+                os.unlink(inside)
+                won += 1
+        except Busy:
+            pass
+print(won)
+"""
 
 
 @pytest.fixture
@@ -93,6 +111,26 @@ def test_kill_9_of_the_holder_frees_it(
         os.kill(child.pid, signal.SIGKILL)
         with waiting.advisory_lock("app", wait=10):
             pass
+
+
+def test_two_racers_are_never_both_inside(postgres_database: str, tmp_path: Path) -> None:
+    racers = [
+        subprocess.Popen(
+            [sys.executable, "-c", RACE, str(tmp_path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parents[2],
+        )
+        for _ in range(2)
+    ]
+    for racer in racers:
+        assert racer.stdin is not None
+        racer.stdin.write(postgres_database + "\n")
+        racer.stdin.flush()
+    wins = [int(racer.communicate()[0]) for racer in racers]
+    assert [racer.returncode for racer in racers] == [0, 0]
+    assert all(wins), wins
 
 
 def test_a_lock_whose_session_was_ended_says_so(

@@ -31,10 +31,13 @@ MARK = "DEPLOYGUARD_KILLS"
 ENV = """
 import logging, os
 from alembic import context
-from sqlalchemy import create_engine, pool
+from sqlalchemy import create_engine, make_url, pool
 
 logging.basicConfig(level="INFO")
-engine = create_engine(os.environ["DATABASE_URL"], poolclass=pool.NullPool)
+url = os.environ["DATABASE_URL"]
+if by := os.environ.get("MIGRATE_BY"):  # a proxy before the same server
+    url = make_url(url).set(port=int(by))
+engine = create_engine(url, poolclass=pool.NullPool)
 with engine.connect() as connection:
     context.configure(connection=connection, transaction_per_migration=True)
     with context.begin_transaction():
@@ -312,17 +315,23 @@ class Arena:
 
     # --- commands ------------------------------------------------------------------------------
 
-    def run(self, *argv: str, blow: Blow | None = None, timeout: float = 180) -> Ended:
+    def run(
+        self,
+        *argv: str,
+        blow: Blow | None = None,
+        timeout: float = 180,
+        environ: dict[str, str] | None = None,
+    ) -> Ended:
         """Run one command line of deployguard, and strike it."""
         zygote = self._served()
         out, err = self.folder / "stdout", self.folder / "stderr"
         for one in (out, err):
-            one.unlink(missing_ok=True)
+            one.write_text("")  # one that is killed at once says nothing
         at = [*blow.at, blow.number] if blow and blow.at else None
         order = {
             "argv": argv,
             "cwd": str(self.folder),
-            "env": self.environ(),
+            "env": self.environ() | (environ or {}),
             "out": str(out),
             "err": str(err),
             "at": at,
