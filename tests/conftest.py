@@ -49,6 +49,8 @@ def _own_cache_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 SPLIT = {
     "test_locks_measured.py": re.compile(r"\[\d+-"),
     "test_truth.py": re.compile(r"::test_[a-z]+"),
+    "test_boundaries.py": re.compile(r"\[\w+\]"),
+    "test_random.py": re.compile(r"\[\w+\]"),
 }
 
 

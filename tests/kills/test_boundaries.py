@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 # "before-done" is after the effect: what the step does is done, and nobody has written that down.
 POINTS = ("before-intent", "after-intent", "before-done")
 AFTER_EFFECT = ("before-done",)
-# What is deployed, and gone back to, is the working copy.
+# Steps that only other journeys come to; what is deployed, and gone back to, here is the working copy.
 NOT_HERE = ("checkout", "checkout-ref", "emergency-tag", "build")
 # Rows of the table that a restore which was ordered does not come to.
 NOT_ORDERED = ("safety-net", "look-again", "downgrade", "open-up")
