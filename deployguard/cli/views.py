@@ -41,6 +41,7 @@ def deploy_view(deploy: Deploy, events: Sequence[Event] = (), *, verbose: int = 
         approved_by=str(approved.get("by", "")),
         approved_because=str(approved.get("reason", "")),
         log=_log(events),
+        plan=deploy.plan,
         detail=deploy.summary,
         ref=_text(deploy.options.get("ref") or deploy.options.get("to_ref")),
         commit=_text(deploy.options.get("commit") or deploy.options.get("to_commit")),
@@ -68,6 +69,7 @@ def _steps(events: Sequence[Event], *, verbose: int) -> tuple[StepView, ...]:
             e.at,
             ", ".join(everything(e.evidence)) if verbose else gist(e.step, e.evidence),
             _seconds(events, e),
+            e.evidence,
         )
         for e in shown
     )

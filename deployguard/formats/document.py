@@ -8,6 +8,7 @@ from deployguard.formats.report import (
     CheckReport,
     DeployView,
     StatusReport,
+    StepView,
 )
 from deployguard.model import (
     Drilled,
@@ -113,8 +114,10 @@ def backups_document(entries: tuple[BackupEntry, ...]) -> Json:
 
 
 def deploy_document(view: DeployView) -> Json:
-    """One deploy of the journal as ``deployguard.deploy/1``."""
-    return {"schema": "deployguard.deploy/1", **_deploy(view)}
+    """One deploy of the journal as ``deployguard.deploy/1``: with its plan, and all evidence of each step."""
+    plan: Json = dict(view.plan) or None
+    steps: list[Json] = [_step(step) | {"evidence": dict(step.evidence)} for step in view.steps]
+    return {"schema": "deployguard.deploy/1", **_deploy(view), "plan": plan, "steps": steps}
 
 
 def history_document(views: tuple[DeployView, ...]) -> Json:
@@ -163,16 +166,17 @@ def _deploy(view: DeployView) -> dict[str, Json]:
         "approved_because": view.approved_because or None,
         "log": view.log or None,
         "detail": view.detail,
-        "steps": [
-            {
-                "name": s.name,
-                "state": s.state,
-                "at": _time(s.at),
-                "seconds": s.seconds,
-                "detail": s.detail,
-            }
-            for s in view.steps
-        ],
+        "steps": [_step(step) for step in view.steps],
+    }
+
+
+def _step(step: StepView) -> dict[str, Json]:
+    return {
+        "name": step.name,
+        "state": step.state,
+        "at": _time(step.at),
+        "seconds": step.seconds,
+        "detail": step.detail,
     }
 
 

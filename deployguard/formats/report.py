@@ -1,6 +1,7 @@
 """What the formats show: values of the model, put together for one command's answer."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from deployguard.model import (
@@ -9,6 +10,7 @@ from deployguard.model import (
     BackupRecord,
     Drilled,
     Evidence,
+    Json,
     OffsiteCopy,
     Pin,
     Plan,
@@ -160,6 +162,7 @@ class StepView:
     at: datetime
     detail: str = ""
     seconds: float | None = None  # from its beginning to this; None where it has not ended
+    evidence: Mapping[str, Json] = field(default_factory=dict)  # all that the journal keeps of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +185,7 @@ class DeployView:
     approved_by: str = ""
     approved_because: str = ""
     log: str = ""  # of its migration, on that host
+    plan: Mapping[str, Json] = field(default_factory=dict)  # the document that its digest is of
     detail: str = ""
     steps: tuple[StepView, ...] = ()
     ref: str = ""  # what was asked for instead of the working copy, and

@@ -213,6 +213,11 @@ def test_a_deploy_is_shown_with_host_approval_log_and_durations(
     assert deploy["id"] in Path(deploy["log"]).name
     steps = {step["name"]: step for step in deploy["steps"]}
     assert steps["migrate"]["seconds"] > 0
+    whole = json.loads(bookings.deployguard("show", "--format", "json").out)
+    assert whole["plan"]["heads"] == ["b014"]
+    evidence = {step["name"]: step["evidence"] for step in whole["steps"]}
+    assert evidence["approve"]["reason"] == "read it twice"
+    assert evidence["migrate"]["to"] == ["b014"]
     shown = bookings.deployguard("show", deploy["id"])
     assert shown.code == 0, shown.err
     words = " ".join(shown.out.split())
