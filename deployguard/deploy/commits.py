@@ -61,8 +61,11 @@ class Commits(Protocol):
         """Let a tag lead to a commit. Raises EnvironmentUnreachable."""
         ...
 
-    def sweep(self, keep: Collection[str]) -> None:
-        """Remove the checkouts of all runs of the environment but these. Raises nothing."""
+    def sweep(self, keep: Collection[str], *, used: bool) -> None:
+        """Remove the checkouts of all runs of the environment but these. Raises nothing.
+
+        ``used``: there were runs of a commit, so git is asked too.
+        """
         ...
 
 
@@ -127,9 +130,9 @@ class GitCommits:
     def tag(self, name: str, commit: str) -> None:
         self.git.tag(name, commit)
 
-    def sweep(self, keep: Collection[str]) -> None:
+    def sweep(self, keep: Collection[str], *, used: bool) -> None:
         try:
-            self.git.sweep(keep)
+            self.git.sweep(keep, listed=used)
         except (DeployguardError, OSError) as error:
             self.note(f"Checkouts in {self.git.folder} could not be removed: {error}")
 

@@ -1,6 +1,6 @@
 """The steps of a run that works with another commit than the working copy's: check it out, build it, tag it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -84,10 +84,11 @@ def sweep(world: World) -> None:
     if world.commits is None:
         return
     with suppress(StateError):  # it must hide no error of the run; a later one sweeps
-        world.commits.sweep(frozenset(_kept(world)))
+        rows = world.journal.history(world.environment.name, 1000)
+        used = any(text(row.options, "commit") or text(row.options, "to_commit") for row in rows)
+        world.commits.sweep(_needed(rows), used=used)
 
 
-def _kept(world: World) -> list[str]:
-    rows: tuple[Deploy, ...] = tuple(world.journal.history(world.environment.name, 1000))
+def _needed(rows: Sequence[Deploy]) -> frozenset[str]:
     unfinished = [row for row in rows if row.unfinished]
-    return [name for row in unfinished for name in (row.id, text(row.options, "deploy")) if name]
+    return frozenset(name for row in unfinished for name in (row.id, text(row.options, "deploy")))

@@ -10,7 +10,8 @@ from deployguard.deploy.world import World
 
 def decides_by(run: Run) -> bool:
     """Whether the way is chosen by the revisions of a commit that the deploy was of."""
-    return bool(run.rollback.to) and source.named(run.subject.deploy.options) is not None
+    by_revisions = bool(run.rollback.to or run.rollback.to_ref)
+    return by_revisions and source.named(run.subject.deploy.options) is not None
 
 
 def downgrades_by(run: Run) -> bool:

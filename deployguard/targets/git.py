@@ -173,11 +173,19 @@ class Git:
         changed = self._run("status", "--porcelain", "--untracked-files=no", at=tree)
         return at.stdout.strip() == commit and changed.ok and not changed.stdout.strip()
 
-    def names(self) -> tuple[str, ...]:
-        """The checkouts that are there, whole or not."""
-        if not self.folder.is_dir():
-            return ()
-        return tuple(sorted(path.name for path in self.folder.iterdir() if path.is_dir()))
+    def names(self, *, listed: bool = True) -> tuple[str, ...]:
+        """The checkouts that are there, whole or not; with ``listed`` also those that only git still knows of."""
+        there = self.folder.iterdir() if self.folder.is_dir() else ()
+        found = {path.name for path in there if path.is_dir()}
+        if listed:
+            lines = self._says("worktree", "list", "--porcelain").splitlines()
+            paths = [
+                Path(line.removeprefix("worktree "))
+                for line in lines
+                if line.startswith("worktree ")
+            ]
+            found.update(path.name for path in paths if path.parent == self.folder.resolve())
+        return tuple(sorted(found))
 
     def remove(self, name: str) -> None:
         """Remove a checkout and what the repository knows of it; nothing happens when there is none."""
@@ -186,9 +194,9 @@ class Git:
         # Not `prune`, which also forgets checkouts of others that are on no disk just now. Twice: even a locked one.
         self._run("worktree", "remove", "--force", "--force", str(tree))
 
-    def sweep(self, keep: Collection[str]) -> tuple[str, ...]:
+    def sweep(self, keep: Collection[str], *, listed: bool = True) -> tuple[str, ...]:
         """Remove every checkout but those that are named, and our files beside them; what was removed."""
-        gone = tuple(name for name in self.names() if name not in keep)
+        gone = tuple(name for name in self.names(listed=listed) if name not in keep)
         for file in self.folder.glob("*.json"):
             file.unlink(missing_ok=True)
         for name in gone:

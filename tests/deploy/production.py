@@ -376,7 +376,8 @@ class FakeCommits:
             raise EnvironmentUnreachable("git could not make the tag.")
         self.world.change(f"tag {name}", tags={**self.world["tags"], name: commit})  # type: ignore[dict-item]
 
-    def sweep(self, keep: Collection[str]) -> None:
+    def sweep(self, keep: Collection[str], *, used: bool) -> None:
+        assert used or not self._there()
         left = [run for run in self._there() if run in keep]
         if left != self._there():
             self.world.change(checkouts=left)

@@ -179,7 +179,7 @@ def test_the_plan_of_it_is_looked_at_without_doing_or_leaving_anything(
     assert seen.choice.way is WayBack.DOWNGRADE
     assert "Keeping what runs under an emergency tag" in seen.steps
     assert seen.next_commands == (f"deployguard rollback {deploy} --to-ref v1",)
-    assert production.effects()[done:] == ["checkout"]
+    assert set(production.effects()[done:]) == {"checkout"}  # and swept, see below
     assert production["checkouts"] == []
     assert len(world.journal.history("production")) == 1
 

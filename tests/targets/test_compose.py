@@ -51,6 +51,21 @@ def said(project: Project, service: str) -> list[str]:
 
 
 @pytest.mark.docker
+def test_what_was_stopped_is_put_back_too(
+    make: Make, compose_project: Project, engine: Engine
+) -> None:
+    old = compose_project.build("latest", "old")
+    compose_project.call("up", "-d")
+    target: Target = make()
+    before = target.current()
+    compose_project.build("latest", "new")
+    target.update("d1", before)
+    target.stop()  # as a downgrade of the schema does
+    assert target.put_back(before, "d1").images == {"web": old, "worker": old}
+    assert said(compose_project, "web") == ["old", "old"]
+
+
+@pytest.mark.docker
 def test_same_name_is_led_back_to_the_old_image(
     make: Make, compose_project: Project, engine: Engine
 ) -> None:
