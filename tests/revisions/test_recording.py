@@ -481,3 +481,20 @@ def test_a_module_that_is_not_there_is_named_where_it_is_imported(tmp_path: Path
     assert detail(up, Opaque.FAILED) == (
         "it imports no_such_module, which is not installed where the migrations are read"
     )
+
+
+BEGUN = ENV.replace("engine.connect()", "engine.begin()")
+
+
+def test_an_env_py_that_begins_the_transaction_has_one_for_all_and_it_is_said(
+    tmp_path: Path,
+) -> None:
+    assert BEGUN != ENV
+    found = reading(chain(tmp_path, TABLE, TABLE.replace('"t"', '"u"'), env=BEGUN))
+    assert not named(found, "r1").up.own_transaction
+    assert any("All revisions run in one transaction" in note for note in found.notes)
+
+
+def test_one_revision_alone_needs_no_word_on_sharing_a_transaction(tmp_path: Path) -> None:
+    found = reading(chain(tmp_path, TABLE, env=BEGUN))
+    assert not any("one transaction" in note for note in found.notes)

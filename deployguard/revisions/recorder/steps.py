@@ -64,7 +64,7 @@ def _run(state: State, context: Any, arguments: dict[str, Any]) -> None:
         "run",
         tier=state.tier,
         transactional=bool(context.impl.transactional_ddl),
-        each=bool(context._transaction_per_migration),
+        each=_each(state, context, len(pending)),
         version_table=f"{context.version_table_schema}.{table}"
         if context.version_table_schema
         else table,
@@ -88,6 +88,18 @@ def _run(state: State, context: Any, arguments: dict[str, Any]) -> None:
         _one(state, context, script, "downgrade", arguments, silent=False)
     state.complete = True
     state.channel.send("complete")
+
+
+def _each(state: State, context: Any, pending: int) -> bool:
+    """Whether each revision has a transaction of its own; where it can't have one, that is said."""
+    if not getattr(context, "_in_external_transaction", False):
+        return bool(context._transaction_per_migration)
+    if pending > 1 and context.impl.transactional_ddl and state.tier != "bare":
+        state.channel.note(
+            "All revisions run in one transaction, which env.py begins itself: one that fails takes all of them back,"
+            " and each lock is held until the last one is done."
+        )
+    return False
 
 
 def _scripts(state: State, context: Any) -> tuple[list[Any], list[Any]]:
