@@ -52,6 +52,7 @@ class BackupRequest:
     scope: Scope = field(default_factory=Scope)
     git_tag: str | None = None
     images: Mapping[str, str] = field(default_factory=dict)  # service → digest of what it runs
+    slot: str = ""  # of the replication slot that begins at it, where the store can make one; "": none is made
 
     def want_whole(self, store: str) -> None:
         """Raises UsageError for a part of a database, which only PostgreSQL's pg_dump can back up."""

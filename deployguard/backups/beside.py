@@ -85,6 +85,18 @@ def mark(directory: Path, record: BackupRecord) -> Json:
     return content.get("mark") if same else None
 
 
+def slot(directory: Path, record: BackupRecord) -> Json:
+    """What was written down of the replication slot that begins at a backup; None where none was asked for.
+
+    Its ``name`` and ``position``, what it does not show, and the values of the sequences; or ``without``: why not.
+    """
+    taken = sealed.read_json(directory / record.folder / sealed.EVIDENCE)
+    found = taken.get("slot")
+    if not isinstance(found, dict):
+        return None
+    return {**found, "sequences": taken.get("sequences")} if "name" in found else found
+
+
 def keep_drill(directory: Path, record: BackupRecord, found: Drilled) -> None:
     """Write down what a restore drill has shown."""
     folder = directory / record.folder

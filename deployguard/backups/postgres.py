@@ -30,7 +30,7 @@ from deployguard.database.counting import Counted, counting
 from deployguard.database.postgresql import PostgresDatabase
 from deployguard.database.snapshot import Instant, exported, sequences
 from deployguard.errors import BackupFailed, DeployguardError, EnvironmentUnreachable
-from deployguard.model import BackupRecord, Drilled, Json, Restored, Scope, Verification
+from deployguard.model import BackupRecord, Drilled, Json, Restored, Verification
 
 NAME_BYTES: Final = 63  # of a database's name, PostgreSQL's limit
 
@@ -114,7 +114,7 @@ class PostgresBackups:
         ):
             try:
                 caught_up(self.site, database)
-                seen = self._dump(tools, form, database, draft, request.scope)
+                seen = self._dump(tools, form, database, draft, request)
                 unrecorded = (
                     dump_globals(self.site, tools, database, draft) if request.scope.whole else ""
                 )
@@ -168,12 +168,17 @@ class PostgresBackups:
         form: Form,
         database: PostgresDatabase,
         draft: sealed.Draft,
-        scope: Scope,
+        request: BackupRequest,
     ) -> tuple[Instant, Counted, Mapping[str, int | None]]:
         """Dump and count beside each other; what was seen, and the sequences after it."""
-        site, application = self.site, APPLICATION + draft.id
+        site, application, scope = self.site, APPLICATION + draft.id, request.scope
         with (
-            exported(database, application=application, version_table=site.version_table) as whole,
+            exported(
+                database,
+                application=application,
+                version_table=site.version_table,
+                slot_name=request.slot,
+            ) as whole,
             counting(
                 database,
                 instant := narrowed(whole, scope),

@@ -158,6 +158,7 @@ def facts(
         "position": instant.position,
         "database_bytes": instant.bytes,
         "server": instant.server,
+        **({"slot": dict(instant.slot)} if instant.slot else {}),
     }
 
 

@@ -6,9 +6,11 @@ from deployguard.cli.session import write
 from deployguard.errors import Refused
 from deployguard.formats import way_back
 from deployguard.formats.report import WayBackView
+from deployguard.model import Json
 
 if TYPE_CHECKING:
     from deployguard.deploy.outlook import Outlook
+    from deployguard.deploy.rollback import Situation
 
 
 def write_outlook(outlook: "Outlook", form: str) -> int:
@@ -36,6 +38,7 @@ def view_of(outlook: "Outlook") -> WayBackView:
         answers=_answers(outlook),
         steps=outlook.steps,
         warning=outlook.warning,
+        writes=_writes(outlook.seen),
         next_commands=outlook.next_commands,
         updates=outlook.updates,
     )
@@ -64,15 +67,27 @@ def _answers(outlook: "Outlook") -> tuple[tuple[str, str, str], ...]:
             _word(seen.lossless),
             seen.lossless_why or "not measured",
         ),
-        _written(seen.writes, seen.backup),
+        _written(seen),
         _backed_up(outlook),
     )
 
 
-def _written(writes: int | None, backup: str) -> tuple[str, str, str]:
-    question = "Has nobody written since the backup?"
-    if not backup:
+def _writes(seen: "Situation") -> Json:
+    return {
+        "transactions": seen.writes,
+        "exact": seen.exact,
+        "evidence": seen.wrote or None,
+        "tables": [*seen.lost],
+        "hidden": [*seen.hidden],
+    }
+
+
+def _written(seen: "Situation") -> tuple[str, str, str]:
+    question, writes = "Has nobody written since the backup?", seen.writes
+    if not seen.backup:
         return question, "unknown", "there is no backup to count from"
+    if seen.exact:
+        return question, "no" if writes else "yes", seen.wrote
     if writes is None:
         return question, "unknown", "it could not be counted"
     if not writes:

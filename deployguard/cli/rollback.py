@@ -38,6 +38,11 @@ nothing changed; 20 no usable backup; 22 a person must look; 23 another run is g
     "--plan", is_flag=True, help="Say what would be done and why; do nothing and write nothing."
 )
 @click.option("--health-check", is_flag=True, help="Check health afterwards.")
+@click.option(
+    "--without-export",
+    is_flag=True,
+    help="Restore even if what others wrote since cannot be written down first.",
+)
 @by_option
 @environment_option
 @format_option("text", "json", "markdown")
@@ -53,6 +58,7 @@ def command(
     confirm: str,
     plan: bool,
     health_check: bool,
+    without_export: bool,
     by: str | None,
     env: str | None,
     form: str,
@@ -75,7 +81,9 @@ def command(
 
     exclusive(to=bool(to), restore=restore)
     exclusive(to_ref=bool(to_ref), restore=restore)
-    options = RollbackOptions(deploy, to, restore, confirm, health_check, to_ref)
+    options = RollbackOptions(
+        deploy, to, restore, confirm, health_check, to_ref, without_export=without_export
+    )
     with world(context, env, by) as here:
         if plan:
             return write_outlook(outlook.look(here, options), form)

@@ -8,7 +8,7 @@ import click
 
 from deployguard.cli.session import entries, world
 from deployguard.cli.views import deploy_view
-from deployguard.deploy import quiesce, words
+from deployguard.deploy import quiesce, slots, words
 from deployguard.deploy.run import Run
 from deployguard.deploy.world import World
 from deployguard.errors import DeployguardError
@@ -43,6 +43,7 @@ def standing(context: click.Context, env: str | None) -> StatusReport:
         lock = here.lock.holder()
         if open_run and (still := quiesce.said(Run(here, open_run)).strip()):
             notes.append(still)
+        notes += answer(lambda: _slots(here), [])
         report = StatusReport(
             environment=name,
             target=context.obj.url(here.environment).display(),
@@ -58,6 +59,11 @@ def standing(context: click.Context, env: str | None) -> StatusReport:
             next_commands=_next(open_run, lock, name),
         )
     return replace(report, notes=tuple(dict.fromkeys((*notes, *problems))))
+
+
+def _slots(here: World) -> list[str]:
+    with here.database() as database:
+        return [str(left) for left in slots.found(here, database)]
 
 
 def _current(here: World) -> tuple[str, ...]:

@@ -137,6 +137,8 @@ MEANINGS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "database_url_env": "The variable with another URL to back up from: past PgBouncer, or of a replica.",
             "count_budget": "Seconds for counting rows exactly; of tables beyond it the planner's estimate is kept.",
             **encryption.MEANINGS,
+            "slot": '"auto" counts what is written since a backup with a slot where PostgreSQL can; "never".',
+            "slot_mb": "Megabytes of log that the slot may keep on the server before deployguard drops it.",
         },
         "retention": retention.MEANINGS,
         "rds": rds.MEANINGS,

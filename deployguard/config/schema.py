@@ -113,6 +113,8 @@ class BackupConfig:
     identity_env: str = ""
     identity_file_env: str = ""
     restore_by_hand: bool = False
+    slot: Literal["auto", "never"] = "auto"
+    slot_mb: int = 1024
 
 
 def _ladder() -> Mapping[Risk, Requirement]:

@@ -1,15 +1,19 @@
 """What every database can be asked, whatever its dialect."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Protocol, Self, TypeAlias
 
 from deployguard.errors import EnvironmentUnreachable
 from deployguard.model import Facts, Json
 from deployguard.observation import Observation
+
+if TYPE_CHECKING:
+    from deployguard.database.changes import Changes, Line
+    from deployguard.database.slot import Slot
 
 # Where a host that only Docker knows can be reached: (host, port) → (address, port), or None.
 Address: TypeAlias = Callable[[str, int], tuple[str, int] | None]
@@ -189,6 +193,27 @@ class Database(Protocol):
 
         0 is only said when it is proven. ``writes.py`` says how.
         """
+
+    def changes_since(
+        self,
+        slot: Json,
+        known: Collection[str],
+        version_table: str = VERSION_TABLE,
+        schema: str | None = None,
+    ) -> "Changes":
+        """What others changed since a backup, out of the slot that it wrote down (``backups.beside.slot``).
+
+        The migration's transactions are left out: those that name only ``known`` revisions in the version table.
+        """
+
+    def changes(self, slot: Json) -> AbstractContextManager[Iterator["Line"]]:
+        """Every line that the slot holds, the migration's own too. Raises EnvironmentUnreachable."""
+
+    def slots(self) -> "tuple[Slot, ...]":
+        """The replication slots of deployguard's on the server; () where there are none."""
+
+    def drop_slot(self, name: str) -> bool:
+        """Drop one of them, with whoever uses it; whether there was one."""
 
     def stillness(self) -> Json:
         """What was ever written, by the database's own count, for ``rows_since``; it can be kept as JSON."""

@@ -1,7 +1,7 @@
 """A PostgreSQL database, read in short read-only transactions."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from types import TracebackType
@@ -10,7 +10,17 @@ from typing import Final, Self
 import psycopg
 
 from deployguard.config import DatabaseUrl
-from deployguard.database import catalogue, lock, sizes, stillness, tables, watching, writes
+from deployguard.database import (
+    catalogue,
+    lock,
+    sizes,
+    slot,
+    slot_changes,
+    stillness,
+    tables,
+    watching,
+    writes,
+)
 from deployguard.database.base import (
     VERSION_TABLE,
     Address,
@@ -21,6 +31,7 @@ from deployguard.database.base import (
     qualified,
     verdict,
 )
+from deployguard.database.changes import Changes, Line
 from deployguard.database.session import Session, quoted
 from deployguard.errors import EnvironmentUnreachable
 from deployguard.model import Facts, Json
@@ -246,6 +257,25 @@ class PostgresDatabase:
             last = writes.take_id(self.session.connection(), version)
         with self.session.reading() as cursor:
             return writes.since(cursor, version, mark, last, parts)
+
+    def changes_since(
+        self,
+        slot: Json,
+        known: Collection[str],
+        version_table: str = VERSION_TABLE,
+        schema: str | None = None,
+    ) -> Changes:
+        parts = qualified(version_table, schema)
+        return slot_changes.since(self.session, self.name, slot, version_table=parts, known=known)
+
+    def changes(self, slot: Json) -> AbstractContextManager[Iterator[Line]]:
+        return slot_changes.opened(self.session, self.name, slot)
+
+    def slots(self) -> tuple[slot.Slot, ...]:
+        return slot.slots(self.session)
+
+    def drop_slot(self, name: str) -> bool:
+        return slot.drop(self.session, name)
 
     def stillness(self) -> Json:
         with self.session.cursor() as cursor:

@@ -8,11 +8,12 @@ from typing import Final
 import psycopg
 from psycopg import Cursor
 
-from deployguard.database import tables
+from deployguard.database import beyond, slot, tables
 from deployguard.database.base import VERSION_TABLE, Table, qualified
 from deployguard.database.postgresql import PostgresDatabase
 from deployguard.database.session import Row, Session, quoted
-from deployguard.errors import DeployguardError
+from deployguard.errors import DeployguardError, EnvironmentUnreachable
+from deployguard.model import Json
 
 _STATE: Final = b"""
 SELECT pg_export_snapshot(), pg_database_size(current_database()), current_setting('server_version'),
@@ -52,13 +53,21 @@ class Instant:
     session: Session = field(
         repr=False, compare=False
     )  # the one that holds the snapshot and the locks
+    # of the replication slot that begins here: its name, where, and what it will not show; or ``without``: why not
+    slot: Mapping[str, Json] = field(default_factory=dict)
 
 
 @contextmanager
 def exported(
-    database: PostgresDatabase, *, application: str, version_table: str = VERSION_TABLE
+    database: PostgresDatabase,
+    *,
+    application: str,
+    version_table: str = VERSION_TABLE,
+    slot_name: str = "",
 ) -> Iterator[Instant]:
     """A snapshot that other sessions can take up until the block ends.
+
+    With ``slot_name`` a logical replication slot is made that begins exactly here, where the server can; it stays.
 
     Its tables are locked (ACCESS SHARE, as pg_dump does it) before it is taken: none of them can be dropped, and none
     can be rewritten so that the snapshot would show it empty. Raises EnvironmentUnreachable.
@@ -69,7 +78,8 @@ def exported(
             if database.server_version >= (17,):
                 cursor.execute(b"SET LOCAL transaction_timeout = 0")
             _lock(database, cursor)
-            yield _look(cursor, version_table, session)
+            begun = _begin_slot(database, cursor, slot_name) if slot_name else {}
+            yield _look(cursor, version_table, session, begun)
     finally:
         session.close()
 
@@ -100,7 +110,22 @@ def holding_rows(cursor: Cursor[Row]) -> tuple[Table, ...]:
     return tuple(table for table in tables.listed(cursor) if not table.partitioned)
 
 
-def _look(cursor: Cursor[Row], version_table: str, session: Session) -> Instant:
+def _begin_slot(database: PostgresDatabase, cursor: Cursor[Row], name: str) -> dict[str, Json]:
+    """Make the slot, and take its snapshot for this transaction's; why not, where that cannot be."""
+    why = slot.why_not(database.session)
+    if why:
+        return {"without": why}
+    try:
+        with slot.made(database.session, database.name, name) as found:
+            cursor.execute(b"SET TRANSACTION SNAPSHOT '%s'" % found.snapshot.encode())
+        return {"name": found.name, "position": found.position, **beyond.there(cursor)}
+    except EnvironmentUnreachable as error:
+        return {"without": error.message.rstrip(".")}
+
+
+def _look(
+    cursor: Cursor[Row], version_table: str, session: Session, begun: Mapping[str, Json]
+) -> Instant:
     state = cursor.execute(_STATE).fetchone() or ("", 0, "", "", 0)
     found = cursor.execute(_SEQUENCES).fetchall()
     return Instant(
@@ -114,6 +139,7 @@ def _look(cursor: Cursor[Row], version_table: str, session: Session) -> Instant:
         bytes=int(state[1]),
         server=str(state[2]),
         session=session,
+        slot=begun,
     )
 
 

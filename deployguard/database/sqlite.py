@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from deployguard.database import file_writes
 from deployguard.database.base import VERSION_TABLE, Backend, LockHolder, NoLock, verdict
+from deployguard.database.no_slots import NoSlots
 from deployguard.errors import EnvironmentUnreachable
 from deployguard.model import Facts, Json, TableFact
 
@@ -110,7 +111,7 @@ def _count(link: sqlite3.Connection, table: str, column: str = "*") -> int:
 
 
 @dataclass(slots=True)
-class SqliteDatabase:
+class SqliteDatabase(NoSlots):
     """One SQLite file; a missing one is an empty database."""
 
     path: Path

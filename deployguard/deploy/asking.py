@@ -48,22 +48,38 @@ def warning(run: Run) -> str:
         why = text(decided, "lossless_why") or "what it drops was not measured"
         return f"The downgrade may lose data: {why}. An emergency backup is taken first."
     record = own_backup(run.subject)
-    writes = decided.get("writes")
     if run.done(names.CONFIRM) is not None:  # a resume: others may have gone on writing
-        writes = situation.measure(run.subject).writes
-    wrote = (
-        "How much was written since the backup is unknown."
-        if not isinstance(writes, int)
-        else f"At most {writes} transaction(s) wrote since the backup, the migration's own among them."
-    )
+        decided = situation.evidence(situation.measure(run.subject))
     if record is None:
         return "The backup is not there any more."
     with run.world.database() as database:
-        return f"{losses(record, database.row_counts(), wrote)} {KEPT}"
+        now = database.row_counts()
+    exact = decided.get("exact") is True
+    return f"{losses(record, now, _wrote(decided), in_place=exact)} {KEPT}"
 
 
-def losses(record: BackupRecord, now: Mapping[str, int], wrote: str) -> str:
-    """What a restore of ``record`` would lose, per table that has other rows now."""
+def _wrote(seen: Evidence) -> str:
+    """What others wrote since the backup: row by row, else the bound, else that it is unknown."""
+    writes = seen.get("writes")
+    if seen.get("exact") is True:
+        lines = "".join(f"\n    {line}" for line in strings(seen, "lost"))
+        return (
+            f"What others wrote since would be lost ({text(seen, 'wrote')}):{lines or ' nothing.'}"
+        )
+    if not isinstance(writes, int):
+        return f"How much was written since the backup is {text(seen, 'wrote') or 'unknown'}."
+    return (
+        f"At most {writes} transaction(s) wrote since the backup, the migration's own among them."
+    )
+
+
+def losses(
+    record: BackupRecord, now: Mapping[str, int], wrote: str, *, in_place: bool = False
+) -> str:
+    """What a restore of ``record`` would lose, per table that has other rows now.
+
+    ``in_place``: ``wrote`` counts what was changed in place as well.
+    """
     then = dict(record.counts)
     words = {table: f"{rows}" for table, rows in then.items()} | {
         table: "an unknown number" if rows is None else f"about {rows}"
@@ -77,7 +93,8 @@ def losses(record: BackupRecord, now: Mapping[str, int], wrote: str) -> str:
     changed = "\n".join(rows) or "    every table has as many rows as in the backup"
     return (
         f"The restore puts the database back to {record.created:%Y-%m-%d %H:%M:%S %Z}. {wrote}\n{changed}\n"
-        "Rows that were changed in place are not counted. The present database is kept under another name."
+        f"{'' if in_place else 'Rows that were changed in place are not counted. '}"
+        "The present database is kept under another name."
     )
 
 

@@ -5,6 +5,7 @@ from typing import Final
 from deployguard.deploy import (
     asking,
     decision,
+    export,
     guard,
     names,
     quiesce,
@@ -53,6 +54,13 @@ _WAYS: Final[tuple[Step, ...]] = (
         undo.downgrade,
         probe=undo.probe_downgrade,
         applies=decision.downgrades,
+    ),
+    Step(
+        names.EXPORT,
+        "Writing down what others wrote since the backup",
+        export.export,
+        applies=export.applies,
+        again=undo.unfinished,  # while nobody watched, more may have been written
     ),
     Step(
         names.RESTORE,

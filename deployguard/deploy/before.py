@@ -1,7 +1,7 @@
 """The steps before the first change: lock, look, plan, approve, back up, arm. Stopping in any of them is safe."""
 
 from deployguard import gate
-from deployguard.deploy import foreseen, guard, names, offsite, source, telling
+from deployguard.deploy import foreseen, guard, names, offsite, slots, source, telling
 from deployguard.deploy.facts import plan_evidence
 from deployguard.deploy.release import release_document
 from deployguard.deploy.run import Run, mapping, strings, text
@@ -95,6 +95,8 @@ def preflight(run: Run) -> Evidence:
         offsite.ready(world)
     evidence = source.build(run)
     world.target.prepare()
+    if uses_database(run):
+        slots.sweep(world)
     updates = foreseen.told(world)
     for sentence in updates:
         world.reporter.note(sentence)
@@ -207,9 +209,10 @@ def _approving_command(run: Run, plan: Plan) -> str:
 def take_backup(run: Run) -> Evidence:
     """Back the database up; where writing stood is noted first, so that what came after can be counted."""
     with run.world.database() as database:
-        run.note(names.BACKUP, mark=database.writes_mark())
+        name = slots.name_of(run.id) if slots.wanted(run) else ""
+        run.note(names.BACKUP, mark=database.writes_mark(), slot=name, slot_dropped="")
     record = run.world.take_backup("pre-deploy", run.id)
-    return backup_evidence(record)
+    return backup_evidence(record) | {"slot": run.world.backup_slot(record)}
 
 
 def backup_is_old(run: Run) -> bool:
@@ -234,7 +237,7 @@ def probe_backup(run: Run) -> Probed:
     record = run.world.find_backup("pre-deploy", run.id)
     if record is None:
         return Repeat("there is no sealed backup of this deploy")
-    return Settled(backup_evidence(record))
+    return Settled(backup_evidence(record) | {"slot": run.world.backup_slot(record)})
 
 
 def backup_evidence(record: BackupRecord) -> Evidence:
@@ -249,7 +252,8 @@ def backup_evidence(record: BackupRecord) -> Evidence:
 
 
 def undo_backup(run: Run) -> None:
-    """A half-written backup is removed; a complete one stays, it harms nobody."""
+    """A half-written backup is removed; a complete one stays, it harms nobody. Its slot goes, which keeps log."""
+    slots.drop(run, "the deploy stopped before its first change")
     run.world.sweep_backups()
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from deployguard.deploy import limits, migration, names
+from deployguard.deploy import limits, migration, names, slots
 from deployguard.deploy.before import migrates
 from deployguard.deploy.facts import applied, may_stay, planned
 from deployguard.deploy.release import release_document, release_in
@@ -86,6 +86,7 @@ def schema_ok(run: Run) -> Evidence:
     former = strings(run.of(names.ARM), "invalid")
     left = migration.end_sessions(run)
     with run.world.database() as database:
+        slots.mind(run, database)
         now = run.world.revisions(database)
         invalid = [name for name in database.invalid_indexes() if name not in former]
     wrong = []

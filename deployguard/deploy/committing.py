@@ -6,7 +6,7 @@ The deploy has succeeded by then. Nothing here may take it back: what cannot be 
 from collections.abc import Mapping
 from typing import Final
 
-from deployguard.deploy import names, source
+from deployguard.deploy import names, slots, source
 from deployguard.deploy.run import Run, mapping
 from deployguard.deploy.step import Evidence
 from deployguard.errors import DeployguardError
@@ -17,6 +17,7 @@ TAG: Final = "deployguard-{run}"  # in git, on the commit that a deploy put in s
 
 def commit(run: Run) -> Evidence:
     """The deploy counts from here on; a later rollback is a decision of people."""
+    slots.drop(run, "the deploy was committed")
     return _images(run) | _tag(run)
 
 

@@ -45,6 +45,12 @@ class Situation:
     lossless_why: str = ""
     straight: bool = True  # a downgrade to ``before`` leads exactly there: one head, one line
     writes: int | None = None  # W: others' writes since the backup, at most
+    exact: bool = (
+        False  # W was counted one by one, out of a replication slot that begins at the backup
+    )
+    wrote: str = ""  # W with its evidence, in words
+    lost: tuple[str, ...] = ()  # what the slot holds, a line a table
+    hidden: tuple[str, ...] = ()  # what may have changed besides, which no slot shows
     backup: str = ""  # id of the deploy's backup
     verified: bool = False  # V: it was read back completely
     locked: str = ""  # why it cannot be opened on this machine; "" when it can
@@ -184,6 +190,8 @@ def _restore(seen: Situation, *, app_back: bool, reasons: tuple[str, ...]) -> Ch
         why = (
             f"backup {seen.backup} is not verified" if seen.backup else "this deploy took no backup"
         )
+    elif seen.exact:
+        why = f"others have written since the backup, and a restore would lose it ({seen.wrote})"
     elif seen.writes is None:
         why = "how much was written since the backup is unknown, and a restore would lose it"
     else:

@@ -34,7 +34,8 @@ class RollbackOptions:
     """What ``rollback`` was asked for. ``deploy`` is the id of the deploy to take back.
 
     ``to`` forces a downgrade to that revision, ``restore`` a restore of the deploy's backup. ``confirm`` is the
-    deploy's id, typed on the command line where nobody can be asked.
+    deploy's id, typed on the command line where nobody can be asked. ``without_export``: a restore does not wait for
+    what others wrote to be written down first.
     """
 
     deploy: str = ""
@@ -47,6 +48,7 @@ class RollbackOptions:
     )
     to_commit: str = ""
     to_inside: str = ""
+    without_export: bool = False
 
 
 def options_document(options: DeployOptions | RollbackOptions) -> dict[str, Json]:
@@ -100,6 +102,7 @@ class Run:
             to_ref=text(given, "to_ref"),
             to_commit=text(given, "to_commit"),
             to_inside=text(given, "to_inside"),
+            without_export=bool(given.get("without_export")),
         )
 
     @property

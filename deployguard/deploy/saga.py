@@ -11,6 +11,7 @@ from deployguard.deploy import (
     names,
     quiesce,
     restoring,
+    slots,
     source,
     to_ref,
     words,
@@ -105,6 +106,7 @@ def close(world: World, reason: str) -> Outcome:
         while (row := world.journal.unfinished(world.environment.name)) is not None:
             run = Run(world, row)
             run.note(names.CLOSE, reason=reason, by=world.by)
+            slots.drop(run, "the deploy was closed by hand")
             if still := quiesce.said(run):
                 world.reporter.note(still.strip())
             world.journal.set_status(row.id, Status.ROLLED_BACK, summary)
@@ -219,6 +221,7 @@ def _recover(run: Run, error: Exception) -> None:
         raise
     except Exception as second:
         raise _stuck(run, error, second) from second
+    slots.drop(run, "the deploy was taken back")
     way = decision.way(run)
     summary = f"failed and taken back ({way}): {words.first_line(error)}"
     run.world.journal.set_status(run.id, Status.ROLLED_BACK, summary)

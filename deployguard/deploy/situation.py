@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from deployguard.database import Database
-from deployguard.deploy import names, running
+from deployguard.database.changes import Changes, per_table
+from deployguard.deploy import names, running, slots
 from deployguard.deploy.facts import (
     PlannedRevision,
     applied,
@@ -72,6 +73,10 @@ def _measure(run: Run, database: Database, known: Situation) -> Situation:
     partial, unseen = may_stay(revisions, done or ())
     former = strings(arm, "invalid")
     later = run.world.writes_since(database, arm["mark"]) if "mark" in arm else None
+    bound = _writes(arm, later)
+    slots.mind(run, database)
+    counted = slots.changes(run, database)
+    exact = counted.writes
     return replace(
         known,
         now=now,
@@ -86,7 +91,11 @@ def _measure(run: Run, database: Database, known: Situation) -> Situation:
         lossless=loses,
         lossless_why=why,
         straight=straight(before, done or ()),
-        writes=_writes(arm, later),
+        writes=bound if exact is None else exact,
+        exact=exact is not None,
+        wrote=_wrote(bound, counted),
+        lost=per_table(counted),
+        hidden=counted.hidden,
         backup=text(run.of(names.BACKUP), "id"),
         verified=run.of(names.VERIFY_BACKUP).get("ok") is True,
         locked=_locked(run),
@@ -117,6 +126,19 @@ def _writes(arm: Evidence, later: int | None) -> int | None:
     """W: what others wrote between backup and arming, plus since then; None is unknown."""
     first = arm.get("writes_before")
     return first + later if isinstance(first, int) and later is not None else None
+
+
+def _wrote(bound: int | None, counted: Changes) -> str:
+    """W with its evidence: what the slot holds, else the bound, else why nothing is known."""
+    besides = f"; not shown by it: {', '.join(counted.hidden)}" if counted.hidden else ""
+    if counted.writes is not None:
+        return f"slot: {counted} since the backup{besides}"
+    held = counted.missing or f"slot: {counted}{besides}"
+    if bound is None:
+        return f"unknown ({held})"
+    return (
+        f"at most {bound} transaction(s) since the backup, the migration's own among them ({held})"
+    )
 
 
 def _phase(run: Run, *, committed: bool) -> AppPhase:

@@ -200,8 +200,9 @@ class Surroundings:
     ) -> "BackupRequest":
         """What a backup is to be: with the commit, its tag, and the images that run, as far as they are known."""
         from deployguard.backups import BackupRequest
-        from deployguard.deploy import origin
+        from deployguard.deploy import origin, slots
 
+        counted = reason == "pre-deploy" and deploy and self.environment.backup.slot == "auto"
         target, place = self.environment.target, self.config.directory
         return BackupRequest(
             reason,
@@ -212,6 +213,7 @@ class Surroundings:
             origin.images(target.services, self._compose_project)
             if target.kind == "compose"
             else {},
+            slots.name_of(deploy) if counted and deploy else "",
         )
 
     @property

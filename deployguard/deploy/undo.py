@@ -5,7 +5,16 @@ from typing import Final
 
 from deployguard.backups.base import WrittenMeanwhile
 from deployguard.database import Database
-from deployguard.deploy import guard, limits, migration, names, running, situation, to_ref
+from deployguard.deploy import (
+    guard,
+    limits,
+    migration,
+    names,
+    running,
+    situation,
+    slots,
+    to_ref,
+)
 from deployguard.deploy.change import StepFailed, former_release
 from deployguard.deploy.decision import (
     downgrades,
@@ -257,6 +266,7 @@ def health_back(run: Run) -> Evidence:
 def close(run: Run) -> Evidence:
     """The deploy that was taken back is finished with this."""
     running.tidy(running.family(run.subject))
+    slots.drop(run.subject, "the deploy was taken back")
     if run.subject is not run:
         run.world.journal.set_status(
             run.subject.id, Status.ROLLED_BACK, f"taken back by {run.id}: {way(run)}"

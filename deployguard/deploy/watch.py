@@ -6,11 +6,12 @@ It never ends a migration because it cannot look, and what it cancels is only th
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
 from deployguard.database import Database
-from deployguard.deploy import watcher
+from deployguard.deploy import slots, watcher
 from deployguard.deploy.run import Run, mapping, text
 from deployguard.deploy.watcher import Advice, Cut, Watched
 from deployguard.errors import DeployguardError
@@ -80,7 +81,13 @@ class Watch:
         if seen is None:
             return False
         self._judge(database, seen)
+        self._mind_slot(database)
         return True
+
+    def _mind_slot(self, database: Database) -> None:
+        """The log that a slot keeps grows with the migration; a look that fails is made again at the next one."""
+        with suppress(DeployguardError, OSError):
+            slots.mind(self._run.subject, database)
 
     def _judge(self, database: Database, seen: Observation) -> None:
         state, advice = watcher.judge(self._state, seen, time.monotonic(), self._settings)

@@ -88,6 +88,7 @@ def wire(
             site.folder, name, backups.id_begin(site.project, site.environment)
         ),
         backup_mark=lambda record: beside.mark(site.folder, record),
+        backup_slot=lambda record: beside.slot(site.folder, record),
         sweep_backups=store.sweep,
         openable=lambda record: _openable(site, record),
         unrestorable=lambda: _unrestorable(site),

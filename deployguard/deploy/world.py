@@ -52,6 +52,9 @@ class World:
     find_backup: Callable[[str, str], BackupRecord | None]  # (reason, deploy id): the sealed one
     named_backup: Callable[[str], BackupRecord]  # by its id; raises UsageError
     backup_mark: Callable[[BackupRecord], Json]  # where writing stood before it; None is unknown
+    backup_slot: Callable[
+        [BackupRecord], Json
+    ]  # of the replication slot that begins at it; None: none
     sweep_backups: Callable[[], object]
     # (revisions that the database is at) → what a migration would run: revision → its file's digest, and the image
     would_run: Callable[[tuple[str, ...]], Mapping[str, str]]

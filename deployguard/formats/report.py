@@ -234,5 +234,6 @@ class WayBackView:
     answers: tuple[tuple[str, str, str], ...]
     steps: tuple[str, ...] = ()
     warning: str = ""  # what would have to be confirmed
+    writes: Json = None  # what others wrote since the backup, as the document has it
     next_commands: tuple[str, ...] = ()
     updates: tuple[str, ...] = ()  # what it means for who is served, a sentence a service

@@ -55,6 +55,7 @@ def way_back_document(view: WayBackView) -> Json:
         ],
         "steps": list(view.steps),
         "services": list(view.updates),
+        "writes": view.writes,
         "confirm": view.warning or None,
         "next": list(view.next_commands),
     }

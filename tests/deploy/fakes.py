@@ -229,6 +229,7 @@ def make_world(
         find_backup=store.find,
         named_backup=store.named,
         backup_mark=store.mark,
+        backup_slot=store.slot,
         sweep_backups=lambda: production.change("sweep"),
         would_run=would_run,
         redact=lambda text: text.replace("hunter2", "***"),

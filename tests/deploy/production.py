@@ -5,7 +5,7 @@ a line to ``effects``. A test says beforehand what goes wrong (``script``).
 """
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -14,6 +14,9 @@ from typing import Self
 
 from deployguard.backups.base import WrittenMeanwhile
 from deployguard.backups.offsite_base import OffsiteFailed
+from deployguard.database.changes import Changes
+from deployguard.database.slot import Slot
+from deployguard.deploy import slots
 from deployguard.deploy.commits import Named
 from deployguard.errors import (
     BackupFailed,
@@ -67,6 +70,7 @@ class Production:
                     "checkouts": [],
                     "built": {},
                     "tags": {},
+                    "slots": [],
                     "effects": [],
                     "script": {},
                 }
@@ -126,6 +130,8 @@ class FakeLock:
 
 @dataclass
 class FakeDatabase:
+    """Its slot shows as many transactions as "writes" counts since the slot was made."""
+
     world: Production
     dialect: str = "sqlite"
     name: str = "app"
@@ -201,6 +207,38 @@ class FakeDatabase:
             raise Busy("The other host has the lock.")
         return nullcontext(FakeLock(self.world))
 
+    def changes_since(self, slot: Json, known: object, version_table: str = "") -> Changes:
+        if not self._slot(slot):
+            return Changes(missing="there is no slot")
+        number = self.world["writes"] - slot["writes"]  # type: ignore[operator,index,call-overload]
+        return Changes({"rooms": (number, 0, 0, 0)} if number else {}, transactions=number)
+
+    def changes(self, slot: Json) -> AbstractContextManager[Iterator[tuple[str, int, str]]]:
+        if not self._slot(slot) or self.world.says("export") == "fails":
+            raise EnvironmentUnreachable("There is no slot.")
+        number = self.world["writes"] - slot["writes"]  # type: ignore[operator,index,call-overload]
+        inner = (f"table public.rooms: INSERT: id[integer]:{n}" for n in range(number))
+        lines = [(xid, text) for xid, row in enumerate(inner) for text in ("BEGIN", row, "COMMIT")]
+        return nullcontext(("0/1", xid, text) for xid, text in lines)
+
+    def _slot(self, slot: Json) -> bool:
+        shown = self.world.says("writes") != "unknown"
+        return shown and isinstance(slot, dict) and slot.get("name") in self.world["slots"]  # type: ignore[operator]
+
+    def slots(self) -> tuple[Slot, ...]:
+        pinned = int(str(self.world.says("pinned") or 0))
+        names = self.world["slots"]
+        return tuple(
+            Slot(n, "test_decoding", self.name, None, "0/1", "reserved", pinned) for n in names
+        )  # type: ignore[attr-defined]
+
+    def drop_slot(self, name: str) -> bool:
+        there = list(self.world["slots"])  # type: ignore[call-overload]
+        if name not in there:
+            return False
+        self.world.change(slots=[one for one in there if one != name])
+        return True
+
     def stillness(self) -> Json:
         return self.writes_mark()
 
@@ -229,9 +267,13 @@ class FakeStore:
     def take(self, reason: str, deploy: str) -> BackupRecord:
         if self.world.says("backup") == "fails":
             raise BackupFailed("The disk is full.")
-        name = f"{reason}-{deploy}"
+        name, slot = f"{reason}-{deploy}", slots.name_of(deploy)
+        if reason == "pre-deploy":
+            others = [one for one in self.world["slots"] if one != slot]  # type: ignore[attr-defined]
+            self.world.change(slots=[*others, slot])
+            self.world.happen("dumping")
         copy = {"revision": self.world["revision"], "schema": self.world["schema"]}
-        kept = {**copy, "rows": self.world["rows"]}
+        kept = {**copy, "rows": self.world["rows"], "writes": self.world["writes"]}
         backups = {**self.world["backups"], name: kept}  # type: ignore[dict-item]
         self.world.change(f"backup {reason}", backups=backups)
         found = self.find(reason, deploy)
@@ -248,6 +290,10 @@ class FakeStore:
         found = self.find("manual", name.removeprefix("manual-"))
         assert found is not None
         return found
+
+    def slot(self, record: BackupRecord) -> Json:
+        kept = self.world["backups"][record.id]  # type: ignore[index]
+        return {"name": slots.name_of(record.deploy or ""), "writes": kept["writes"]}
 
     def mark(self, record: BackupRecord) -> Json:
         return {"writes": 0} if self.world.says("mark") != "unknown" else None
@@ -297,7 +343,8 @@ class FakeStore:
             if still is not None and (rows := FakeDatabase(self.world).rows_since(still)) != 0:
                 raise WrittenMeanwhile(rows)
             now = {key: self.world[key] for key in ("revision", "schema", "rows")}
-            copy = self.world["backups"][record.id]  # type: ignore[index]
+            copy = dict(self.world["backups"][record.id])  # type: ignore[index]
+            copy.pop("writes")
             self.world.change("restore", kept={**kept, kept_as: now}, **copy)
         return Restored("app", kept_as, record.counts, 0.1)
 

@@ -119,6 +119,7 @@ def legal(production: Production) -> str:
     assert (seen["cron"], seen["closed"]) == (True, False), "still held still"
     assert seen["runs"] == {}, "a stray container"
     assert seen["checkouts"] == [], "a stray checkout"
+    assert seen["slots"] == [], "a slot that keeps the server's log"
     world = (seen["revision"], seen["schema"], seen["release"])
     ends = {
         "before": ([BEFORE], "old", V1),
@@ -169,10 +170,11 @@ def reached(way: str) -> list[tuple[str, str]]:
             "stop-app",
             "look-again",
             "downgrade",
+            "export",
             "restore",
             "schema-back",
         },
-        "downgrade": {"verify-again", "restore"},
+        "downgrade": {"verify-again", "export", "restore"},
         "restore": {"downgrade"},
     }[way]
     return [(step, point) for step, point in points(RECOVERY) if step not in skipped]
@@ -213,9 +215,17 @@ TO_REF = {"checkout-ref", "emergency-tag", "build"}
 
 def rollback_points(way: str) -> list[tuple[str, str]]:
     skipped = {
-        "downgrade": {"verify-again", "restore", "confirm", "open-up", *TO_REF},
-        "restore": {"checkout", "downgrade", "safety-net", "look-again", "open-up", *TO_REF},
-        "to a commit": {"verify-again", "restore", "confirm", "open-up"},
+        "downgrade": {"verify-again", "export", "restore", "confirm", "open-up", *TO_REF},
+        "restore": {
+            "checkout",
+            "downgrade",
+            "safety-net",
+            "look-again",
+            "open-up",
+            "export",
+            *TO_REF,
+        },
+        "to a commit": {"verify-again", "export", "restore", "confirm", "open-up"},
     }[way]
     return [(step, point) for step, point in points(ROLLBACK) if step not in skipped]
 

@@ -78,8 +78,8 @@ WAYS = {
     "restore": (critical(), True),
 }
 SKIPPED = {
-    "downgrade": {"verify-again", "restore", "confirm", "open-up"},
-    "restore": {"checkout", "downgrade", "safety-net", "look-again", "open-up"},
+    "downgrade": {"verify-again", "export", "restore", "confirm", "open-up"},
+    "restore": {"checkout", "downgrade", "safety-net", "look-again", "open-up", "export"},
 }
 
 
@@ -171,7 +171,9 @@ def test_a_second_rollback_starts_what_the_first_one_stopped(tmp_path: Path) -> 
     world.journal.close()
 
     def back(world: World) -> object:
-        return saga.rollback(world, RollbackOptions(name, restore=True, confirm=name))
+        return saga.rollback(
+            world, RollbackOptions(name, restore=True, confirm=name, without_export=True)
+        )
 
     assert killed_at(tmp_path, ("app-back", "before-intent"), back, pending)
     assert production["up"] is False

@@ -182,6 +182,13 @@ def whole_tree() -> Tree | None:
     return None
 
 
+def decoding_trees() -> tuple[Tree, ...]:
+    """Those that bring test_decoding, by which a logical slot is read: a wheel may leave contrib out."""
+    whole = whole_tree()
+    every = (*trees(), *([whole] if whole else []))
+    return tuple(tree for tree in every if any(tree.bin.parent.glob("lib/**/test_decoding.so")))
+
+
 @contextlib.contextmanager
 def serve(tree: Tree, **options: str) -> Iterator[Server]:
     """A new cluster, running, with a password; all of it is gone at the end."""
