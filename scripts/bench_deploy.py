@@ -24,7 +24,7 @@ from bench_place import Place, Side
 from bench_projects import project
 
 from deployguard.config import load
-from deployguard.deploy.wiring import journal_path
+from deployguard.deploy.keeping import journal_path
 from deployguard.state import EventKind, Journal
 from tests.support.postgres import Server, serve
 
