@@ -30,6 +30,7 @@ from tests.deploy.test_kill import (
     CONTRACTING,
     NOTES,
     SETTINGS,
+    TO_REF,
     deploy,
     killed_at,
     legal,
@@ -78,8 +79,8 @@ WAYS = {
     "restore": (critical(), True),
 }
 SKIPPED = {
-    "downgrade": {"verify-again", "export", "restore", "confirm", "open-up"},
-    "restore": {"checkout", "downgrade", "safety-net", "look-again", "open-up", "export"},
+    "downgrade": {"verify-again", "export", "restore", "confirm", "open-up", *TO_REF},
+    "restore": {"checkout", "downgrade", "safety-net", "look-again", "open-up", "export", *TO_REF},
 }
 
 
