@@ -5,7 +5,7 @@ anywhere goes on, or back, from whatever it finds: an update wants replicas of t
 the old one, and both walk this one way.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -104,6 +104,12 @@ def left_over(seen: View) -> tuple[str, ...]:
     new = [one for one in seen.replicas if one.wanted and not one.former]
     others = [one for one in seen.replicas if one.runs and one not in new]
     return _names(new) if others else ()
+
+
+def staying(seen: View, gone: Collection[str]) -> tuple[str, ...]:
+    """Who serves when ``gone`` are taken away: the others that run, without those that are known to be broken."""
+    others = [one for one in seen.replicas if one.runs and one.name not in gone]
+    return _names(one for one in others if one.state is not State.BROKEN) or _names(others)
 
 
 def _hand_over(seen: View, chosen: tuple[str, ...]) -> Next:

@@ -94,9 +94,11 @@ class Rolling:
                 self._act(turn, step)
 
     def take_away(self, turn: Turn) -> None:
-        """Remove what was started in vain, where others serve."""
-        names = replicas.left_over(self._look(turn))
+        """Remove what was started in vain, where others serve. Raises UpdateFailed when the proxy cannot be told."""
+        seen = self._look(turn)
+        names = replicas.left_over(seen)
         if names:
+            self._call_back(turn, replicas.staying(seen, names))
             self.on_line(f"{turn.service}: taking {', '.join(names)} away again")
             self._stop(turn, names)
             self._remove(turn, names)
@@ -168,6 +170,12 @@ class Rolling:
         turn.told, turn.handed = step.names, step.ready
         if changed and not step.ready:
             self.sleep(READING)
+
+    def _call_back(self, turn: Turn, names: tuple[str, ...]) -> None:
+        """A process that was killed may have told the proxy of those that are to go: nobody may be sent to them."""
+        if turn.proxy is not None and turn.told != names:
+            self._tell(turn, Next(Do.TELL, names))
+            self.sleep(turn.drain)
 
     def _start(self, turn: Turn, missing: int) -> None:
         there = dict(turn.names)
