@@ -26,6 +26,7 @@ from deployguard.backups.postgres_source import caught_up, check, is_standby
 from deployguard.backups.postgres_verify import read_back
 from deployguard.backups.progress import Pace
 from deployguard.config import DatabaseUrl
+from deployguard.database import slot
 from deployguard.database.counting import Counted, counting
 from deployguard.database.postgresql import PostgresDatabase
 from deployguard.database.snapshot import Instant, exported, sequences
@@ -162,6 +163,16 @@ class PostgresBackups:
             opening.prove(self.site, draft, record, key, lambda there: read_back(self.site, there))
             return sealed.seal(draft, record)
 
+    def _slot(self, name: str) -> str:
+        """The slot to make; "" where the backup's role could make one that the deploy's role could never drop."""
+        if not name or self.site.source is None:
+            return name
+        with PostgresDatabase(self.site.url, address=self.site.address) as deploying:
+            if slot.may_use(deploying.session):
+                return name
+        self.site.say("no replication slot: the role of database_url may not drop it")
+        return ""
+
     def _dump(
         self,
         tools: pgtools.Tools,
@@ -177,7 +188,7 @@ class PostgresBackups:
                 database,
                 application=application,
                 version_table=site.version_table,
-                slot_name=request.slot,
+                slot_name=self._slot(request.slot),
             ) as whole,
             counting(
                 database,

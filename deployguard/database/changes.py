@@ -80,13 +80,13 @@ def per_table(changes: Changes) -> tuple[str, ...]:
 
 
 def fold(
-    lines: Iterable[Line], *, version_table: tuple[str, ...], known: Collection[str]
+    lines: Iterable[Line], *, version_table: tuple[str, str] | None, known: Collection[str]
 ) -> Changes:
     """Count the changes of every transaction but the migration's. Raises Undecoded.
 
-    The migration's are those that wrote the version table (whose last part is its name) and named no revision that
-    is not ``known``. Alembic writes it in the transaction of each revision; whatever a migration commits beside that
-    counts as others': too many, never too few.
+    The migration's are those that wrote the version table (schema and name; None: nobody knows which it is, so none
+    are) and named no revision that is not ``known``. Alembic writes it in the transaction of each revision; whatever
+    a migration commits beside that counts as others': too many, never too few.
     """
     total: dict[str, list[int]] = {}
     own, transactions, bare = set[int](), 0, 0
@@ -105,7 +105,7 @@ def fold(
             here, ours = {}, None
         elif isinstance(found, Change):
             _count(here, found)
-            if all(_is(table, version_table) for table in found.tables):
+            if all(table == version_table for table in found.tables):
                 ours = ours is not False and revisions_of(found) <= set(known)
     return Changes(
         {name: (c[0], c[1], c[2], c[3]) for name, c in sorted(total.items())},
@@ -119,10 +119,6 @@ def revisions_of(change: Change) -> set[str]:
     """The revisions that a change of the version table names; a text that is none where it does not tell."""
     told = {value or "" for values in (change.new, change.key) for value in values.values()}
     return told or {""}
-
-
-def _is(table: tuple[str, str], version_table: tuple[str, ...]) -> bool:
-    return table[-len(version_table) :] == version_table
 
 
 def _count(here: dict[str, list[int]], change: Change) -> None:

@@ -37,6 +37,10 @@ SELECT slot_name, coalesce(plugin, ''), coalesce(database, ''), active_pid, coal
        {status}, coalesce(pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()
                           ELSE pg_current_wal_lsn() END, restart_lsn), 0)::bigint
 FROM pg_replication_slots WHERE slot_name LIKE 'deployguard\\_%' ORDER BY 1"""
+_MAY: Final = """
+SELECT rolsuper OR rolreplication
+       OR EXISTS (SELECT FROM pg_roles r WHERE r.rolname = 'rds_replication' AND pg_has_role(r.oid, 'MEMBER'))
+FROM pg_roles WHERE rolname = current_user"""
 _PEEK: Final = b"""
 SELECT lsn::text, xid::text::bigint, data FROM pg_logical_slot_peek_changes(%s, NULL, %s,
   'include-xids', '1', 'include-timestamp', '1', 'skip-empty-xacts', '0')"""
@@ -74,6 +78,11 @@ def why_not(session: Session) -> str:
     if (session.connection().info.server_version // 10_000,) < OLDEST:
         return "the server is older than PostgreSQL 11"
     return ""
+
+
+def may_use(session: Session) -> bool:
+    """Whether the session's role may read and drop slots; on RDS a role of its own gives that."""
+    return bool(session.rows(_MAY)[0][0])
 
 
 @contextmanager

@@ -6,11 +6,16 @@ from typing import Final
 
 from deployguard.database import beyond, slot
 from deployguard.database.changes import Changes, Line, Undecoded, fold
-from deployguard.database.session import Session
+from deployguard.database.session import Session, quoted
 from deployguard.errors import EnvironmentUnreachable
 from deployguard.model import Json
 
 MOST: Final = 1_000_000  # changes that are counted; of more it is only said that they are more
+
+
+_TABLE: Final = """
+SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.oid = to_regclass(%s)"""
 
 
 class _TooMany(Exception):
@@ -28,8 +33,10 @@ def since(
 ) -> Changes:
     """Count what others changed after ``before``, which a backup wrote down of its slot."""
     try:
-        with opened(session, database, before, most) as lines:
-            counted = fold(_counting(lines, most), version_table=tuple(version_table), known=known)
+        own = _table(session, version_table)
+        # one more than counts: the server stops as soon as it has given so many
+        with opened(session, database, before, most + 1) as lines:
+            counted = fold(_counting(lines, most), version_table=own, known=known)
         _want(session, database, before)  # nobody read it away meanwhile
         with session.reading() as cursor:
             more = beyond.hidden(cursor, before if isinstance(before, dict) else {})
@@ -40,6 +47,13 @@ def since(
     except EnvironmentUnreachable as error:
         return Changes(missing=error.message.rstrip("."))
     return Changes(counted.tables, counted.transactions, counted.bare, counted.own, more)
+
+
+def _table(session: Session, version_table: Sequence[str]) -> tuple[str, str] | None:
+    """Schema and name of the one table that is the project's: a tenant's of the same name is another."""
+    name = quoted(*version_table).as_string()
+    found = session.rows(_TABLE, [name])
+    return (str(found[0][0]), str(found[0][1])) if found else None
 
 
 @contextmanager

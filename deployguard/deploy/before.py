@@ -233,10 +233,13 @@ def backup_is_unread(run: Run) -> bool:
 
 
 def probe_backup(run: Run) -> Probed:
-    """A backup is there when its manifest is: that is written last."""
+    """A backup is there when its manifest is: that is written last.
+
+    One that an earlier attempt of this deploy sealed is another: where writing stood was noted anew since.
+    """
     record = run.world.find_backup("pre-deploy", run.id)
-    if record is None:
-        return Repeat("there is no sealed backup of this deploy")
+    if record is None or record.id == text(run.of(names.BACKUP), "id"):
+        return Repeat("there is no sealed backup of this attempt")
     return Settled(backup_evidence(record) | {"slot": run.world.backup_slot(record)})
 
 

@@ -74,7 +74,6 @@ def _measure(run: Run, database: Database, known: Situation) -> Situation:
     former = strings(arm, "invalid")
     later = run.world.writes_since(database, arm["mark"]) if "mark" in arm else None
     bound = _writes(arm, later)
-    slots.mind(run, database)
     counted = slots.changes(run, database)
     exact = counted.writes
     return replace(

@@ -6,6 +6,7 @@ Dropping it is never a reason to fail: what stays is told by ``status`` and swep
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,9 +15,9 @@ from deployguard.database.changes import Changes
 from deployguard.deploy import names
 from deployguard.deploy.facts import planned
 from deployguard.deploy.run import Run, strings, text
-from deployguard.errors import DeployguardError
+from deployguard.errors import DeployguardError, EnvironmentUnreachable
 from deployguard.model import Json
-from deployguard.state import Deploy, Kind
+from deployguard.state import Deploy, Kind, StateError
 
 if TYPE_CHECKING:
     from deployguard.database.slot import Slot
@@ -74,17 +75,28 @@ def changes(subject: Run, database: Database) -> Changes:
 
 
 def mind(subject: Run, database: Database) -> None:
-    """Drop the slot once it keeps more log than it may: the server's disk is worth more than the count."""
+    """Drop the slot once it keeps more log than it may: the server's disk is worth more than the count.
+
+    Only while the deploy goes forward: who decides the way back needs what is in it. Never raises: what could not be
+    dropped is told.
+    """
     if made(subject) is None:
         return
     limit = subject.world.environment.backup.slot_mb
     name = name_of(subject.id)
-    found = next((one for one in database.slots() if one.name == name), None)
+    try:
+        found = next((one for one in database.slots() if one.name == name), None)
+    except EnvironmentUnreachable:
+        return  # nobody knows how much it keeps; the next look tells
     if found is None or found.pinned <= limit * _MB:
         return
     why = f"the replication slot kept {found.pinned / _MB:.0f} MB of log, more than [backup] slot_mb, and was dropped"
-    subject.note(names.BACKUP, slot_dropped=why)
-    database.drop_slot(name)
+    _write_down(subject, why)
+    try:
+        database.drop_slot(name)
+    except EnvironmentUnreachable as error:
+        subject.world.reporter.note(f"The replication slot {name} could not be dropped: {error}")
+        return
     subject.world.reporter.note(
         f"{why[0].upper()}{why[1:]}: what is written since the backup is counted otherwise."
     )
@@ -98,7 +110,7 @@ def drop(subject: Run, why: str) -> None:
     if not text(subject.noted(names.BACKUP), "slot"):
         return
     if not _dropped(subject):
-        subject.note(names.BACKUP, slot_dropped=f"the replication slot was dropped: {why}")
+        _write_down(subject, f"the replication slot was dropped: {why}")
     name = name_of(subject.id)
     try:
         with subject.world.database() as database:
@@ -113,12 +125,24 @@ def sweep(world: "World") -> None:
         with world.database() as database:
             for left in found(world, database):
                 if left.deploy and not left.needed:
-                    database.drop_slot(left.slot.name)
-                    world.reporter.note(
-                        f"The replication slot {left.slot.name} was left behind; it is dropped."
-                    )
+                    _sweep(world, database, left.slot.name)
     except (DeployguardError, OSError) as error:
         world.reporter.note(f"Slots that were left behind could not be looked for: {error}")
+
+
+def _sweep(world: "World", database: Database, name: str) -> None:
+    try:
+        database.drop_slot(name)
+    except EnvironmentUnreachable as error:  # the others are still looked at
+        world.reporter.note(f"The replication slot {name} could not be dropped: {error}")
+    else:
+        world.reporter.note(f"The replication slot {name} was left behind; it is dropped.")
+
+
+def _write_down(subject: Run, why: str) -> None:
+    """From then on nobody counts by it. Without the journal it goes all the same: one that is gone counts nothing."""
+    with suppress(StateError):
+        subject.note(names.BACKUP, slot_dropped=why)
 
 
 def found(world: "World", database: Database) -> tuple[Left, ...]:

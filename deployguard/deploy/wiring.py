@@ -44,7 +44,8 @@ def wire(
     # Ours: no child inherits them.
     identity = outer.pop(environment.backup.identity_env, "")
     state = state_url(environment, outer)
-    outer.pop(environment.state.url_env, "")
+    for one in config.environments.values():
+        outer.pop(one.state.url_env, "")
     outside = (outer, reporter, Engine(outer), cached, every, identity, state)
     around = Surroundings(config, environment, *outside)
     site = around.site()

@@ -180,6 +180,12 @@ class PostgresStore:
     def _find(self, connection: Link) -> int:
         """The schema's version, 0 where it isn't there. Raises StateError, or UsageError for another project's."""
         if connection.execute(b"SELECT to_regclass('meta')").fetchone() == (None,):
+            may = b"SELECT has_schema_privilege(oid, 'USAGE') FROM pg_namespace WHERE nspname = %s"
+            if connection.execute(may, [self._schema]).fetchone() == (False,):
+                raise StateError(
+                    f"The role may not look into the schema {self._schema} of {self.shown}, so nobody knows what is"
+                    f" unfinished: GRANT USAGE ON SCHEMA {self._schema}, and SELECT on its tables."
+                )
             return 0
         found: dict[str, str] = dict(connection.execute(b"SELECT key, value FROM meta").fetchall())
         if found.get("project") != self._project:

@@ -102,7 +102,7 @@ VERSION = "table public.alembic_version: UPDATE: old-key: version_num[text]:'a' 
 
 
 def counted(*transactions: tuple[int, list[str]]) -> Changes:
-    return fold(lines(*transactions), version_table=("alembic_version",), known=("a", "b"))
+    return fold(lines(*transactions), version_table=("public", "alembic_version"), known=("a", "b"))
 
 
 def test_the_migration_is_not_counted_and_others_are() -> None:

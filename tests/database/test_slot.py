@@ -115,6 +115,45 @@ def test_rows_are_counted_per_table_and_the_migration_is_not(
     assert since(database, before).bare == 1
 
 
+def test_a_table_of_that_name_in_another_schema_does_not_make_a_transaction_the_migrations(
+    database: PostgresDatabase, server: postgres.Server
+) -> None:
+    server.sql("CREATE SCHEMA t; CREATE TABLE t.alembic_version (version_num text)", "app")
+    before = begun(database)
+    server.sql(
+        "BEGIN; INSERT INTO bare VALUES (7); INSERT INTO t.alembic_version VALUES ('b'); COMMIT",
+        "app",
+    )
+    found = since(database, before)
+    assert dict(found.tables) == {"bare": (1, 0, 0, 0), "t.alembic_version": (1, 0, 0, 0)}
+    assert (found.writes, found.own) == (1, frozenset())
+
+
+def test_a_count_that_ends_exactly_where_the_server_stops_is_not_taken_for_everything(
+    database: PostgresDatabase, server: postgres.Server
+) -> None:
+    before = begun(database)
+    server.sql("INSERT INTO bare SELECT generate_series(1, 3)", "app")  # with its ends, 5 lines
+    assert since(database, before, most=5).rows == 3
+    server.sql("INSERT INTO bare VALUES (4)", "app")
+    assert "more than 5 changes" in since(database, before, most=5).missing
+
+
+def test_who_may_use_slots_is_known_beforehand(
+    database: PostgresDatabase, server: postgres.Server, url: str
+) -> None:
+    assert slot.may_use(database.session)
+    server.sql("CREATE ROLE plain LOGIN PASSWORD 'plain'")
+    parsed = parse_url(url, "test")
+    user = parsed.raw.partition("://")[2].partition("@")[0]
+    with PostgresDatabase(parse_url(url.replace(f"{user}@", "plain:plain@"), "test")) as other:
+        assert not slot.may_use(other.session)
+        other.close()
+        server.sql("ALTER ROLE plain REPLICATION")
+        assert slot.may_use(other.session)
+    server.sql("DROP ROLE plain")
+
+
 def test_what_is_not_on_the_disk_yet_is_waited_for(database: PostgresDatabase, url: str) -> None:
     before = begun(database)
     with psycopg.connect(url, autocommit=True) as writer:

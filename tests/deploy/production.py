@@ -236,6 +236,8 @@ class FakeDatabase:
         there = list(self.world["slots"])  # type: ignore[call-overload]
         if name not in there:
             return False
+        if self.world.says("undroppable"):
+            raise EnvironmentUnreachable("permission denied")
         self.world.change(slots=[one for one in there if one != name])
         return True
 

@@ -10,8 +10,9 @@ from deployguard.config import BackupConfig
 from deployguard.deploy import saga, slots
 from deployguard.deploy.run import RollbackOptions
 from deployguard.errors import NeedsHuman, RolledBack
+from deployguard.state import Status
 from tests.deploy.fakes import Production, Recorder, critical, environment, make_world
-from tests.deploy.test_kill import deploy
+from tests.deploy.test_kill import deploy, finish, killed_at
 
 SETTINGS = replace(environment(), backup=BackupConfig(slot_mb=1))
 
@@ -90,6 +91,35 @@ def test_without_a_readable_slot_the_bound_still_proves_that_nobody_wrote(tmp_pa
         deploy(make_world(tmp_path, pending=critical(), settings=SETTINGS))
     assert "restore" in production.effects()
     assert production["slots"] == []
+
+
+def test_what_decides_the_way_back_never_drops_what_has_to_be_written_down(tmp_path: Path) -> None:
+    production, told = failed(tmp_path)
+    production.script(pinned=2**21)  # overnight
+    name = told.splitlines()[0]
+    asked = RollbackOptions(name, restore=True, confirm=name)
+    saga.rollback(make_world(tmp_path, pending=critical(), settings=SETTINGS), asked)
+    assert (tmp_path / "state" / "changes" / f"{name}.jsonl").exists()
+    assert production["slots"] == []
+
+
+def test_a_slot_that_cannot_be_dropped_does_not_fail_a_good_deploy(tmp_path: Path) -> None:
+    production = Production(tmp_path)
+    production.script(pinned=2**21, undroppable=True)
+    world = make_world(tmp_path, pending=critical(), settings=SETTINGS)
+    deploy(world)
+    assert world.journal.history("production")[0].status is Status.DONE
+
+
+def test_an_attempt_that_was_killed_is_not_taken_for_the_one_before(tmp_path: Path) -> None:
+    production = Production(tmp_path)
+    at = ("verify-backup", "before-intent")
+    assert killed_at(tmp_path, at, deploy, critical()), "the first backup is there"
+    production.change(writes=1)  # others write, so the resume takes it anew, and is killed as well
+    again = ("backup", "after-note")
+    assert killed_at(tmp_path, again, saga.resume, critical())
+    assert finish(tmp_path, critical()) is Status.DONE
+    assert production.effects().count("backup pre-deploy") == 2
 
 
 def test_close_drops_it(tmp_path: Path) -> None:

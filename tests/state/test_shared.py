@@ -105,3 +105,18 @@ def test_an_event_that_is_written_twice_is_there_once(postgres_database: str) ->
     write(*told[0])
     assert [event.step for event in journal.events(run.id)] == ["migrate"]
     journal.close()
+
+
+def test_a_role_that_may_not_look_is_told_so_and_sees_no_empty_journal(
+    postgres_server: Server, postgres_database: str
+) -> None:
+    ours = Journal(shared(postgres_database))
+    ours.begin("production", Kind.DEPLOY, "ann")
+    ours.close()
+    postgres_server.sql("CREATE ROLE curious LOGIN PASSWORD 'curious'")
+    host = postgres_database.partition("@")[2]
+    journal = Journal(shared(f"postgresql://curious:curious@{host}"))
+    with pytest.raises(StateError, match="may not look into the schema"):
+        journal.unfinished("production")
+    journal.close()
+    postgres_server.sql("DROP ROLE curious")
