@@ -15,7 +15,8 @@ class RollingConfig:
 
     ``upstream_file`` gets one ``upstream_line`` a replica, {name} being its container and {share} a regular
     expression that matches the last hexadecimal digits of one in so many numbers as there are replicas. ``switch``
-    are commands that make the proxy read it. ``shares_volumes`` says that old and new may write the same volumes.
+    are commands that make the proxy read it. ``shares_volumes`` says that old and new may write the same named
+    volumes and folders.
     """
 
     service: str

@@ -38,8 +38,8 @@ def obstacle(
 ) -> str:
     """What keeps its new replicas from starting beside the old ones; "" when nothing does.
 
-    ``keeps``: folders that the image declares as volumes. ``checked``: the image has a health check. What this
-    does not know of is no obstacle only because [target] rolling names the service.
+    ``keeps``: folders that the image declares as volumes; replicas can't share these. ``checked``: the image has a
+    health check. What this does not know of is no obstacle only because [target] rolling names the service.
     """
     if rolling is None:
         return "[target] rolling does not name it"
@@ -48,7 +48,8 @@ def obstacle(
         next((f"has a {key.replace('_', ' ')}" for key in _OWN if said.get(key)), "")
         or _published(said.get("ports"))
         or _network(service, others)
-        or ("" if rolling.shares_volumes else _written(said, keeps))
+        or ("" if rolling.shares_volumes else _written(said))
+        or _own(said, keeps)
         or _count(said)
         or ("" if not rolling.proxied or _told(said, checked) else "has no health check")
     )
@@ -95,17 +96,31 @@ def _network(service: Service, others: Mapping[str, Service]) -> str:
     return ""
 
 
-def _written(said: Mapping[str, Json], keeps: tuple[str, ...]) -> str:
-    volumes, covered = said.get("volumes"), set()
-    for one in volumes if isinstance(volumes, list) else []:
-        volume = table(one)
-        covered.add(text(volume.get("target")))
-        if volume.get("type") != "tmpfs" and volume.get("read_only") is not True:
-            return f"writes the volume {text(volume.get('source')) or text(volume.get('target'))}"
+def _written(said: Mapping[str, Json]) -> str:
+    for volume in _volumes(said):
+        if source := text(volume.get("source")):
+            return f"writes the volume {source}"
     if isinstance(others := said.get("volumes_from"), list) and others:
         return f"writes the volumes of {others[0]}"
+    return ""
+
+
+def _own(said: Mapping[str, Json], keeps: tuple[str, ...]) -> str:
+    """A volume without a name: new replicas would get empty ones, and what is in the old would be lost."""
+    for volume in _volumes(said):
+        if not text(volume.get("source")):
+            return f"keeps data in a volume without a name at {text(volume.get('target'))}"
+    mounts = said.get("volumes")
+    covered = {text(table(one).get("target")) for one in mounts} if isinstance(mounts, list) else ()
     own = [folder for folder in keeps if folder not in covered]
     return f"keeps data in a volume of its image at {own[0]}" if own else ""
+
+
+def _volumes(said: Mapping[str, Json]) -> list[Mapping[str, Json]]:
+    """Those of the file's mounts that it may write and that outlive a container."""
+    volumes = said.get("volumes")
+    known = [table(one) for one in volumes] if isinstance(volumes, list) else []
+    return [one for one in known if one.get("type") != "tmpfs" and one.get("read_only") is not True]
 
 
 def _count(said: Mapping[str, Json]) -> str:

@@ -10,6 +10,8 @@ from deployguard.model import Foreseen, Json
 from deployguard.targets.doubling import foresee, obstacle, replicas, seconds
 
 PLAIN = RollingConfig("web")
+SHARES = RollingConfig("web", shares_volumes=True)
+KEEPS = "keeps data in a volume of its image at /data"
 PROXIED = RollingConfig("web", upstream_file="u", upstream_line="{name}", switch=(("reload",),))
 
 
@@ -57,14 +59,24 @@ def test_what_is_not_named_is_recreated_as_ever() -> None:
 
 
 def test_shared_volumes_are_no_obstacle_when_somebody_says_so() -> None:
-    said = service(volumes=[{"type": "volume", "source": "media", "target": "/media"}])
-    shares = RollingConfig("web", shares_volumes=True)
-    assert obstacle(said, shares, {}, keeps=("/data",)) == ""
+    named: Json = {"type": "volume", "source": "media", "target": "/media"}
+    bound: Json = {"type": "bind", "source": "/srv", "target": "/srv"}
+    said = service(volumes=[named, bound], volumes_from=["other"])
+    assert obstacle(said, SHARES, {}, keeps=("/media", "/srv")) == ""
+
+
+def test_a_volume_that_each_container_has_of_its_own_cannot_be_shared() -> None:
+    nameless = service(volumes=[{"type": "volume", "target": "/data"}])
+    why = "keeps data in a volume without a name at /data"
+    for rolling in (PLAIN, SHARES):
+        assert obstacle(nameless, rolling, {}) == why
+        assert obstacle(service(), rolling, {}, keeps=("/data",)) == KEEPS
+    read = service(volumes=[{"type": "volume", "target": "/data", "read_only": True}])
+    assert obstacle(read, SHARES, {}, keeps=("/data",)) == ""
 
 
 def test_a_volume_of_the_image_counts_unless_the_file_says_what_is_there() -> None:
-    keeps = "keeps data in a volume of its image at /data"
-    assert obstacle(service(), PLAIN, {}, keeps=("/data",)) == keeps
+    assert obstacle(service(), PLAIN, {}, keeps=("/data",)) == KEEPS
     covered = service(volumes=[{"type": "tmpfs", "target": "/data"}])
     assert obstacle(covered, PLAIN, {}, keeps=("/data",)) == ""
 
