@@ -67,8 +67,8 @@ class View:
 
     ``told`` is what the proxy was told in this process: None when nothing yet, so that it is told again after a crash
     between writing the file and reading it. ``proxied``: there is a proxy to tell. ``started``: containers were
-    started in this process, so one that has ended has failed. ``handed``: the old ones were told to go, and no doubt
-    about the new ones calls them back.
+    started in this process, so one that has ended has failed. ``handed``: the proxy knows the new ones only, and no
+    doubt about them calls the old ones back; that they are known to be broken does, while old ones run.
     """
 
     replicas: tuple[Replica, ...]
@@ -81,8 +81,8 @@ class View:
 
 def next_action(seen: View) -> Next:
     """The next thing to do. Repeated after each, it ends with DONE: ``count`` wanted replicas, and no other."""
-    wanted = [one for one in _formers_first(seen.replicas) if _counts(one)]
-    good = [one for one in wanted if one.state is State.READY or seen.handed]
+    wanted = [one for one in _in_order(seen) if _counts(one)]
+    good = [one for one in wanted if one.state is State.READY or _trusted(seen, one)]
     if len(good) >= seen.count:
         return _hand_over(seen, _names(good[: seen.count]))
     serving = _serving(seen, good)
@@ -136,9 +136,19 @@ def _counts(one: Replica) -> bool:
     return one.wanted and one.runs and not (one.former and one.state is State.BROKEN)
 
 
-def _formers_first(replicas: tuple[Replica, ...]) -> list[Replica]:
-    """Those that ran already come first: what need not be replaced stays."""
-    return sorted(replicas, key=lambda one: not one.former)
+def _trusted(seen: View, one: Replica) -> bool:
+    """Whether one that is to serve and is not ready keeps its place, for the old ones were told to go already."""
+    well = any(
+        other.runs and other.state is not State.BROKEN and not other.wanted
+        for other in seen.replicas
+    )
+    return seen.handed and (one.state is State.STARTING or not well)
+
+
+def _in_order(seen: View) -> list[Replica]:
+    """Those that the proxy knows come first, then those that ran already: what need not be replaced stays."""
+    told = seen.told or ()
+    return sorted(seen.replicas, key=lambda one: (one.name not in told, not one.former))
 
 
 def _names(replicas: Iterable[Replica]) -> tuple[str, ...]:

@@ -158,7 +158,7 @@ class Rolling:
         elif step.do is Do.START:
             self._start(turn, step.count)
         elif step.do is Do.RETIRE:
-            self._retire(turn, step.names)
+            self._retire(turn, step)
         else:
             self._remove(turn, step.names)
 
@@ -204,13 +204,17 @@ class Rolling:
                 f"{wrong[0].name} was started with {wrong[0].image} and not with {turn.image}."
             )
 
-    def _retire(self, turn: Turn, names: Sequence[str]) -> None:
+    def _retire(self, turn: Turn, step: Next) -> None:
         if turn.proxy is not None and turn.drain:
             self.on_line(
                 f"{turn.service}: letting requests to the old replicas end, {turn.drain:g} s"
             )
             self.sleep(turn.drain)
-        self._stop(turn, names)
+            step = replicas.next_action(self._look(turn))
+        if (
+            step.do is Do.RETIRE
+        ):  # the new ones may have broken meanwhile, and the old ones be needed
+            self._stop(turn, step.names)
 
     def _stop(self, turn: Turn, names: Sequence[str]) -> None:
         """Stop them as they want to be stopped: their own signal, and all of their grace period for what they do."""

@@ -61,3 +61,21 @@ def test_where_the_proxy_cannot_be_told_those_that_it_knows_stay(handed: Shop) -
     with pytest.raises(UpdateFailed, match="worker-3: not healthy"):
         update(handed)
     assert {"web-1", "web-2", "web-3", "web-4"} <= {*handed.room.names(stopped=False)}
+
+
+@pytest.mark.parametrize(
+    ("status", "health"), [("running", "unhealthy"), ("exited", ""), ("restarting", "unhealthy")]
+)
+def test_new_replicas_that_break_while_requests_to_the_old_end_leave_the_old_in_service(
+    shop: Shop, status: str, health: str
+) -> None:
+    def draining(seconds: float) -> None:
+        if seconds == 7:
+            for name in ("web-3", "web-4"):
+                shop.room.change(name, status, health)
+
+    shop.then = draining
+    with pytest.raises(UpdateFailed, match="web-3, web-4: not healthy any more"):
+        update(shop, ("web",))
+    assert {"web-1", "web-2"} <= {*shop.room.names(stopped=False)}
+    assert shop.routes() == ["web-1", "web-2"]

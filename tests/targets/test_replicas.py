@@ -72,8 +72,8 @@ class Machine:
                 self.replicas = tuple(one for one in self.replicas if one.name not in gone)
                 return
             self.step(step)
-            told = step.names if step.do is Do.TELL else told
-            handed = handed or (step.do is Do.TELL and step.ready)
+            if step.do is Do.TELL:
+                told, handed = step.names, step.ready
             started = started or step.do is Do.START
 
 
@@ -193,4 +193,27 @@ def test_where_nobody_else_serves_nothing_is_taken_away() -> None:
 def test_once_the_old_ones_were_told_to_go_a_doubt_calls_nobody_back() -> None:
     shaken = OLD[:1] + states(NEW[:1], State.STARTING) + NEW[1:]
     view = View(shaken, 2, proxied=True, told=("web-3", "web-4"), handed=True)
+    assert next_action(view) == Next(Do.RETIRE, ("web-1",), ready=True)
+
+
+def test_new_ones_that_break_while_the_old_still_run_call_them_back() -> None:
+    told = ("web-3", "web-4")
+    for broken in (1, 2):
+        new = states(NEW[:broken], State.BROKEN) + NEW[broken:]
+        view = View(OLD + new, 2, proxied=True, told=told, started=True, handed=True)
+        assert next_action(view) == Next(Do.TELL, ("web-1", "web-2"))
+        back = replace(view, told=("web-1", "web-2"), handed=False)
+        assert next_action(back).do is Do.GIVE_UP
+
+
+@pytest.mark.parametrize("state", [State.ENDED, State.BROKEN])
+def test_where_nobody_well_is_left_to_call_back_the_new_ones_stay(state: State) -> None:
+    new = states(NEW, State.BROKEN)
+    view = View(states(OLD, state) + new, 2, True, ("web-3", "web-4"), True, True)
+    assert next_action(view).ready
+
+
+def test_those_that_the_proxy_knows_stay_when_more_are_ready() -> None:
+    late = replace(OLD[0], wanted=True)  # it was broken when the proxy was told
+    view = View((late, *NEW), 2, proxied=True, told=("web-3", "web-4"), handed=True)
     assert next_action(view) == Next(Do.RETIRE, ("web-1",), ready=True)
