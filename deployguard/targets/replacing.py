@@ -135,12 +135,15 @@ class Replacing:
         *,
         back: bool,
     ) -> Turn:
+        formers = former.containers.get(one.service, ())
+        # Somebody may have scaled it by hand: as many as served before are put back.
+        count = len(formers) if back else 0
         return Turn(
             one.service,
             image,
-            doubling.replicas(self.project.services[one.service]),
+            count or doubling.replicas(self.project.services[one.service]),
             {self.compose.hash(one.service, overrides=overrides)} - {""},
-            frozenset(former.containers.get(one.service, ())),
+            frozenset(formers),
             former_counts=back,
             proxy=self._proxy(one) if one.proxied else None,
             drain=one.drain,

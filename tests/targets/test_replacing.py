@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -78,4 +79,29 @@ def test_new_replicas_that_break_while_requests_to_the_old_end_leave_the_old_in_
     with pytest.raises(UpdateFailed, match="web-3, web-4: not healthy any more"):
         update(shop, ("web",))
     assert {"web-1", "web-2"} <= {*shop.room.names(stopped=False)}
+    assert shop.routes() == ["web-1", "web-2"]
+
+
+@pytest.mark.parametrize("there", [("web-1", "web-2", "web-3", "web-4"), ("web-2",), ()])
+def test_as_many_replicas_are_put_back_as_ran_before(shop: Shop, there: tuple[str, ...]) -> None:
+    for name in ("web-3", "web-4"):
+        shop.room.add(name, OLD)
+    former = shop.former()
+    for name in ("web-5", "web-6"):
+        shop.room.add(name, NEW)
+    for name in {"web-1", "web-2", "web-3", "web-4"} - {*there}:
+        del shop.room.here[name]
+    shop.image = OLD
+    shop.replacing().replace({"web": OLD}, former, "d1", recreating, back=True)
+    webs = shop.room.service_containers("shop", "web", stopped=True)
+    assert [one.image for one in webs] == [OLD] * 4
+    assert {*there} <= {one.name for one in webs}
+    assert shop.routes() == [one.name for one in webs]
+
+
+def test_what_was_not_noted_is_put_back_as_the_file_says(shop: Shop) -> None:
+    former = replace(shop.former(), containers={})
+    shop.room.add("web-3", NEW)
+    shop.image = OLD
+    shop.replacing().replace({"web": OLD}, former, "d1", recreating, back=True)
     assert shop.routes() == ["web-1", "web-2"]
