@@ -3,7 +3,7 @@
 import os
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, cast
 
@@ -232,6 +232,13 @@ class Engine:
         parts = Reference.parse(reference)
         with asking():
             self.client().api.tag(image, parts.repository, parts.tag or "latest", force=True)
+
+    def untag(self, reference: str) -> None:
+        """Take the name away; its image goes too where it has no other name and nothing runs it."""
+        import docker.errors
+
+        with asking(), suppress(docker.errors.ImageNotFound):
+            self.client().api.remove_image(reference)
 
     # --- commands inside a container
 

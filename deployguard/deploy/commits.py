@@ -45,6 +45,14 @@ class Commits(Protocol):
         """Build the images: service → (image id, name). With ``tag`` by other names, which nothing uses."""
         ...
 
+    def images(self) -> Mapping[str, tuple[str, str]]:
+        """Where the names lead now that a build without ``tag`` moves: service → (image id or "", name)."""
+        ...
+
+    def lead(self, names: Mapping[str, str], only: Collection[str] = ()) -> None:
+        """Let each name lead to that image, "" to none; with ``only`` just those that lead to one of these now."""
+        ...
+
     def graph(self, run: str, named: Named) -> "Graph":
         """The revisions that the checkout has."""
         ...
@@ -114,6 +122,13 @@ class GitCommits:
             return {}
         moved = Moved(self.git.top(), self.git.tree(run), named.ref)
         return self.builder.build(run, moved, tag=tag)
+
+    def images(self) -> Mapping[str, tuple[str, str]]:
+        return self.builder.images() if self.builder else {}
+
+    def lead(self, names: Mapping[str, str], only: Collection[str] = ()) -> None:
+        if self.builder is not None:
+            self.builder.lead(names, only)
 
     def graph(self, run: str, named: Named) -> "Graph":
         from deployguard.revisions.graph import load

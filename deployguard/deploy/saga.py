@@ -221,7 +221,7 @@ def _recover(run: Run, error: Exception) -> None:
         raise
     except Exception as second:
         raise _stuck(run, error, second) from second
-    slots.drop(run, "the deploy was taken back")
+    source.taken_back(run)
     way = decision.way(run)
     summary = f"failed and taken back ({way}): {words.first_line(error)}"
     run.world.journal.set_status(run.id, Status.ROLLED_BACK, summary)

@@ -3,15 +3,18 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import Final
 
-from deployguard.deploy import names
+from deployguard.deploy import names, slots
 from deployguard.deploy.commits import Commits, Named
-from deployguard.deploy.run import DeployOptions, Run, text
+from deployguard.deploy.run import DeployOptions, Run, mapping, text
 from deployguard.deploy.step import Evidence
 from deployguard.deploy.world import World
 from deployguard.errors import DeployguardError, UsageError
 from deployguard.model import Json
 from deployguard.state import Deploy, StateError
+
+_NAMED: Final = "named"  # noted before a build: name → id of the image that it led to, "" for none
 
 
 def asked(world: World, options: DeployOptions) -> DeployOptions:
@@ -71,12 +74,42 @@ def working_copy(run: Run) -> Evidence:
 
 
 def build(run: Run) -> Evidence:
-    """Build the images of the deploy's commit; nothing where it is of the working copy."""
+    """Build the images of the deploy's commit; nothing where it is of the working copy.
+
+    The build moves the names that compose starts; where they led is noted first, once, for ``unbuild``.
+    """
     wanted = named(run.deploy.options)
     if wanted is None:
         return {}
+    if _NAMED not in run.noted(names.PREFLIGHT):
+        here = commits(run.world).images()
+        before: dict[str, Json] = {name: image for image, name in here.values()}
+        run.note(names.PREFLIGHT, **{_NAMED: before})
     built = commits(run.world).build(run.id, wanted)
     return {"built": {service: image for service, (image, _) in built.items()}}
+
+
+def unbuild(run: Run) -> None:
+    """Nothing was deployed: the names lead to what they led to before, whatever was built."""
+    if before := _named_before(run):
+        commits(run.world).lead(before)
+
+
+def taken_back(run: Run) -> None:
+    """The deploy was taken back: its slot goes, and no name leads to what was built for it. What fails is told."""
+    slots.drop(run, "the deploy was taken back")
+    before, built = _named_before(run), mapping(run.of(names.PREFLIGHT), "built")
+    if not before or not built:
+        return
+    try:
+        commits(run.world).lead(before, {str(image) for image in built.values()})
+    except (DeployguardError, OSError) as error:
+        run.world.reporter.note(f"Names of images still lead to what was taken back: {error}")
+
+
+def _named_before(run: Run) -> dict[str, str]:
+    noted = mapping(run.noted(names.PREFLIGHT), _NAMED)
+    return {name: str(image) for name, image in noted.items()}
 
 
 def sweep(world: World) -> None:

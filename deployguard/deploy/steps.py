@@ -28,6 +28,7 @@ STEPS: Final[tuple[Step, ...]] = (
         names.PREFLIGHT,
         "Checking tools and preparing the new version",
         before.preflight,
+        undo=source.unbuild,
         again=before.not_armed,
     ),
     Step(

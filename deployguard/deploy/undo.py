@@ -12,7 +12,7 @@ from deployguard.deploy import (
     names,
     running,
     situation,
-    slots,
+    source,
     to_ref,
 )
 from deployguard.deploy.change import StepFailed, former_release
@@ -266,7 +266,7 @@ def health_back(run: Run) -> Evidence:
 def close(run: Run) -> Evidence:
     """The deploy that was taken back is finished with this."""
     running.tidy(running.family(run.subject))
-    slots.drop(run.subject, "the deploy was taken back")
+    source.taken_back(run.subject)
     if run.subject is not run:
         run.world.journal.set_status(
             run.subject.id, Status.ROLLED_BACK, f"taken back by {run.id}: {way(run)}"

@@ -5,14 +5,14 @@ files, secrets, volumes and the compose files themselves are those of the workin
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from deployguard.containers import Compose, ComposeProject, Engine, Reference
 from deployguard.containers.compose import Service
-from deployguard.errors import EnvironmentUnreachable, UsageError
+from deployguard.errors import DeployguardError, EnvironmentUnreachable, UsageError
 from deployguard.model import Json
 
 LONGEST: Final = 3600.0  # seconds that a build may take
@@ -167,6 +167,29 @@ class Builder:
                 )
             built[service] = (image, by)
         return built
+
+    def images(self) -> dict[str, tuple[str, str]]:
+        """Service → (image id, name that leads to it), as ``build`` without tag would give it; "" is no image."""
+        project = self.project()
+        names = {s: project.image(s) for s in self.built() if project.services[s].builds}
+        return {s: (self.engine.image_id(name) or "", name) for s, name in names.items()}
+
+    def lead(self, names: Mapping[str, str], only: Collection[str] = ()) -> None:
+        """Let each name lead to its image again, "" to none; with ``only`` just those that lead to one of these.
+
+        May be repeated. Raises EnvironmentUnreachable when one could not be led back; the others are.
+        """
+        failed: list[DeployguardError] = []
+        for name, image in names.items():
+            now = self.engine.image_id(name) or ""
+            if now == image or (only and now not in only):
+                continue
+            try:
+                self.engine.tag(image, name) if image else self.engine.untag(name)
+            except DeployguardError as error:
+                failed.append(error)
+        if failed:
+            raise failed[0]
 
     def keep(self, tag: str) -> dict[str, str]:
         """Name each image that runs: service → name. May be repeated."""

@@ -70,6 +70,7 @@ class Production:
                     "checkouts": [],
                     "built": {},
                     "tags": {},
+                    "names": {"app:latest": V1},
                     "slots": [],
                     "effects": [],
                     "script": {},
@@ -405,8 +406,21 @@ class FakeCommits:
         if self.world.says("build") == "fails":
             raise EnvironmentUnreachable("The images could not be built.")
         assert self.present(run, named), "a build from nothing"
-        self.world.change(f"build {tag or run}")
+        self.world.change(f"build {tag or run}", **({} if tag else named_as(V2)))
         return {"web": (V1 if tag else V2, f"app:{tag or 'latest'}")}
+
+    def images(self) -> dict[str, tuple[str, str]]:
+        return {"web": (self._names().get("app:latest", ""), "app:latest")}
+
+    def lead(self, names: Mapping[str, str], only: Collection[str] = ()) -> None:
+        if self.world.says("engine") == "down":
+            raise EnvironmentUnreachable("The Docker engine does not answer.")
+        now = self._names()
+        moved = {name: to for name, to in names.items() if not only or now.get(name) in only}
+        self.world.change(names={name: to for name, to in (now | moved).items() if to})
+
+    def _names(self) -> dict[str, str]:
+        return dict(self.world["names"])  # type: ignore[call-overload]
 
     def graph(self, run: str, named: Named) -> Graph:
         assert self.present(run, named), "revisions of nothing"
@@ -433,6 +447,11 @@ class FakeCommits:
 
     def _there(self) -> list[str]:
         return list(self.world["checkouts"])  # type: ignore[call-overload]
+
+
+def named_as(image: str) -> dict[str, object]:
+    """What compose starts the application by leads to that image."""
+    return {"names": {"app:latest": image}}
 
 
 def graph(*names: str) -> Graph:
@@ -545,6 +564,7 @@ class FakeTarget:
     def update(self, deploy: str, former: Release) -> Release:
         if self.world.says("update") == "fails":
             raise UpdateFailed("The container does not start.")
+        self.world.change(**named_as(V2))
         self._start(V2)
         gap = self.world.says("gap")
         details = {"worker": {"way": "recreated", "gap": gap}} if gap else {}
@@ -555,6 +575,7 @@ class FakeTarget:
             raise UpdateFailed("The image is gone.")
         if "cron" in release.images:
             self.world.change(f"put back cron {release.images['cron']}")
+        self.world.change(**named_as(release.images["web"]))
         self._start(release.images["web"])
         return self.current()
 

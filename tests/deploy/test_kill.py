@@ -119,6 +119,7 @@ def legal(production: Production) -> str:
     assert (seen["cron"], seen["closed"]) == (True, False), "still held still"
     assert seen["runs"] == {}, "a stray container"
     assert seen["checkouts"] == [], "a stray checkout"
+    assert seen["names"] == {"app:latest": seen["release"]}, "compose would start something else"
     assert seen["slots"] == [], "a slot that keeps the server's log"
     world = (seen["revision"], seen["schema"], seen["release"])
     ends = {

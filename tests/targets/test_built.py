@@ -80,6 +80,42 @@ def test_services_that_share_an_image_share_its_other_name_too() -> None:
     }
 
 
+class Names:
+    """An engine that only knows names."""
+
+    def __init__(self, **names: str) -> None:
+        self.names = names
+
+    def image_id(self, name: str) -> str | None:
+        return self.names.get(name)
+
+    def tag(self, image: str, name: str) -> None:
+        if image == "gone":
+            raise EnvironmentUnreachable("There is no such image.")
+        self.names[name] = image
+
+    def untag(self, name: str) -> None:
+        self.names.pop(name, None)
+
+
+def leading(engine: Names, folder: Path) -> Builder:
+    return Builder(None, engine, (), None, folder, print)  # type: ignore[arg-type]
+
+
+def test_names_are_led_back_and_one_that_cannot_be_keeps_no_other_from_it(tmp_path: Path) -> None:
+    engine = Names(web="new", first="new", lost="new", other="theirs")
+    builder = leading(engine, tmp_path)
+    with pytest.raises(EnvironmentUnreachable, match="no such image"):
+        builder.lead({"lost": "gone", "web": "old", "first": "", "other": "old"})
+    assert engine.names == {"web": "old", "lost": "new", "other": "old"}
+
+
+def test_only_names_that_still_lead_to_what_was_built_are_led_back(tmp_path: Path) -> None:
+    engine = Names(web="new", other="theirs")
+    leading(engine, tmp_path).lead({"web": "old", "other": "old", "none": "old"}, {"new"})
+    assert engine.names == {"web": "old", "other": "theirs"}
+
+
 FILE = """
 services:
   web:

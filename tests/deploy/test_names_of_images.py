@@ -1,0 +1,86 @@
+"""The names that compose starts lead to a commit's images only while its deploy counts."""
+
+from pathlib import Path
+
+import pytest
+
+from deployguard.deploy import names, saga
+from deployguard.deploy.run import DeployOptions, RollbackOptions, Run
+from deployguard.errors import DeployguardError, RolledBack
+from deployguard.gate import Mode
+from deployguard.state import EventKind, Kind, Status
+from tests.deploy.fakes import AFTER, BEFORE, V1, V2, Production, Recorder, critical, make_world
+from tests.deploy.plans import CREATE, verdict
+
+OLD = {"app:latest": V1}
+
+
+@pytest.mark.parametrize("before", [OLD, {}])
+def test_a_refused_deploy_leaves_every_name_where_it_led(
+    tmp_path: Path, production: Production, before: dict[str, str]
+) -> None:
+    production.change(names=before)
+    world = make_world(tmp_path, pending=critical())
+    with pytest.raises(DeployguardError):
+        saga.deploy(world, DeployOptions(Mode.AUTO, ref="v2"))
+    assert [effect for effect in production.effects() if effect.startswith("build")]
+    assert production["names"] == before
+
+
+def test_what_was_noted_before_the_first_build_counts_when_it_is_resumed(
+    tmp_path: Path, production: Production
+) -> None:
+    world = make_world(tmp_path, pending=critical())
+    production.script(when={"current": {"script": {"build": "fails"}}})
+    asked = {"mode": "auto", "ref": "v2", "commit": "c" * 40}
+    row = world.journal.begin("production", Kind.DEPLOY, "ann", asked)  # type: ignore[arg-type]
+    world.journal.record(row.id, names.PREFLIGHT, EventKind.INTENT)
+    world.journal.record(row.id, names.PREFLIGHT, EventKind.NOTE, {"named": {"app:latest": V1}})
+    production.change(names={"app:latest": V2})  # and there the process died
+    with pytest.raises(DeployguardError):
+        saga.resume(world)
+    assert production["names"] == OLD
+
+
+def test_a_name_that_cannot_be_led_back_is_told(tmp_path: Path, production: Production) -> None:
+    production.script(engine="down")
+    world = make_world(tmp_path, pending=critical())
+    with pytest.raises(DeployguardError) as caught:
+        saga.deploy(world, DeployOptions(Mode.AUTO, ref="v2"))
+    assert "Could not tidy up after 'preflight'" in caught.value.state
+
+
+def test_a_deploy_that_is_taken_back_before_it_updated_anything_takes_its_names_along(
+    tmp_path: Path, production: Production
+) -> None:
+    production.script(upgrade="fails")
+    world = make_world(tmp_path, pending=verdict(AFTER, BEFORE, operations=(CREATE,)))
+    asked = DeployOptions(Mode.AUTO, backup=True, approve=world.assess().digest, ref="v2")
+    with pytest.raises(RolledBack):
+        saga.deploy(world, asked)
+    assert (production["release"], production["names"]) == (V1, OLD)
+
+
+def test_a_name_that_somebody_else_moved_since_stays_where_it_leads(
+    tmp_path: Path, production: Production
+) -> None:
+    world = make_world(tmp_path)
+    production.script(upgrade="fails", when={"current": {"names": {"app:latest": "sha256:theirs"}}})
+    asked = DeployOptions(Mode.AUTO, approve=world.assess().digest, ref="v2")
+    with pytest.raises(RolledBack):
+        saga.deploy(world, asked)
+    assert production["names"] == {"app:latest": "sha256:theirs"}
+
+
+def test_a_rollback_takes_the_names_of_the_deploy_along(
+    tmp_path: Path, production: Production
+) -> None:
+    world = make_world(tmp_path)
+    asked = DeployOptions(Mode.AUTO, backup=True, approve=world.assess().digest, ref="v2")
+    saga.deploy(world, asked)
+    assert production["names"] == {"app:latest": V2}
+    saga.rollback(world, RollbackOptions())
+    assert production["names"] == OLD
+    assert isinstance(world.reporter, Recorder)
+    run = Run(world, world.journal.history("production")[0])
+    assert run.deploy.status is Status.DONE
