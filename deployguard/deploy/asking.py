@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from deployguard.deploy import names, situation
+from deployguard.deploy import names, situation, to_ref
 from deployguard.deploy.before import backup_evidence, release_evidence
 from deployguard.deploy.decision import downgrades, own_backup, restores, way
 from deployguard.deploy.run import Run, strings, text
@@ -34,9 +34,10 @@ def confirm(run: Run) -> Evidence:
     typed = subject.id in (run.typed, run.rollback.confirm if former is None else "")
     if not typed and not run.world.reporter.confirm(said, subject.id):
         flag = "--restore" if restores(run) else f"--to {text(run.of(names.DECIDE), 'to')}"
+        back = f"deployguard rollback {subject.id}{to_ref.flag(run.rollback.to_ref)} {flag}"
         raise ApprovalMissing(
             f"Not confirmed. {said}",
-            next_commands=(f"deployguard rollback {subject.id} {flag} --confirm {subject.id}",),
+            next_commands=(f"{back} --confirm {subject.id}",),
         )
     return {"by": run.world.by, "warning": said, "way": str(way(run))}
 

@@ -1,5 +1,7 @@
 """The steps before the first change: lock, look, plan, approve, back up, arm. Stopping in any of them is safe."""
 
+from shlex import quote
+
 from deployguard import gate
 from deployguard.deploy import foreseen, guard, names, offsite, slots, source, telling
 from deployguard.deploy.facts import plan_evidence
@@ -199,7 +201,7 @@ def _refused(run: Run, plan: Plan, decision: Denied) -> Refused:
 def _approving_command(run: Run, plan: Plan) -> str:
     asked = run.options
     words = ["deployguard deploy", f"--{asked.mode}-migrate", f"--env {plan.environment}"]
-    words += [f"--ref {asked.ref}"] if asked.ref else []
+    words += [f"--ref {quote(asked.ref)}"] if asked.ref else []
     words += ["--backup"] if asked.backup else []
     words += ["--quiesce"] if asked.quiesce else []
     words += ["--health-check"] if asked.health_check else []

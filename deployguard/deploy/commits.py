@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Protocol
 
 from deployguard.config import Checkout, Config, Environment
@@ -93,7 +94,7 @@ class GitCommits:
             raise UsageError(
                 'A commit can be built where [target] kind is "compose"; the commands of kind "commands" know'
                 " themselves what they start.",
-                next_commands=(f"git checkout {ref} && deployguard deploy",),
+                next_commands=(f"git checkout {quote(ref)} && deployguard deploy",),
             )
         commit = self.git.resolve(ref)
         if strict:

@@ -115,5 +115,5 @@ def _imagined(world: World, subject: Deploy, options: RollbackOptions) -> Run:
 
 def _command(subject: Deploy, options: RollbackOptions) -> str:
     to = f" --to {options.to}" if options.to else ""
-    to += f" --to-ref {options.to_ref}" if options.to_ref else ""
+    to += to_ref.flag(options.to_ref)
     return f"deployguard rollback {subject.id}{to}{' --restore' if options.restore else ''}"

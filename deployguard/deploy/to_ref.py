@@ -7,6 +7,7 @@ the database has that the commit does not know must only add, or be taken back w
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from shlex import quote
 from typing import TYPE_CHECKING, Final
 
 from deployguard.deploy import names, source
@@ -51,6 +52,11 @@ def asked(world: World, subject: Deploy, options: RollbackOptions) -> RollbackOp
     named = source.commits(world).name(options.to_ref, strict=False)
     world.reporter.note(f"{named.ref} is commit {named.commit}.")
     return replace(options, to_commit=named.commit, to_inside=named.inside)
+
+
+def flag(ref: str) -> str:
+    """The option as it is typed, with the blank before it; "" for none."""
+    return f" --to-ref {quote(ref)}" if ref else ""
 
 
 def named(run: Run) -> Named | None:
@@ -167,7 +173,7 @@ def _strange(
     if more:
         raise UsageError(
             f"{there.ref} has revisions that the database does not have ({', '.join(more[:5])}): it is no way back.",
-            next_commands=(f"deployguard deploy --ref {there.ref}",),
+            next_commands=(f"deployguard deploy --ref {quote(there.ref)}",),
         )
     rest = applied - strange
     followed = {parent for name in rest for parent in ours.above(name)}
@@ -207,7 +213,7 @@ def refuse_other(run: Run, seen: Situation, to: str) -> None:
         raise UsageError(
             f"The revisions of {there.ref} end at {goal}, not at {to}.",
             next_commands=(
-                f"deployguard rollback {run.subject.id} --to-ref {there.ref} --to {goal}",
+                f"deployguard rollback {run.subject.id}{flag(there.ref)} --to {goal}",
             ),
         )
 
@@ -217,7 +223,7 @@ def ways_by_hand(run: Run, seen: Situation) -> tuple[str, ...]:
     there = named(run)
     if there is None or seen.running != () or seen.survivors != 0:
         return ()
-    back = f"deployguard rollback {run.subject.id} --to-ref {there.ref}"
+    back = f"deployguard rollback {run.subject.id}{flag(there.ref)}"
     to = (
         [f"{back} --to {seen.before[0]}   # may lose rows; says which, and asks"]
         if seen.moved and len(seen.before) == 1

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import Final
 
 from deployguard.containers import Compose, ComposeProject, Engine, Reference
@@ -52,7 +53,7 @@ class Moved:
             raise UsageError(
                 f"{self.ref} has no folder {Path(moved).relative_to(self.tree)}, which the service"
                 f" {service.name} is built from.",
-                next_commands=(f"git ls-tree {self.ref}",),
+                next_commands=(f"git ls-tree {quote(self.ref)}",),
             )
         changes: dict[str, Json] = {"context": moved}
         file = service.build.get("dockerfile")
@@ -155,7 +156,7 @@ class Builder:
             raise EnvironmentUnreachable(
                 f"The images of {moved.ref} could not be built: {done.why()}",
                 state="Nothing that runs was touched.",
-                next_commands=("docker info", f"git show --stat {moved.ref}"),
+                next_commands=("docker info", f"git show --stat {quote(moved.ref)}"),
             )
         built: dict[str, tuple[str, str]] = {}
         for service in chosen:

@@ -4,10 +4,12 @@ The working copy and its index are never touched. No hook of the repository runs
 git is given only what it needs of our environment.
 """
 
+import re
 import shutil
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Final
 
 from deployguard.errors import DeployguardError, EnvironmentUnreachable, UsageError
@@ -27,6 +29,7 @@ SETTINGS: Final = (
     *("-c", "core.sparseCheckout=false"),  # all of a commit
     *("-c", "advice.detachedHead=false"),
 )
+_FULL: Final = re.compile("[0-9a-f]{40,64}")
 PATIENCE: Final = 60.0  # seconds for a question
 CHECKOUT: Final = 900.0  # seconds that a checkout may take
 
@@ -64,10 +67,10 @@ class Git:
         if len(kinds) > 1:
             raise UsageError(
                 f"{ref!r} names a tag and a branch; say which.",
-                next_commands=tuple(f"… --ref {kind}/{ref}" for kind in kinds),
+                next_commands=tuple(f"… --ref {quote(f'{kind}/{ref}')}" for kind in kinds),
             )
         found = self._named(ref)
-        if found:
+        if _FULL.fullmatch(found):  # "^main" is answered with a commit to leave out
             return found
         if self._says("rev-parse", "--is-shallow-repository") == "true":
             deeper = " This clone is shallow: it may lie before what was fetched."

@@ -8,7 +8,7 @@ from deployguard.deploy import names, outlook, saga
 from deployguard.deploy.rollback import WayBack
 from deployguard.deploy.run import DeployOptions, RollbackOptions, Run, mapping
 from deployguard.deploy.world import World
-from deployguard.errors import DeployguardError, Refused, UsageError
+from deployguard.errors import ApprovalMissing, DeployguardError, Refused, UsageError
 from deployguard.gate import Mode
 from deployguard.model import Verdict
 from deployguard.state import Status
@@ -110,6 +110,25 @@ def test_a_person_may_order_the_downgrade_to_where_the_commit_is(
         saga.rollback(world, wrong)
     saga.rollback(world, RollbackOptions(to_ref="v1", to=BEFORE, confirm=deploy))
     assert (production["revision"], production["release"]) == ([BEFORE], V1)
+
+
+def test_what_is_printed_to_confirm_leads_to_the_commit_as_well(
+    tmp_path: Path, production: Production
+) -> None:
+    world, deploy = deployed(tmp_path, critical())
+    ref = "v1;(1)"
+    with pytest.raises(ApprovalMissing) as caught:
+        saga.rollback(world, RollbackOptions(to_ref=ref, to=BEFORE))
+    assert caught.value.next_commands == (
+        f"deployguard rollback {deploy} --to-ref 'v1;(1)' --to {BEFORE} --confirm {deploy}",
+    )
+    foreseen = outlook.look(world, RollbackOptions(to_ref=ref, to=BEFORE))
+    assert foreseen.next_commands == (
+        f"deployguard rollback {deploy} --to {BEFORE} --to-ref 'v1;(1)'",
+    )
+    with pytest.raises(Refused) as refused:
+        saga.rollback(world, RollbackOptions(to_ref=ref))
+    assert any(" --to-ref 'v1;(1)' --plan" in line for line in refused.value.next_commands)
 
 
 @pytest.mark.parametrize(
