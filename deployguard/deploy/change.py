@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from deployguard.deploy import limits, migration, names, slots
+from deployguard.deploy import limits, migration, names, slots, source
 from deployguard.deploy.before import migrates
 from deployguard.deploy.facts import applied, may_stay, planned
 from deployguard.deploy.release import release_document, release_in
@@ -109,6 +109,11 @@ def update_app(run: Run) -> Evidence:
     An update that was begun is always begun again, which changes nothing that runs as it should: "other images than
     before" may be half of the replicas, or a service that is down.
     """
+    if moved := source.moved(run):
+        raise StepFailed(
+            f"What would be started is not what was built from the commit: {', '.join(moved)} was built or tagged anew"
+            " meanwhile."
+        )
     release = run.world.target.update(run.id, former_release(run))
     return release_document(release)
 

@@ -89,6 +89,20 @@ def build(run: Run) -> Evidence:
     return {"built": {service: image for service, (image, _) in built.items()}}
 
 
+def moved(run: Run) -> tuple[str, ...]:
+    """The names that somebody led elsewhere since the build, of what is to be started; () for a working copy."""
+    built = mapping(run.of(names.PREFLIGHT), "built")
+    if not built:
+        return ()
+    settings = run.world.environment
+    here = commits(run.world).images()
+    over = {settings.migrate.service} - set(settings.target.services)  # its work is done by now
+    found = [here.get(service, ("", service)) for service in built if service not in over]
+    wanted = [image for service, image in built.items() if service not in over]
+    pairs = zip(found, wanted, strict=True)
+    return tuple(sorted({name for (now, name), image in pairs if now != image}))
+
+
 def unbuild(run: Run) -> None:
     """Nothing was deployed: the names lead to what they led to before, whatever was built."""
     if before := _named_before(run):

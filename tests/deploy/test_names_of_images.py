@@ -72,6 +72,19 @@ def test_a_name_that_somebody_else_moved_since_stays_where_it_leads(
     assert production["names"] == {"app:latest": "sha256:theirs"}
 
 
+def test_images_that_somebody_built_meanwhile_are_not_started_as_the_commits(
+    tmp_path: Path, production: Production
+) -> None:
+    world = make_world(tmp_path)
+    production.script(when={"current": {"names": {"app:latest": "sha256:theirs"}}})
+    asked = DeployOptions(Mode.AUTO, backup=True, approve=world.assess().digest, ref="v2")
+    with pytest.raises(RolledBack, match="app:latest was built or tagged anew"):
+        saga.deploy(world, asked)
+    assert (production["release"], production["up"]) == (V1, True)
+    assert not any(effect.startswith("start") for effect in production.effects())
+    assert production["names"] == {"app:latest": "sha256:theirs"}
+
+
 def test_a_rollback_takes_the_names_of_the_deploy_along(
     tmp_path: Path, production: Production
 ) -> None:
