@@ -111,8 +111,8 @@ def update_app(run: Run) -> Evidence:
     """
     if moved := source.moved(run):
         raise StepFailed(
-            f"What would be started is not what was built from the commit: {', '.join(moved)} was built or tagged anew"
-            " meanwhile."
+            f"What would be started is not what was built from the commit: {', '.join(moved)} was built or tagged"
+            " anew meanwhile."
         )
     release = run.world.target.update(run.id, former_release(run))
     return release_document(release)

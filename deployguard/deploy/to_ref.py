@@ -212,9 +212,7 @@ def refuse_other(run: Run, seen: Situation, to: str) -> None:
     if there is not None and to != goal:
         raise UsageError(
             f"The revisions of {there.ref} end at {goal}, not at {to}.",
-            next_commands=(
-                f"deployguard rollback {run.subject.id}{flag(there.ref)} --to {goal}",
-            ),
+            next_commands=(f"deployguard rollback {run.subject.id}{flag(there.ref)} --to {goal}",),
         )
 
 
