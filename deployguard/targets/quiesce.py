@@ -10,6 +10,7 @@ from deployguard.containers import Compose, Engine
 from deployguard.errors import EnvironmentUnreachable, UsageError
 from deployguard.process import Redactor, require, run
 from deployguard.targets.base import UpdateFailed
+from deployguard.targets.replacing import Replacing
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ class Quiescer:
             self._compose("stop", services)
 
     def open(self, services: tuple[str, ...], deploy: str) -> None:
-        """Start ``services``, see that they run, and let traffic in again. Raises UpdateFailed."""
+        """Start ``services``, see that they run, tell their proxies, let traffic in again. Raises UpdateFailed."""
         if services:
             self._compose("start", services)
             silent = sorted({*services} - {*self.writers()})
@@ -92,6 +93,7 @@ class Quiescer:
                     f"{', '.join(silent)} was started again and does not run.",
                     (" ".join(self.compose.argv("logs", "--tail", "50", *silent)),),
                 )
+            self._tell_proxies(services, deploy)
         self._commands(self.config.off, deploy)
         if self.file is not None:
             try:
@@ -107,6 +109,11 @@ class Quiescer:
         commands += [" ".join(command) for command in self.config.off]
         commands += [f"rm -f {self.file}"] if self.file is not None else []
         return tuple(commands)
+
+    def _tell_proxies(self, services: tuple[str, ...], deploy: str) -> None:
+        if self.compose.target.rolling:  # what was started may have got other addresses
+            replacing = Replacing(self.compose, self.engine, self.compose.project(), self.on_line)
+            replacing.tell_proxies(services, deploy)
 
     def _compose(self, what: str, services: tuple[str, ...]) -> None:
         done = self.compose.run(what, *services, timeout=self.timeout, on_line=self.on_line)

@@ -14,12 +14,14 @@ from deployguard.process import Redactor
 from deployguard.targets import UpdateFailed
 from deployguard.targets.quiesce import Quiescer
 from tests.support.projects import Project
+from tests.targets.room import OLD, Shop
 
 
 def quiescer(
     folder: Path,
     *,
     compose: Compose | None = None,
+    engine: Engine | None = None,
     slept: Callable[[float], None] = lambda _: None,
     lines: list[str] | None = None,
     **config: object,
@@ -29,7 +31,7 @@ def quiescer(
     return Quiescer(
         QuiesceConfig(**config),  # type: ignore[arg-type]
         compose or Compose(TargetConfig(), folder, environ, redact),
-        Engine(),
+        engine or Engine(),
         folder,
         environ,
         redact,
@@ -93,6 +95,43 @@ def test_a_command_that_fails_or_is_not_there_is_an_error(tmp_path: Path) -> Non
         made.open((), "d1")
     with pytest.raises(EnvironmentUnreachable, match="gone-program"):
         made.preflight()
+
+
+def test_the_proxy_is_told_of_what_was_started_before_traffic_is_let_in(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, switch=(("sh", "-c", "ls on; echo $DEPLOYGUARD_CONTAINERS"),))
+    for name in ("web-1", "web-2", "worker-1"):
+        shop.room.add(name, OLD, "", "exited")
+    lines: list[str] = []
+    made = quiescer(
+        tmp_path,
+        compose=shop.compose,
+        engine=shop.room,
+        lines=lines,
+        services=("web", "worker"),
+        drain=0,
+        maintenance_file="on",
+        off=(("echo", "off"),),
+    )
+    made.close(("web", "worker"), "d1")
+    made.open(("worker",), "d1")
+    assert lines == ["off"]
+    made.close(("web", "worker"), "d1")
+    made.open(("web", "worker"), "d1")
+    assert lines == ["off", "on", "web-1 web-2", "off"]
+    assert shop.routes() == ["web-1", "web-2"]
+    shop.switch = (("false",),)
+    made = quiescer(
+        tmp_path,
+        compose=shop.compose,
+        engine=shop.room,
+        services=("web",),
+        drain=0,
+        maintenance_file="on",
+    )
+    made.close((), "d1")
+    with pytest.raises(UpdateFailed, match="The command false failed"):
+        made.open(("web",), "d1")
+    assert (tmp_path / "on").exists()
 
 
 FILE = """
