@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Final
 
-from deployguard.deploy import names, situation, to_ref
+from deployguard.deploy import guard, names, situation, to_ref
 from deployguard.deploy.before import backup_evidence, release_evidence
 from deployguard.deploy.decision import downgrades, own_backup, restores, way
 from deployguard.deploy.run import Run, strings, text
 from deployguard.deploy.step import Evidence, Probed, Repeat, Settled
-from deployguard.errors import ApprovalMissing, BackupFailed, DeployguardError
+from deployguard.errors import ApprovalMissing, BackupFailed, DeployguardError, Refused
 from deployguard.model import BackupRecord
 from deployguard.state import Kind, Status
 
@@ -137,6 +137,10 @@ def arm(run: Run) -> Evidence:
 
     From here on this is the rollback that counts: an earlier one of the same deploy that got stuck is given up.
     """
+    if downgrades(run) and (why := guard.strange_image(run)):
+        raise Refused(
+            why, state="This command changed nothing.", next_commands=guard.lead_back(run)
+        )
     for row in run.world.journal.history(run.deploy.environment, 1000):
         stuck = row.kind is Kind.ROLLBACK and row.unfinished and row.id != run.id
         if stuck and text(row.options, "deploy") == run.subject.id:

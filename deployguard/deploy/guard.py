@@ -1,12 +1,14 @@
 """What must be true right before something is changed: the lock is held, and what will run is what was planned."""
 
 from collections.abc import Mapping
+from itertools import takewhile
 
 from deployguard.deploy import names
-from deployguard.deploy.run import Run, mapping, strings
+from deployguard.deploy.run import Run, mapping, strings, text
 from deployguard.deploy.step import Evidence, PersonNeeded
 from deployguard.errors import UsageError
 from deployguard.model import Json, Plan
+from deployguard.state import Kind
 
 WHOLE = (
     "plan"  # instead of the files, where these alone do not tell: all that is pending, read anew
@@ -42,6 +44,8 @@ def would_run(run: Run, current: tuple[str, ...]) -> Evidence:
 def ready(run: Run, step: str) -> None:
     """Right before a migration is started, also by a resume: raises PersonNeeded when it isn't the planned one."""
     locked(run)
+    if step == names.DOWNGRADE:
+        known_image(run)
     if step != names.MIGRATE:
         return
     plan = run.of(names.PLAN)
@@ -55,6 +59,51 @@ def ready(run: Run, step: str) -> None:
                 f"deployguard resume --env {run.deploy.environment} --forward   # once the files are as planned",
             ),
         )
+
+
+def strange_image(run: Run) -> str:
+    """Why a downgrade may not know what it is to take back; "" where the image that it would run in does.
+
+    The one that migrated does, and so does one that a deploy was planned in since: it knew where the database is.
+    Whoever names the revision (``--to``) answers for it.
+    """
+    subject = run.subject
+    migrated = _image(subject)
+    if not migrated or run.rollback.to:
+        return ""
+    now = run.world.migrator.image()
+    if now == migrated:
+        return ""
+    rows = run.world.journal.history(run.deploy.environment, 1000)
+    since = takewhile(lambda row: row.id != subject.id, rows)
+    if now in {_image(Run(run.world, row)) for row in since if row.kind is Kind.DEPLOY}:
+        return ""
+    other = f"in the image {now}, not in {migrated}, which migrated"
+    return f"The downgrade would run {other}; it may not know the revisions."
+
+
+def known_image(run: Run) -> None:
+    """Before the application is stopped for a downgrade, and before that begins: raises PersonNeeded."""
+    if why := strange_image(run):
+        raise PersonNeeded(
+            why,
+            state="The downgrade was not started.",
+            next_commands=(*_look(run), *lead_back(run)),
+        )
+
+
+def lead_back(run: Run) -> tuple[str, ...]:
+    """What lets the migration's service run in the image that migrated again."""
+    service = run.world.environment.migrate.service
+    return (
+        f"docker compose config --images {service}   # the NAME that it starts by",
+        f"docker tag {_image(run.subject)} NAME",
+    )
+
+
+def _image(run: Run) -> str:
+    """What the deploy was planned to migrate in; "" where that is no image."""
+    return text(mapping(run.of(names.PLAN), "would_run"), IMAGE)
 
 
 def _look(run: Run) -> tuple[str, ...]:

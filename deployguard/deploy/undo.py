@@ -88,6 +88,8 @@ def void(run: Run) -> bool:
 def stop_app(run: Run) -> Evidence:
     if not run.world.target.can_stop:
         return {"skipped": "[target] names no way to"}
+    if downgrades(run):
+        guard.known_image(run)
     run.world.target.stop()
     return {}
 

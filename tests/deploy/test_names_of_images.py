@@ -6,7 +6,8 @@ import pytest
 
 from deployguard.deploy import names, saga
 from deployguard.deploy.run import DeployOptions, RollbackOptions, Run
-from deployguard.errors import DeployguardError, RolledBack
+from deployguard.deploy.world import World
+from deployguard.errors import DeployguardError, NeedsHuman, Refused, RolledBack
 from deployguard.gate import Mode
 from deployguard.state import EventKind, Kind, Status
 from tests.deploy.fakes import AFTER, BEFORE, V1, V2, Production, Recorder, critical, make_world
@@ -83,6 +84,55 @@ def test_images_that_somebody_built_meanwhile_are_not_started_as_the_commits(
     assert (production["release"], production["up"]) == (V1, True)
     assert not any(effect.startswith("start") for effect in production.effects())
     assert production["names"] == {"app:latest": "sha256:theirs"}
+
+
+def in_image(folder: Path, production: Production) -> World:
+    """A deploy in service that migrated in an image, and can be downgraded."""
+    production.script(image="sha256:migrated")
+    world = make_world(folder, pending=verdict(AFTER, BEFORE, expand=False, operations=(CREATE,)))
+    asked = DeployOptions(Mode.AUTO, backup=True, approve=world.assess().digest)
+    saga.deploy(world, asked)
+    return world
+
+
+def test_no_downgrade_stops_the_application_for_an_image_that_may_not_know_the_revisions(
+    tmp_path: Path, production: Production
+) -> None:
+    world = in_image(tmp_path, production)
+    production.script(image="sha256:older")
+    with pytest.raises(Refused, match="in the image sha256:older, not in") as caught:
+        saga.rollback(world, RollbackOptions())
+    assert "docker tag sha256:migrated NAME" in caught.value.next_commands
+    assert "stop" not in production.effects()
+    assert (production["revision"], production["up"]) == ([AFTER], True)
+    assert world.journal.unfinished("production") is None
+    saga.rollback(world, RollbackOptions(to=BEFORE))  # by the word of a person
+    assert production["revision"] == [BEFORE]
+
+
+def test_an_image_that_a_later_deploy_was_planned_in_knows_the_revisions(
+    tmp_path: Path, production: Production
+) -> None:
+    world = in_image(tmp_path, production)
+    deploy = world.journal.history("production")[0].id
+    production.script(image="sha256:newer", update="fails")
+    with pytest.raises(RolledBack):
+        saga.deploy(world, DeployOptions(Mode.AUTO))
+    saga.rollback(world, RollbackOptions(deploy))
+    assert production["revision"] == [BEFORE]
+
+
+def test_an_image_that_is_exchanged_after_the_decision_is_not_downgraded_in(
+    tmp_path: Path, production: Production
+) -> None:
+    world = in_image(tmp_path, production)
+    production.script(when={"stopped": {"script": {"image": "sha256:older"}}})
+    with pytest.raises(NeedsHuman, match="may not know the revisions"):
+        saga.rollback(world, RollbackOptions())
+    assert not any(effect.startswith("downgrade") for effect in production.effects())
+    production.script(image="sha256:migrated", when={})
+    saga.resume(world)
+    assert (production["revision"], production["up"]) == ([BEFORE], True)
 
 
 def test_a_rollback_takes_the_names_of_the_deploy_along(
