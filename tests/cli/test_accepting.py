@@ -233,7 +233,7 @@ def test_one_run_shows_text_and_writes_for_the_machines(
     assert json.loads(files["json"].read_text())["level"] == "critical"
 
 
-@pytest.mark.parametrize("given", ["sarif", "html=x", "sarif=", "=x"])
+@pytest.mark.parametrize("given", ["sarif", "pdf=x", "sarif=", "=x"])
 def test_an_output_that_cannot_be(make_bookings: MakeBookings, given: str) -> None:
     answer = make_bookings("b018").deployguard("check", *OFFLINE, "--output", given)
     assert answer.code == 2
