@@ -39,16 +39,19 @@ class Moved:
             return None
         return str(self.tree / inside)
 
-    def build(self, service: Service) -> dict[str, Json]:
-        """What is to be another in the build section of the service. Raises UsageError."""
+    def holds(self, path: Path) -> bool:
+        """Whether it lies in the checkout, wherever links lead."""
+        return path.resolve().is_relative_to(self.tree.resolve())
+
+    def build(self, service: Service, built: Collection[str] = ()) -> dict[str, Json]:
+        """What is to be another in the build section of the service. Raises UsageError.
+
+        ``built``: the services that are built from the checkout.
+        """
         context = str(service.build.get("context", ""))
         moved = self.path(context) if context.startswith("/") else None
-        if moved is None:
-            raise UsageError(
-                f"The service {service.name} is built from {context}, which does not lie in the repository; so no"
-                f" commit says what {self.ref} is of it.",
-                next_commands=("docker compose config   # shows the build contexts",),
-            )
+        if moved is None or not self.holds(Path(moved)):
+            raise self._outside(service, context)
         if not Path(moved).is_dir():
             raise UsageError(
                 f"{self.ref} has no folder {Path(moved).relative_to(self.tree)}, which the service"
@@ -57,15 +60,32 @@ class Moved:
             )
         changes: dict[str, Json] = {"context": moved}
         file = service.build.get("dockerfile")
-        if isinstance(file, str) and file.startswith("/") and (other := self.path(file)):
-            changes["dockerfile"] = other
+        if isinstance(file, str) and file:
+            other = self.path(file) if file.startswith("/") else str(Path(moved) / file)
+            if other is None or not self.holds(Path(other)):
+                raise self._outside(service, file)
+            changes |= {"dockerfile": other} if file.startswith("/") else {}
         more = service.build.get("additional_contexts")
         if isinstance(more, dict):
-            found = {
-                name: self.path(str(at)) for name, at in more.items() if str(at).startswith("/")
-            }
+            found = {name: self._context(service, str(at), built) for name, at in more.items()}
             changes["additional_contexts"] = {name: at for name, at in found.items() if at}
         return changes
+
+    def _context(self, service: Service, at: str, built: Collection[str]) -> str | None:
+        """Where one more context lies in the checkout; None for what is no folder, which stays. Raises UsageError."""
+        kind, _, name = at.partition(":")
+        moved = self.path(at) if at.startswith("/") else None
+        foreign = kind == "service" and name not in built
+        if foreign or (at.startswith("/") and (moved is None or not self.holds(Path(moved)))):
+            raise self._outside(service, at)
+        return moved
+
+    def _outside(self, service: Service, what: str) -> UsageError:
+        return UsageError(
+            f"The service {service.name} is built from {what}, which does not lie in the repository; so no"
+            f" commit says what {self.ref} is of it.",
+            next_commands=("docker compose config   # shows the build contexts",),
+        )
 
 
 def override(
@@ -76,9 +96,10 @@ def override(
     Pure but for looking whether the folders are there. Raises UsageError.
     """
     changed: dict[str, Json] = {}
+    built = [name for name in services if project.services[name].builds]
     for name in services:
         if project.services[name].builds:
-            service: dict[str, Json] = {"build": moved.build(project.services[name])}
+            service: dict[str, Json] = {"build": moved.build(project.services[name], built)}
             if name in images:
                 service["image"] = images[name]
             changed[name] = service

@@ -32,10 +32,10 @@ def test_contexts_dockerfiles_and_more_contexts_of_the_repository_are_moved(move
         additional_contexts={
             "lib": str(copy / "lib"),
             "base": "docker-image://debian",
-            "other": "/srv/other",
+            "deps": "service:deps",
         },
     )
-    assert moved.build(built) == {
+    assert moved.build(built, ["web", "deps"]) == {
         "context": str(tree / "app"),
         "dockerfile": str(tree / "deploy" / "Dockerfile"),
         "additional_contexts": {"lib": str(tree / "lib")},
@@ -49,6 +49,36 @@ def test_contexts_dockerfiles_and_more_contexts_of_the_repository_are_moved(move
 def test_a_context_that_is_no_part_of_the_repository_is_refused(moved: Moved, context: str) -> None:
     with pytest.raises(UsageError, match="does not lie in the repository"):
         moved.build(service("web", context=context))
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"dockerfile": "/srv/Dockerfile"},
+        {"dockerfile": "../../Dockerfile"},
+        {"dockerfile": "leads-away"},
+        {"additional_contexts": {"other": "/srv/other"}},
+        {"additional_contexts": {"other": "service:cache"}},
+    ],
+)
+def test_no_part_of_a_build_may_lie_outside_of_the_commit(
+    moved: Moved, part: dict[str, str]
+) -> None:
+    (moved.tree / "app" / "leads-away").symlink_to("/srv/Dockerfile")
+    with pytest.raises(UsageError, match="does not lie in the repository"):
+        moved.build(service("web", context=str(moved.top / "app"), **part), ["web"])
+
+
+def test_a_context_that_is_a_link_out_of_the_commit_is_refused(moved: Moved) -> None:
+    elsewhere = moved.tree.parent / "elsewhere"
+    elsewhere.mkdir()
+    (moved.top / "lib").mkdir()
+    (moved.tree / "lib").symlink_to(elsewhere)
+    with pytest.raises(UsageError, match="does not lie in the repository"):
+        moved.build(service("web", context=str(moved.top / "lib")))
+    more = {"lib": str(moved.top / "lib")}
+    with pytest.raises(UsageError, match="does not lie in the repository"):
+        moved.build(service("web", context=str(moved.top / "app"), additional_contexts=more))
 
 
 def test_a_context_that_the_commit_does_not_have_is_refused(moved: Moved) -> None:
