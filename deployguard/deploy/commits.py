@@ -66,6 +66,10 @@ class Commits(Protocol):
         """The commit that the working copy is at, if there is a repository."""
         ...
 
+    def clean(self) -> bool:
+        """Whether the working copy has no changes of its own. Raises EnvironmentUnreachable."""
+        ...
+
     def tag(self, name: str, commit: str) -> None:
         """Let a tag lead to a commit. Raises EnvironmentUnreachable."""
         ...
@@ -142,6 +146,13 @@ class GitCommits:
 
     def head(self) -> str | None:
         return self.git.head()
+
+    def clean(self) -> bool:
+        try:
+            self.git.refuse_changes()
+        except UsageError:
+            return False
+        return True
 
     def tag(self, name: str, commit: str) -> None:
         self.git.tag(name, commit)

@@ -14,6 +14,7 @@ from deployguard.errors import DeployguardError, UsageError
 from deployguard.model import Json
 from deployguard.state import Deploy, StateError
 
+HEAD: Final = "built_from"  # the commit of a clean working copy that images were built from
 _NAMED: Final = "named"  # noted before a build: name → id of the image that it led to, "" for none
 
 
@@ -74,19 +75,31 @@ def working_copy(run: Run) -> Evidence:
 
 
 def build(run: Run) -> Evidence:
-    """Build the images of the deploy's commit; nothing where it is of the working copy.
+    """Build the images of the deploy's commit; where it is of the working copy, say of which commit that is.
 
     The build moves the names that compose starts; where they led is noted first, once, for ``unbuild``.
     """
     wanted = named(run.deploy.options)
     if wanted is None:
-        return {}
+        return _built_from(run)
     if _NAMED not in run.noted(names.PREFLIGHT):
         here = commits(run.world).images()
         before: dict[str, Json] = {name: image for image, name in here.values()}
         run.note(names.PREFLIGHT, **{_NAMED: before})
     built = commits(run.world).build(run.id, wanted)
     return {"built": {service: image for service, (image, _) in built.items()}}
+
+
+def _built_from(run: Run) -> Evidence:
+    """The commit that the working copy's images are about to be built of; {} where they may be of none."""
+    here = run.world.commits
+    if here is None or run.world.environment.target.prepare != "build":
+        return {}
+    try:
+        head = here.head() if here.clean() else None
+    except (DeployguardError, OSError):
+        head = None
+    return {HEAD: head} if head else {}
 
 
 def moved(run: Run) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ The choice is the one of every way back (``rollback.choose``), over a situation 
 the database has that the commit does not know must only add, or be taken back without loss, or a person decides.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from shlex import quote
@@ -23,6 +23,7 @@ from deployguard.deploy.world import World
 from deployguard.errors import DeployguardError, Refused, UsageError
 from deployguard.model import Release
 from deployguard.state import Deploy, Kind, Status
+from deployguard.targets.base import NOT_RUNNING
 
 if TYPE_CHECKING:
     from deployguard.revisions.graph import Graph
@@ -242,10 +243,7 @@ def keep(run: Run) -> Evidence:
         "references": dict(release.references),
         "kept": dict(commits.keep(tag)),
     }
-    subject = run.subject
-    commit = text(subject.deploy.options, "commit") or text(
-        subject.of(names.COMMIT), "working_copy"
-    )
+    commit = _running(run, release.images)
     if not commit:
         run.world.reporter.note("Which commit runs is not known, so only its images are kept.")
         return evidence
@@ -255,6 +253,25 @@ def keep(run: Run) -> Evidence:
         run.world.reporter.note(f"The commit that runs has no emergency tag: {error}")
         return evidence | {"commit": commit, "untagged": str(error)}
     return evidence | {"commit": commit, "tag": tag}
+
+
+def _running(run: Run, images: Mapping[str, str]) -> str:
+    """The commit that these images are known to be of: that of the newest run which put them in service; else ""."""
+    for row in run.world.journal.history(run.deploy.environment, 1000):
+        one = Run(run.world, row)
+        commit, seen = text(row.options, "to_commit"), one.of(names.APP_BACK)
+        if row.kind is Kind.DEPLOY:
+            commit = text(row.options, "commit") or text(one.of(names.PREFLIGHT), source.HEAD)
+            seen = one.of(names.UPDATE_APP)
+        elif not commit:
+            continue  # it put back what an older run says more of
+        then = mapping(seen, "images")
+        both = [
+            s for s, now in images.items() if NOT_RUNNING not in (now, then.get(s, NOT_RUNNING))
+        ]
+        if both and all(images[service] == then[service] for service in both):
+            return commit
+    return ""
 
 
 def build(run: Run) -> Evidence:

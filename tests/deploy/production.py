@@ -391,7 +391,7 @@ class FakeCommits:
             raise UsageError(f"git knows no commit {ref!r} here.")
         if strict and self.world.says("tree") == "dirty":
             raise UsageError("The working copy has changes that are not committed.")
-        return Named(ref, COMMIT)
+        return Named(ref, str(self.world.says("commit") or COMMIT))
 
     def check_out(self, run: str, named: Named) -> tuple[str, ...]:
         if self.world.says("git") == "down":
@@ -400,7 +400,7 @@ class FakeCommits:
         return ()
 
     def present(self, run: str, named: Named) -> bool:
-        return run in self._there() and named.commit == COMMIT
+        return run in self._there() and named.commit in (COMMIT, self.world.says("commit"))
 
     def build(self, run: str, named: Named, tag: str = "") -> dict[str, tuple[str, str]]:
         if self.world.says("build") == "fails":
@@ -433,6 +433,9 @@ class FakeCommits:
 
     def head(self) -> str | None:
         return COMMIT
+
+    def clean(self) -> bool:
+        return self.world.says("tree") != "dirty"
 
     def tag(self, name: str, commit: str) -> None:
         if self.world.says("git") == "tagless":

@@ -1,5 +1,6 @@
 """`rollback --to-ref`: schema first, then an emergency tag, then the build, then what was built in the place of all."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from tests.deploy.fakes import (
     Production,
     Recorder,
     critical,
+    environment,
     make_world,
 )
 from tests.deploy.plans import CREATE, verdict
@@ -212,10 +214,38 @@ def test_a_working_copy_with_changes_is_no_reason_to_wait(
     assert production["release"] == V1
 
 
-def test_a_deploy_of_the_working_copy_is_tagged_by_what_that_was(
+@pytest.mark.parametrize(
+    ("prepare", "tree", "commit"),
+    [("build", "", COMMIT), ("build", "dirty", None), ("none", "", None)],
+)
+def test_a_deploy_of_the_working_copy_is_tagged_where_its_images_are_of_a_commit(
+    tmp_path: Path, production: Production, prepare: str, tree: str, commit: str | None
+) -> None:
+    production.script(tree=tree)
+    settings = environment()
+    target = replace(settings.target, prepare=prepare)  # type: ignore[arg-type]
+    world = make_world(tmp_path, settings=replace(settings, target=target))
+    saga.deploy(world, DeployOptions(Mode.AUTO))
+    saga.rollback(world, TO_V1)
+    assert newest(world).of(names.EMERGENCY).get("commit") == commit
+    assert production["release"] == V1
+
+
+def test_the_tag_is_on_the_commit_that_runs_and_not_on_that_of_the_deploy(
     tmp_path: Path, production: Production
 ) -> None:
-    world, _ = deployed(tmp_path, ref="")
+    world, _ = deployed(tmp_path)
+    saga.deploy(world, DeployOptions(Mode.AUTO, ref="v3"))
+    production.script(commit="d" * 40, knows=[BEFORE, AFTER])
     saga.rollback(world, TO_V1)
-    assert newest(world).of(names.EMERGENCY)["commit"] == COMMIT
-    assert production["release"] == V1
+    saga.rollback(world, TO_V1)  # of the first deploy, while what the rollback built runs
+    assert newest(world).of(names.EMERGENCY)["commit"] == "d" * 40
+
+
+def test_images_that_no_run_put_in_service_are_of_no_known_commit(
+    tmp_path: Path, production: Production
+) -> None:
+    world, _ = deployed(tmp_path)
+    production.change(release="sha256:by hand")
+    saga.rollback(world, TO_V1)
+    assert "commit" not in newest(world).of(names.EMERGENCY)
