@@ -74,6 +74,10 @@ class Commits(Protocol):
         """Let a tag lead to a commit. Raises EnvironmentUnreachable."""
         ...
 
+    def remove(self, run: str) -> None:
+        """Remove one checkout. Raises nothing."""
+        ...
+
     def sweep(self, keep: Collection[str], *, used: bool) -> None:
         """Remove the checkouts of all runs of the environment but these. Raises nothing.
 
@@ -156,6 +160,12 @@ class GitCommits:
 
     def tag(self, name: str, commit: str) -> None:
         self.git.tag(name, commit)
+
+    def remove(self, run: str) -> None:
+        try:
+            self.git.remove(run)
+        except (DeployguardError, OSError) as error:
+            self.note(f"The checkout {self.git.tree(run)} could not be removed: {error}")
 
     def sweep(self, keep: Collection[str], *, used: bool) -> None:
         try:

@@ -149,6 +149,13 @@ def sweep(world: World) -> None:
         world.commits.sweep(_needed(rows), used=used)
 
 
+def forget(world: World, name: str) -> None:
+    """Remove one checkout unless an unfinished run needs it. Without the lock nothing else may be swept."""
+    with suppress(StateError):
+        if name not in _needed(world.journal.history(world.environment.name, 1000)):
+            commits(world).remove(name)
+
+
 def _needed(rows: Sequence[Deploy]) -> frozenset[str]:
     unfinished = [row for row in rows if row.unfinished]
     return frozenset(name for row in unfinished for name in (row.id, text(row.options, "deploy")))

@@ -29,13 +29,15 @@ def missing(run: Run) -> bool:
 
 @contextmanager
 def looking(world: World, run: Run) -> Iterator[None]:
-    """What ``decides_by`` needs is there in the block, and swept after it unless an unfinished run needs it."""
+    """What ``decides_by`` needs is there in the block, and removed after it unless an unfinished run needs it."""
     if not decides_by(run):
         yield
         return
-    if missing(run):
+    made = missing(run)
+    if made:
         source.check_out(run)
     try:
         yield
     finally:
-        source.sweep(world)
+        if made:
+            source.forget(world, run.subject.id)

@@ -7,6 +7,7 @@ the database has that the commit does not know must only add, or be taken back w
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from os import getpid
 from shlex import quote
 from typing import TYPE_CHECKING, Final
 
@@ -79,7 +80,7 @@ def _needed(run: Run) -> Named:
 
 
 def _place(run: Run) -> str:
-    return run.id or LOOKED
+    return run.id or f"{LOOKED}-{getpid()}"
 
 
 def check_out(run: Run) -> Evidence:
@@ -101,7 +102,7 @@ def missing(run: Run) -> bool:
 
 @contextmanager
 def looking(run: Run) -> Iterator[None]:
-    """The checkout that the choice needs is there in the block, and swept after it."""
+    """The checkout that the choice needs is there in the block, and removed after it."""
     if not wanted(run):
         yield
         return
@@ -109,7 +110,7 @@ def looking(run: Run) -> Iterator[None]:
     try:
         yield
     finally:
-        source.sweep(run.world)
+        source.forget(run.world, _place(run))
 
 
 # --- what the choice rests on
@@ -121,6 +122,12 @@ def measured(run: Run, seen: Situation) -> Situation:
     if there is None or seen.running != () or seen.survivors != 0 or seen.now is None:
         return seen  # which is refused, or is another way
     theirs = source.commits(run.world).graph(_place(run), there)
+    if theirs.partial:
+        raise Refused(
+            f"Which revisions {there.ref} has is not known: its env.py decides where they lie.",
+            state="This command changed nothing.",
+            next_commands=(f"deployguard rollback {run.subject.id} --plan",),
+        )
     with run.world.database() as database:
         now = run.world.revisions(database)
         strange, goal = _strange(run, theirs, now, there)

@@ -201,7 +201,8 @@ class Git:
         """Remove every checkout but those that are named, and our files beside them; what was removed."""
         gone = tuple(name for name in self.names(listed=listed) if name not in keep)
         for file in self.folder.glob("*.json"):
-            file.unlink(missing_ok=True)
+            if file.name.partition(".")[0] not in keep:
+                file.unlink(missing_ok=True)
         for name in gone:
             self.remove(name)
         return gone

@@ -425,7 +425,7 @@ class FakeCommits:
     def graph(self, run: str, named: Named) -> Graph:
         assert self.present(run, named), "revisions of nothing"
         known = self.world.says("knows") or (BEFORE,)
-        return graph(*known)  # type: ignore[misc]
+        return replace(graph(*known), partial=self.world.says("partial") is True)  # type: ignore[misc]
 
     def keep(self, tag: str) -> dict[str, str]:
         self.world.change(f"keep {self.world['release']}")
@@ -441,6 +441,9 @@ class FakeCommits:
         if self.world.says("git") == "tagless":
             raise EnvironmentUnreachable("git could not make the tag.")
         self.world.change(f"tag {name}", tags={**self.world["tags"], name: commit})  # type: ignore[dict-item]
+
+    def remove(self, run: str) -> None:
+        self.world.change(checkouts=[name for name in self._there() if name != run])
 
     def sweep(self, keep: Collection[str], *, used: bool) -> None:
         assert used or not self._there()

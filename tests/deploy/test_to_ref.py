@@ -151,6 +151,26 @@ def test_a_commit_that_the_database_is_not_ready_for_is_no_way_back(
     assert (production["release"], production["checkouts"]) == (V2, [])
 
 
+def test_a_commit_whose_revisions_are_not_all_known_is_refused(
+    tmp_path: Path, production: Production
+) -> None:
+    world, _ = deployed(tmp_path)
+    production.script(partial=True)
+    with pytest.raises(Refused, match="Which revisions v1 has is not known"):
+        saga.rollback(world, TO_V1)
+    assert (production["release"], production["checkouts"]) == (V2, [])
+
+
+@pytest.mark.parametrize("options", [TO_V1, RollbackOptions(to=BEFORE)])
+def test_looking_removes_no_checkout_of_a_deploy_that_began_meanwhile(
+    tmp_path: Path, production: Production, options: RollbackOptions
+) -> None:
+    world, _ = deployed(tmp_path, CONTRACTING)
+    production.change(checkouts=["of another process"])
+    outlook.look(world, options)
+    assert production["checkouts"] == ["of another process"]
+
+
 def test_a_database_that_nobody_knows_is_refused(tmp_path: Path, production: Production) -> None:
     world, _ = deployed(tmp_path)
     production.change(revision=["somebody else's"])

@@ -168,7 +168,11 @@ def test_sweeping_leaves_what_is_needed_and_what_is_not_ours(
         git.check_out(name, git.resolve("v1"))
     repo.git("worktree", "add", "--quiet", "--detach", str(tmp_path / "theirs"), "v1")
     shutil.move(tmp_path / "theirs", tmp_path / "on another disk")  # git must go on knowing it
+    files = [git.folder / f"{name}.compose.json" for name in ("d1", "d2")]
+    for file in files:
+        file.touch()
     assert git.sweep({"d2"}) == ("d1",)
+    assert [file.exists() for file in files] == [False, True]
     assert repo.worktrees() == [str(git.tree("d2")), str(tmp_path / "theirs")]
 
 
