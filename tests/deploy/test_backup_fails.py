@@ -23,6 +23,7 @@ from tests.deploy.test_real_postgres import project as project  # noqa: PLC0414 
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
 DUMPING = "dumping contents"
+LOST = "invalid snapshot identifier"  # what a worker says that comes after its session's end
 
 
 class Interrupting(Recorder):
@@ -155,7 +156,7 @@ Fault = Callable[
         pytest.param(full, "is full", marks=AS_ROOT),
         (unflushed, "Input/output error"),
         (locked, "lock timeout"),
-        (disconnected, "terminating connection|server closed the connection"),
+        (disconnected, f"terminating connection|server closed the connection|{LOST}"),
     ],
 )
 def test_without_its_backup_a_deploy_changes_nothing_and_can_be_made_again(
