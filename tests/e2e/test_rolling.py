@@ -74,7 +74,7 @@ def booked(production: Production) -> int:
 
 
 def settled(production: Production, release: str) -> None:
-    """Two web replicas and a worker of the release, no other container, all named to the proxy; compose agrees."""
+    """Two web replicas and a worker of the release, no other container, all named to the proxy."""
     stack = production.stack
     assert production.versions() == [release, release, release]
     assert all(one["health"] == "healthy" for one in stack.containers("web"))
@@ -82,6 +82,11 @@ def settled(production: Production, release: str) -> None:
     assert sorted(line.split()[1] for line in lines) == [
         f"{name}:8000;" for name in web(production)
     ]
+
+
+def agreed(production: Production, release: str) -> None:
+    """Compose finds nothing to do for what was updated."""
+    stack = production.stack
     ids = {one["id"] for name in ("web", "worker") for one in stack.containers(name)}
     production.checkout(release)
     stack.compose("up", "-d", "--no-build", "--no-deps", "web", "worker")
@@ -114,6 +119,7 @@ def test_a_low_risk_deploy_fails_no_request_and_compose_up_is_measured_beside_it
     assert "web: beside the old, no gap" in deployed.words
     assert "worker: beside the old, no gap" in deployed.words
     settled(rolling, "v2")
+    agreed(rolling, "v2")
     [step] = [one for one in rolling.last()["steps"] if one["name"] == "update-app"]
     assert step["detail"] == "web beside the old, worker beside the old"
     planned = rolling.run("rollback", "--plan")
@@ -135,6 +141,7 @@ def test_killed_with_both_versions_running_resume_ends_with_the_new_one(
     assert not clients.bad
     assert clients.answers["POST"] == booked(rolling)
     settled(rolling, "v2")
+    agreed(rolling, "v2")
 
 
 def test_killed_behind_the_switch_rollback_ends_with_the_old_one(rolling: Production) -> None:

@@ -29,7 +29,7 @@ AFTER_EFFECT = ("before-done",)
 # Steps that only other journeys come to; what is deployed, and gone back to, here is the working copy.
 NOT_HERE = ("checkout", "checkout-ref", "emergency-tag", "build")
 # Rows of the table that a restore which was ordered does not come to.
-NOT_ORDERED = ("safety-net", "look-again", "downgrade", "open-up")
+NOT_ORDERED = ("safety-net", "look-again", "downgrade", "open-up", "export")
 
 
 @pytest.fixture(params=["postgresql", "sqlite"])
