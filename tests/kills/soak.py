@@ -83,6 +83,9 @@ def keep(chase: Chase, seed: int, folder: Path) -> Path:
     return kept
 
 
+ENDING = 30.0  # seconds that a worker may take to put its servers away
+
+
 class Shared:
     """What the processes of one soak tell each other."""
 
@@ -191,7 +194,11 @@ def main() -> int:
     finally:
         for worker in workers:
             worker.terminate()
-            worker.join()
+        for worker in workers:
+            worker.join(ENDING)
+            if worker.is_alive():
+                worker.kill()
+                worker.join()
     return 1 if illegal else 0
 
 
