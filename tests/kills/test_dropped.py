@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack
-
 import pytest
 
-from tests.kills.arena import Arena, arena
-from tests.kills.chase import DEPLOY, digest_of
-from tests.support import postgres
+from tests.kills.arena import Arena
+from tests.kills.chase import DEPLOY
 from tests.support.reset import ResettingProxy
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-
-
-@pytest.fixture(scope="module")
-def prepared(
-    tmp_path_factory: pytest.TempPathFactory, postgres_pool: postgres.Pool
-) -> Iterator[tuple[Arena, str]]:
-    with ExitStack() as stack:
-        server = postgres_pool(postgres.DEFAULT_VERSION)
-        made = stack.enter_context(arena(tmp_path_factory.mktemp("arena"), "shrink", server))
-        yield made, digest_of(made)
 
 
 def dropped(prepared: tuple[Arena, str], at: bytes, when: str, after: bytes = b"") -> str:

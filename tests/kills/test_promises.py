@@ -3,27 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.kills.arena import Arena, arena
-from tests.kills.chase import DEPLOY, digest_of
-from tests.support import postgres
+from tests.kills.arena import Arena
+from tests.kills.chase import DEPLOY
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-
-
-@pytest.fixture(scope="module")
-def prepared(
-    tmp_path_factory: pytest.TempPathFactory, postgres_pool: postgres.Pool
-) -> Iterator[tuple[Arena, str]]:
-    with ExitStack() as stack:
-        server = postgres_pool(postgres.DEFAULT_VERSION)
-        made = stack.enter_context(arena(tmp_path_factory.mktemp("arena"), "shrink", server))
-        yield made, digest_of(made)
 
 
 def test_what_clients_write_before_during_and_after_each_phase_is_never_taken_back_by_itself(
