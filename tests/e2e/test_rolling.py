@@ -85,7 +85,10 @@ def settled(production: Production, release: str) -> None:
 
 
 def agreed(production: Production, release: str) -> None:
-    """Compose finds nothing to do for what was updated."""
+    """Compose finds nothing to do for what was updated.
+
+    What the stack began with was started without --no-deps, which Compose counts as another definition.
+    """
     stack = production.stack
     ids = {one["id"] for name in ("web", "worker") for one in stack.containers(name)}
     production.checkout(release)
